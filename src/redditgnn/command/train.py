@@ -1,0 +1,77 @@
+"""Train one model, or a sweep of them, and append a row a run to results_dir/runs.csv.
+
+usage: redditgnn train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
+
+examples:
+  redditgnn train dataset=pubmed model=gat sampler=full
+  redditgnn train -m dataset=sbm dataset.scale=0.02 model=sage,gcn seed=0,1,2
+
+groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
+keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  results_dir
+         and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
+-m       run every combination of the values that are separated by commas
+--cfg job            print the configuration and stop
+--config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from redditgnn.config import CONF_DIR, settings_from
+from redditgnn.errors import RunFailed, UserError
+
+SHOWN = (
+    "status dataset model sampler seed protocol epochs best_epoch val_micro_f1 test_micro_f1 "
+    "test_macro_f1 epoch_median_s train_s eval_s wall_s peak_rss_mib peak_cuda_allocated_mib"
+).split()
+
+
+def main(argv: list[str]) -> int:
+    """Run Hydra over `argv`; return the exit code of the worst run."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
+    sys.argv = ["redditgnn train", *argv]
+    codes: list[int] = []
+
+    def task(config: DictConfig) -> None:
+        codes.append(train_one(config))
+
+    hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+    return max(codes, default=0)
+
+
+def train_one(config: DictConfig) -> int:
+    """Train one composed configuration, so that a sweep survives a run that fails."""
+    from redditgnn.run import run  # imports torch and PyG: seconds that --cfg need not wait for
+
+    try:
+        row, path = run(settings_from(config, HydraConfig.get().runtime.choices))
+    except (UserError, RunFailed) as error:
+        print(f"redditgnn: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 3
+    except Exception:
+        traceback.print_exc()
+        return 1
+    print(table(asdict(row)))
+    print(f"run {row.run_id} is the last row of {path}")
+    return 0
+
+
+def table(row: Mapping[str, Any]) -> str:
+    """Lay out the columns of a run that a reader looks for first, those without a value left out."""
+    told = {name: row[name] for name in SHOWN if row[name] is not None}
+    width = max(map(len, told))
+    return "\n".join(f"{name:{width}}  {_spoken(value)}" for name, value in told.items())
+
+
+def _spoken(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

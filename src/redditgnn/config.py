@@ -1,0 +1,135 @@
+"""From command-line overrides to typed settings and built components.
+
+The only readers of Hydra's and OmegaConf's objects: what leaves this module are plain values.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from redditgnn.errors import ConfigError
+
+PACKAGED_CONF = Path(__file__).parent / "conf"  # in an installed wheel
+CONF_DIR = PACKAGED_CONF if PACKAGED_CONF.is_dir() else Path(__file__).parents[2] / "conf"
+
+COMPONENTS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer")
+ConfigurationError = (HydraException, OmegaConfBaseException)
+
+# PEP 484: an int is acceptable where a float is expected.
+_TYPE_RULES = BeartypeConf(is_pep484_tower=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The top-level keys of conf/train.yaml, and every group as it was resolved."""
+
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    protocol: Literal["transductive", "inductive"]
+    data_dir: str
+    results_dir: str
+    components: dict[str, dict[str, Any]]
+    choices: dict[str, str | None]
+
+    def build(self, group: str, *args: Any, **facts: Any) -> Any:
+        """Construct the chosen component of `group` from its YAML and facts known at run time."""
+        target = instantiate(self.components[group], _convert_="all")
+        check_types(group, target)
+        if target.func.__module__.startswith("redditgnn."):
+            return target(*args, **facts)
+        try:
+            return target(*args, **facts)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{group}={self.choices[group]}: {one_line(error)}") from error
+
+
+def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
+    """Read a composed configuration; `choices` names the chosen option of each group.
+
+    Raises:
+        ConfigError: a key is missing or has a value of the wrong type.
+    """
+    try:
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(values, dict)
+    top_level = {str(key): value for key, value in values.items() if key != "hydra"}
+    components = {group: top_level.pop(group) for group in COMPONENTS}
+    chosen = {group: choices.get(group) for group in (*COMPONENTS, "experiment")}
+    call = partial(Settings, components=components, choices=chosen, **top_level)
+    check_types("", call)
+    return call()
+
+
+def compose_settings(overrides: Sequence[str]) -> Settings:
+    """Compose conf/train.yaml with `overrides`, as `redditgnn train` does, without running it."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            config = compose("train", overrides=list(overrides), return_hydra_config=True)
+            choices = config.hydra.runtime.choices
+            with open_dict(config):
+                del config["hydra"]
+            return settings_from(config, choices)
+    except ConfigurationError as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def check_types(group: str, call: partial[Any]) -> None:
+    """Compare the keyword arguments of `call` with the annotations of what it calls.
+
+    Raises:
+        ConfigError: names key, expected type and value. Only our own signatures are checked.
+    """
+    if not call.func.__module__.startswith("redditgnn."):
+        return
+    prefix = f"{group}." if group else ""
+    for key, hint in _annotations(call.func).items():
+        if key in call.keywords and not _fits(call.keywords[key], hint):
+            value = call.keywords[key]
+            raise ConfigError(
+                f"{prefix}{key} must be {_spoken(hint)}, got {value!r} "
+                f"({type(value).__name__}); write {prefix}{key}=VALUE"
+            )
+
+
+def one_line(error: BaseException) -> str:
+    """Fold the text of an error of Hydra's or OmegaConf's into one line."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
+    return re.sub(r"\s+", " ", " ".join(told))
+
+
+def _annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
+    function = target.__init__ if isinstance(target, type) else target
+    return typing.get_type_hints(function)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if isinstance(value, bool) and not is_bearable(True, hint):
+        return False
+    if isinstance(value, bool) and hint in (int, float):  # bool is a subclass of int
+        return False
+    return is_bearable(value, hint, conf=_TYPE_RULES)
+
+
+def _spoken(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    return str(hint.__name__ if isinstance(hint, type) else hint).replace("typing.", "")

@@ -1,0 +1,64 @@
+"""What can go wrong, and whose business it is.
+
+    RedditGNNError
+    |-- UserError            exit 2: one line on stderr, nothing was run
+    |   |-- ConfigError      a key has a value that cannot work
+    |   `-- DataError        a file is missing, truncated or contradicts itself
+    `-- RunFailed            exit 3: the run started, and its row says why it ended
+        |-- TrainingDiverged
+        `-- OutOfMemory
+
+Anything else is a bug: traceback, exit 1.
+"""
+
+from __future__ import annotations
+
+
+class RedditGNNError(Exception):
+    """Base of all errors that are reported in one line."""
+
+
+class UserError(RedditGNNError):
+    """A mistake that the user can mend: key, constraint, value, way out."""
+
+
+class ConfigError(UserError):
+    """A configuration key has a value that cannot work."""
+
+
+class DataError(UserError):
+    """A data file is missing, truncated or contradicts itself."""
+
+
+class RunFailed(RedditGNNError):
+    """A run that had started could not finish; it is recorded with `status`."""
+
+    status = "failed"
+
+
+class TrainingDiverged(RunFailed):
+    """The loss is no longer a finite number."""
+
+    status = "diverged"
+
+
+class OutOfMemory(RunFailed):
+    """The device or the host ran out of memory."""
+
+    status = "oom"
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ConfigError(message)` unless `condition` holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
+def require_probability(key: str, value: float) -> None:
+    """Refuse a dropout-like `value` of the configuration `key` outside [0, 1)."""
+    require(0.0 <= value < 1.0, f"{key} must be in [0, 1), got {value}")
+
+
+def require_positive(key: str, value: float) -> None:
+    """Refuse a `value` of the configuration `key` that is not above zero."""
+    require(value > 0, f"{key} must be positive, got {value}")

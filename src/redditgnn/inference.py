@@ -1,0 +1,140 @@
+"""Exact logits of all nodes: layer by layer, each layer in chunks of rows that fit the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import psutil
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from redditgnn.graph import Block, GraphData, Split
+from redditgnn.metrics import Scores, mean_loss, scores
+
+
+class LayeredModel(Protocol):
+    """What exact inference drives: the three methods that every model has."""
+
+    num_layers: int
+    reads_every_layer: bool
+    whole_graph_only: bool
+
+    def encode(self, x: Tensor) -> Tensor: ...
+
+    def layer(self, index: int, h: Tensor, block: Block, h0: Tensor) -> Tensor: ...
+
+    def decode(self, states: list[Tensor]) -> Tensor: ...
+
+    def bytes_per_edge(self) -> int: ...
+
+
+class ExactInference:
+    """Computes the logits of every node of `graph` from all edges, without sampling.
+
+    `chunk_edges`: the most edges to compute at once; None takes what half of the free memory
+    holds. A graph that fits is one chunk, and stays on the device between calls.
+    """
+
+    def __init__(
+        self, graph: GraphData, device: torch.device, *, chunk_edges: int | None
+    ) -> None:
+        self._graph, self._device, self._chunk_edges = graph, device, chunk_edges
+        self._whole: _Chunk | None = None
+
+    @torch.no_grad()
+    def __call__(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
+        """Return the logits, on the CPU. `model` must be in evaluation mode."""
+        chunks = self._chunks(model)
+        states: list[Tensor] = []
+        for index in range(model.num_layers):
+            previous = states[-1] if states else None
+            out = [self._layer(model, index, chunk, previous) for chunk in chunks]
+            joined = torch.cat(out) if len(out) > 1 else out[0]
+            states = [*states, joined] if model.reads_every_layer else [joined]
+        if len(chunks) == 1:
+            return model.decode(states).cpu()
+        parts = zip(*(state.split(max(1, len(state) // len(chunks))) for state in states))
+        return torch.cat([model.decode([s.to(self._device) for s in part]).cpu() for part in parts])
+
+    def _layer(
+        self, model: LayeredModel, index: int, chunk: _Chunk, previous: Tensor | None
+    ) -> Tensor:
+        x, block = chunk.load()
+        h0 = model.encode(x)
+        h = h0 if previous is None else chunk.select(previous)
+        out = model.layer(index, h, block, h0)
+        return out if chunk.is_whole else out.cpu()
+
+    def _chunks(self, model: LayeredModel) -> list[_Chunk]:
+        limit = self._chunk_edges or self._affordable_edges(model)
+        if self._graph.num_edges <= limit or model.whole_graph_only:
+            self._whole = self._whole or _Chunk(self._graph, self._device, None)
+            return [self._whole]
+        rows = chunk_rows(self._graph.rowptr, limit)
+        return [_Chunk(self._graph, self._device, ids) for ids in rows]
+
+    def _affordable_edges(self, model: LayeredModel) -> int:
+        if self._device.type == "cuda":
+            free = torch.cuda.mem_get_info(self._device)[0]
+        else:
+            free = psutil.virtual_memory().available
+        return max(1, free // 2 // model.bytes_per_edge())
+
+
+class _Chunk:
+    """Some rows of the graph with all their in-edges; all rows if `node_ids` is None."""
+
+    def __init__(
+        self, graph: GraphData, device: torch.device, node_ids: Int64[Tensor, " rows"] | None
+    ) -> None:
+        self._graph, self._device, self._node_ids = graph, device, node_ids
+        self._sources = node_ids
+        self._loaded: tuple[Tensor, Block] | None = None
+        self.is_whole = node_ids is None
+
+    def load(self) -> tuple[Float[Tensor, "src features"], Block]:
+        """Return features of the sources, and the block; of the whole graph they are kept."""
+        if self._loaded is not None:
+            return self._loaded
+        if self._node_ids is None:
+            graph = self._graph.to(self._device)
+            block = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree, None)
+            self._loaded = graph.x, block
+            return self._loaded
+        self._sources, rowptr, col = self._graph.neighborhood(self._node_ids)
+        degree = self._graph.degree[self._sources]
+        rowptr, col, degree = (t.to(self._device) for t in (rowptr, col, degree))
+        x = self._graph.x[self._sources].to(self._device)
+        return x, Block(rowptr, col, len(self._sources), degree, None)
+
+    def select(self, h: Float[Tensor, "nodes width"]) -> Float[Tensor, "src width"]:
+        """Pick the sources' rows out of the states of all nodes."""
+        return h if self.is_whole else h[self._sources].to(self._device)
+
+
+def chunk_rows(
+    rowptr: Int64[Tensor, " nodes_plus_1"], max_edges: int
+) -> Iterator[Int64[Tensor, " rows"]]:
+    """Cut the rows into runs of at most `max_edges` edges; a longer row is a run of its own."""
+    num_rows, start = len(rowptr) - 1, 0
+    while start < num_rows:
+        stop = int(torch.searchsorted(rowptr, rowptr[start] + max_edges, right=True)) - 1
+        stop = min(max(stop, start + 1), num_rows)
+        yield torch.arange(start, stop)
+        start = stop
+
+
+class Evaluator:
+    """Scores a model on one split of a graph by exact inference."""
+
+    def __init__(self, graph: GraphData, inference: ExactInference) -> None:
+        self._graph, self._inference = graph, inference
+
+    def __call__(self, model: torch.nn.Module, split: Split) -> tuple[float, Scores]:
+        """Return mean loss and scores of the nodes in `split`; leaves the model in eval mode."""
+        logits = self._inference(model.eval())
+        mask = self._graph.mask(split)
+        logits, y = logits[mask], self._graph.y[mask]
+        return mean_loss(logits, y), scores(logits, y)

@@ -1,0 +1,100 @@
+"""Seconds, and MiB (2^20 bytes). A measurement waits for the device on both sides."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+MIB = 2**20
+
+
+class Phases:
+    """Adds up the seconds spent in named phases.
+
+    On CUDA a phase is timed by events on the stream, so that timing does not hold the device up;
+    call `seconds` after the device has been waited for.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the enclosed work to `name`."""
+        if self._device.type == "cuda":
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            yield
+            end.record()
+            self._events.append((name, begin, end))
+        else:
+            start = time.perf_counter()
+            yield
+            self._seconds[name] += time.perf_counter() - start
+
+    def seconds(self, name: str) -> float:
+        """Return the seconds counted to `name` so far; waits for the device."""
+        synchronize(self._device)
+        for phase, begin, end in self._events:
+            self._seconds[phase] += begin.elapsed_time(end) / 1000
+        self._events.clear()
+        return self._seconds[name]
+
+
+class Stopwatch:
+    """Wall seconds since it was made, with the device waited for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        synchronize(device)
+        self._start = time.perf_counter()
+
+    def seconds(self) -> float:
+        synchronize(self._device)
+        return time.perf_counter() - self._start
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def reset_peaks(device: torch.device) -> None:
+    """Forget the peaks of CUDA and resident memory, where the platform can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: resets VmHWM
+    except OSError:
+        return
+
+
+def peak_cuda_mib(device: torch.device) -> tuple[float | None, float | None]:
+    """Peak allocated and reserved CUDA memory since `reset_peaks`; None on a CPU."""
+    if device.type != "cuda":
+        return None, None
+    allocated = torch.cuda.max_memory_allocated(device)
+    return allocated / MIB, torch.cuda.max_memory_reserved(device) / MIB
+
+
+def peak_rss_mib() -> float:
+    """Peak resident memory of this process, memory-mapped pages included.
+
+    On Linux since `reset_peaks`, elsewhere since the process started.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        import psutil
+
+        info = psutil.Process().memory_info()
+        return getattr(info, "peak_wset", info.rss) / MIB

@@ -1,0 +1,72 @@
+"""GAT (Velickovic et al. 2018, arXiv:1710.10903).
+
+Departs from the paper: `hidden_channels` is the width of a hidden layer over all heads, as in PyG's
+`GAT`, so that models with more heads have no more parameters.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from redditgnn.errors import require_probability
+from redditgnn.graph import Block, GraphSpec
+from redditgnn.kernels.conv import FusedGATConv
+from redditgnn.model.stack import ConvStack, Jump, Norm, check_heads
+
+
+class GAT(ConvStack):
+    """A stack of attention layers: hidden heads are concatenated, the last layer's averaged."""
+
+    activation = staticmethod(nn.functional.elu)
+    conv_class: type[nn.Module] = FusedGATConv
+    edge_copies = 2
+    """How many tensors of size edges x heads x channels the attention holds at once."""
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        hidden_channels: int,
+        num_layers: int,
+        heads: int,
+        out_heads: int,
+        dropout: float,
+        input_dropout: float,
+        attention_dropout: float,
+        negative_slope: float,
+        norm: Norm | None,
+        residual: bool,
+        jk: Jump | None,
+    ) -> None:
+        check_heads(hidden_channels, heads, out_heads)
+        require_probability("model.attention_dropout", attention_dropout)
+        self._heads, self._out_heads = heads, out_heads
+        self._attention_dropout, self._negative_slope = attention_dropout, negative_slope
+        self._widest = max(hidden_channels, out_heads * spec.num_classes)
+        super().__init__(
+            spec,
+            hidden_channels=hidden_channels,
+            num_layers=num_layers,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            norm=norm,
+            residual=residual,
+            jk=jk,
+        )
+
+    def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
+        heads = self._out_heads if gives_logits else self._heads
+        return self.conv_class(
+            in_channels,
+            out_channels if gives_logits else out_channels // heads,
+            heads,
+            concat=not gives_logits,
+            dropout=self._attention_dropout,
+            negative_slope=self._negative_slope,
+        )
+
+    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
+        return conv(h, *block.with_self_loops)
+
+    def bytes_per_edge(self) -> int:
+        return 40 + 4 * self._widest * self.edge_copies

@@ -1,0 +1,16 @@
+"""GATv2: attention whose ranking of the neighbours depends on the node (Brody et al. 2022).
+
+arXiv:2105.14491. `hidden_channels` is the width over all heads, as in `redditgnn.model.gat`.
+"""
+
+from __future__ import annotations
+
+from redditgnn.kernels.conv import FusedGATv2Conv
+from redditgnn.model.gat import GAT
+
+
+class GATv2(GAT):
+    """GAT with the second version's attention; same settings, twice the weights a layer."""
+
+    conv_class = FusedGATv2Conv
+    edge_copies = 4

@@ -1,0 +1,21 @@
+"""A multilayer perceptron on the features: what a score is worth without the edges."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from redditgnn.graph import Block
+from redditgnn.model.stack import ConvStack
+
+
+class MLP(ConvStack):
+    """Linear layers and ReLU; runs in the same loop as the graph models and ignores the edges."""
+
+    def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
+        return nn.Linear(in_channels, out_channels)
+
+    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
+        return conv(h[: block.num_dst])
+
+    def bytes_per_edge(self) -> int:
+        return 4

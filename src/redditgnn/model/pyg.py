@@ -1,0 +1,106 @@
+"""Any convolution of PyG that is built from (in_channels, out_channels) and reads edge_index."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from redditgnn.errors import ConfigError, require
+from redditgnn.graph import Block, GraphSpec
+from redditgnn.model.stack import ConvStack, Jump, Norm
+
+
+class PygStack(ConvStack):
+    """A stack of one class of convolution, on COO edges.
+
+    Whether a layer can be computed from a node's own in-edges is found out by trying it: what
+    normalises by its sources' degrees or propagates over several hops cannot, and is refused
+    where batches have a halo (`whole_graph_only`).
+    """
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        conv: Callable[..., nn.Module],
+        hidden_channels: int,
+        num_layers: int,
+        dropout: float,
+        input_dropout: float,
+        norm: Norm | None,
+        residual: bool,
+        jk: Jump | None,
+    ) -> None:
+        self._widest = max(hidden_channels, spec.num_features)
+        self._conv = conv
+        super().__init__(
+            spec,
+            hidden_channels=hidden_channels,
+            num_layers=num_layers,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            norm=norm,
+            residual=residual,
+            jk=jk,
+        )
+        self.whole_graph_only = not all(map(_is_local, self.convs))
+        parameters = inspect.signature(self.convs[0].forward).parameters
+        self._takes_weight = "edge_weight" in parameters
+
+    def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
+        return build(self._conv, in_channels, out_channels)
+
+    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
+        weight = {"edge_weight": block.edge_weight} if self._takes_weight else {}
+        return conv(h, block.edge_index, **weight)[: block.num_dst]
+
+    def bytes_per_edge(self) -> int:
+        return 40 + 4 * self._widest * 4
+
+
+def build(conv: Callable[..., nn.Module], in_channels: int, out_channels: int) -> nn.Module:
+    """Construct one convolution and try it on two nodes.
+
+    Raises:
+        ConfigError: it takes other arguments, caches, or gives another width than asked for.
+    """
+    name = getattr(getattr(conv, "func", conv), "__name__", str(conv))
+    try:
+        layer = conv(in_channels, out_channels)
+        width = _try(layer, torch.tensor([[0], [1]])).size(1)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ConfigError(
+            f"model.conv._target_={name} cannot be built from (in_channels, out_channels) and "
+            f"called with (x, edge_index): {str(error).splitlines()[0]}; give what it lacks "
+            f"as +model.conv.KEY=VALUE"
+        ) from error
+    require(
+        width == out_channels,
+        f"model.conv must give {out_channels} channels, {name} gives {width}; "
+        f"with several heads add +model.conv.concat=false",
+    )
+    require(
+        not getattr(layer, "cached", False),
+        f"model.conv.cached must be false: {name} would reuse the first batch's edges for all",
+    )
+    return layer
+
+
+def _is_local(conv: nn.Module) -> bool:
+    """Whether node 0's output is the same when only its own in-edges are there."""
+    ring = torch.tensor([[1, 2, 3, 4, 0, 3, 4], [0, 1, 2, 3, 4, 1, 2]])
+    whole, part = (_try(conv, edges)[0] for edges in (ring, ring[:, :1]))
+    return bool(torch.allclose(whole, part, atol=1e-6))
+
+
+@torch.no_grad()
+def _try(conv: nn.Module, edge_index: Tensor) -> Tensor:
+    in_channels = conv.in_channels if isinstance(conv.in_channels, int) else conv.in_channels[0]
+    x = torch.randn(5, in_channels, generator=torch.Generator().manual_seed(0))
+    training = conv.training
+    out = conv.eval()(x, edge_index)
+    conv.train(training)
+    return out

@@ -1,0 +1,76 @@
+"""GraphSAGE with its four aggregators (Hamilton et al. 2017, arXiv:1706.02216, section 3.3).
+
+Departs from the paper: hidden states are not L2-normalised, and the node's own state and its
+neighbours' are added after a linear map each (as in PyG) instead of concatenated before one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch_geometric.nn import SAGEConv
+
+from redditgnn.graph import Block, GraphSpec
+from redditgnn.model.lstm import PackedLSTMAggregation
+from redditgnn.model.stack import ConvStack, Jump, Norm
+
+Aggregator = Literal["mean", "max", "lstm", "gcn"]
+
+
+class GraphSAGE(ConvStack):
+    """A stack of PyG's `SAGEConv`.
+
+    `aggr`: `mean` of the neighbours; `max` of the neighbours after a linear layer and ReLU (the
+    paper's pool); `lstm` over the neighbours in the order of the edges; `gcn`, the mean over the
+    node and its neighbours with one weight matrix for both.
+    """
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        aggr: Aggregator,
+        hidden_channels: int,
+        num_layers: int,
+        dropout: float,
+        input_dropout: float,
+        norm: Norm | None,
+        residual: bool,
+        jk: Jump | None,
+    ) -> None:
+        self.aggr = aggr
+        self._widest = max(spec.num_features, hidden_channels)
+        super().__init__(
+            spec,
+            hidden_channels=hidden_channels,
+            num_layers=num_layers,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            norm=norm,
+            residual=residual,
+            jk=jk,
+        )
+
+    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
+        if self.aggr == "gcn":
+            adjacency = block.mean_adjacency_with_self
+        elif self.aggr == "mean":
+            adjacency = block.mean_adjacency
+        else:
+            adjacency = block.edge_index
+        return conv((h, h[: block.num_dst]), adjacency)
+
+    def bytes_per_edge(self) -> int:
+        messages = {"max": 2, "lstm": 12}.get(self.aggr, 0)  # copies of a source's state
+        return 40 + 4 * self._widest * messages
+
+    def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> SAGEConv:
+        if self.aggr == "lstm":
+            lstm = PackedLSTMAggregation(in_channels, in_channels)
+            return SAGEConv(in_channels, out_channels, aggr=lstm)
+        if self.aggr == "max":
+            return SAGEConv(in_channels, out_channels, aggr="max", project=True)
+        # The mean is in the values of the adjacency: a sum over it, weighted as the batch says.
+        root_weight = self.aggr == "mean"
+        return SAGEConv(in_channels, out_channels, aggr="sum", root_weight=root_weight)

@@ -1,0 +1,145 @@
+"""What all models share: a stack of convolutions between `encode` and `decode`.
+
+The forward pass is written once, in `forward` below, and once more chunk by chunk in
+`redditgnn.inference`; both drive the same `encode / layer / decode` of a model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.nn import JumpingKnowledge
+
+from redditgnn.errors import require, require_positive, require_probability
+from redditgnn.graph import Batch, Block, GraphSpec
+
+Norm = Literal["batch", "layer"]
+Jump = Literal["cat", "max", "lstm"]
+NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class ConvStack(nn.Module, ABC):
+    """Dropout, convolution, normalisation and activation, `num_layers` times.
+
+    Layer l applies dropout to its input (`input_dropout` to the features, `dropout` to hidden
+    states) and ends in norm and activation, bar the last one, which gives the logits. With `jk`
+    the last layer is like the others and a linear layer reads all of them (Xu et al. 2018,
+    arXiv:1806.03536). With `residual` a layer's input is added to the output of its convolution,
+    through a linear map where their widths differ.
+
+    """
+
+    activation: Callable[[Tensor], Tensor] = staticmethod(F.relu)
+    """Between layers."""
+
+    whole_graph_only = False
+    """A row of a block does not suffice to compute its node: only batches without halo will do."""
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        hidden_channels: int,
+        num_layers: int,
+        dropout: float,
+        input_dropout: float,
+        norm: Norm | None,
+        residual: bool,
+        jk: Jump | None,
+    ) -> None:
+        super().__init__()
+        require_positive("model.hidden_channels", hidden_channels)
+        require_positive("model.num_layers", num_layers)
+        require_probability("model.dropout", dropout)
+        require_probability("model.input_dropout", input_dropout)
+        self.num_layers, self.dropout, self.input_dropout = num_layers, dropout, input_dropout
+        last = hidden_channels if jk else spec.num_classes
+        widths = [spec.num_features, *[hidden_channels] * (num_layers - 1), last]
+        self.convs = nn.ModuleList(
+            self.make_conv(i, o, not jk and number == num_layers)
+            for number, (i, o) in enumerate(pairwise(widths), start=1)
+        )
+        self.norms = nn.ModuleList(_norm(norm, width) for width in widths[1:])
+        self.skips = nn.ModuleList(_skip(i, o) for i, o in pairwise(widths)) if residual else None
+        self.jump = JumpingKnowledge(jk, hidden_channels, num_layers) if jk else None
+        read = hidden_channels * (num_layers if jk == "cat" else 1)
+        self.head = nn.Linear(read, spec.num_classes) if jk else nn.Identity()
+
+    @abstractmethod
+    def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
+        """Build the convolution of one layer."""
+
+    @abstractmethod
+    def convolve(
+        self, conv: nn.Module, h: Float[Tensor, "src width"], block: Block
+    ) -> Float[Tensor, "dst out"]:
+        """Apply one layer's convolution to the part of the graph that `block` holds."""
+
+    @abstractmethod
+    def bytes_per_edge(self) -> int:
+        """Return about how many bytes an edge costs while its layer is computed."""
+
+    @property
+    def reads_every_layer(self) -> bool:
+        """Whether `decode` needs the outputs of all layers, or only of the last."""
+        return self.jump is not None
+
+    def encode(self, x: Float[Tensor, "nodes features"]) -> Tensor:
+        """Map features to the states that layer 0 reads."""
+        return x
+
+    def layer(
+        self, index: int, h: Float[Tensor, "src width"], block: Block, h0: Float[Tensor, "src _"]
+    ) -> Float[Tensor, "dst out"]:
+        """Compute the rows of `block` from its sources' states `h`; `h0` is what `encode` gave."""
+        rate = self.dropout if index else self.input_dropout
+        h = F.dropout(h, rate, self.training)
+        out = self.convolve(self.convs[index], h, block)
+        if self.skips is not None:
+            out = out + self.skips[index](h[: block.num_dst])
+        if index == self.num_layers - 1 and self.jump is None:
+            return out
+        return self.activation(self.norms[index](out))
+
+    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
+        """Turn the outputs of all layers into logits (of the last layer alone without `jk`)."""
+        return self.head(states[-1] if self.jump is None else self.jump(list(states)))
+
+    def forward(self, batch: Batch) -> Float[Tensor, "targets classes"]:
+        """Return the logits of the batch's targets."""
+        h = h0 = self.encode(batch.x)
+        states: list[Tensor] = []
+        for index in range(self.num_layers):
+            h = self.layer(index, h, batch.block(index), h0)
+            if self.reads_every_layer or index == self.num_layers - 1:
+                states.append(h[: batch.num_targets])
+            if index < self.num_layers - 1:
+                h = batch.exchange(index, h)
+        return self.decode(states)
+
+
+def _norm(kind: Norm | None, width: int) -> nn.Module:
+    return nn.Identity() if kind is None else NORMS[kind](width)
+
+
+def _skip(in_channels: int, out_channels: int) -> nn.Module:
+    if in_channels == out_channels:
+        return nn.Identity()
+    return nn.Linear(in_channels, out_channels, bias=False)
+
+
+def check_heads(hidden_channels: int, heads: int, out_heads: int) -> None:
+    """Refuse attention heads that cannot share `hidden_channels` equally."""
+    require_positive("model.heads", heads)
+    require_positive("model.out_heads", out_heads)
+    require(
+        hidden_channels % heads == 0,
+        f"model.hidden_channels must be a multiple of model.heads={heads}, got {hidden_channels}; "
+        f"try {max(1, round(hidden_channels / heads)) * heads}",
+    )

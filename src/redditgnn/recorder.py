@@ -1,0 +1,165 @@
+"""Results on disk: `runs.csv`, one row a run, and a folder a run with its epochs.
+
+A row is appended under a lock, flushed to the disk, and never rewritten.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from redditgnn.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochRow:
+    """One line of epochs.csv; validation columns are empty where `trainer.eval_every` skips.
+
+    `sample_s` is the time that the background thread took to prepare the batches: it overlaps with
+    the rest. `transfer_s` and `compute_s` are parts of `epoch_s`, which `eval_s` is not.
+    """
+
+    epoch: int
+    train_loss: float
+    learning_rate: float
+    val_loss: float | None
+    val_accuracy: float | None
+    val_micro_f1: float | None
+    val_macro_f1: float | None
+    epoch_s: float
+    sample_s: float
+    transfer_s: float
+    compute_s: float
+    eval_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRow:
+    """One line of runs.csv; what a run that failed did not reach stays empty.
+
+    Scores are those of the weights with the best validation score. `train_loss` is that epoch's.
+    `config_hash` covers every setting but `seed` and places: rows that share it and `fingerprint`
+    are repetitions of one experiment. CUDA columns are empty on a CPU.
+    """
+
+    run_id: str
+    started_at: str
+    status: str
+    error: str | None = None
+    dataset: str
+    model: str
+    sampler: str
+    experiment: str | None = None
+    seed: int
+    protocol: str
+    fingerprint: str | None = None
+    config_hash: str
+    commit: str
+    dirty: bool | None
+    torch_version: str
+    pyg_version: str
+    device: str
+    device_name: str
+    num_parameters: int | None = None
+    epochs: int | None = None
+    best_epoch: int | None = None
+    train_loss: float | None = None
+    val_accuracy: float | None = None
+    val_micro_f1: float | None = None
+    val_macro_f1: float | None = None
+    test_accuracy: float | None = None
+    test_micro_f1: float | None = None
+    test_macro_f1: float | None = None
+    load_s: float | None = None
+    preprocess_s: float | None = None
+    train_s: float | None = None
+    eval_s: float | None = None
+    wall_s: float | None = None
+    epoch_median_s: float | None = None
+    time_to_best_s: float | None = None
+    sample_s: float | None = None
+    transfer_s: float | None = None
+    compute_s: float | None = None
+    peak_cuda_allocated_mib: float | None = None
+    peak_cuda_reserved_mib: float | None = None
+    peak_rss_mib: float | None = None
+    hyperparameters: str
+
+
+class EpochRecorder:
+    """Writes epochs.csv of one run, a flushed line an epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / "epochs.csv").open("x", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow([field.name for field in fields(EpochRow)])
+
+    def record(self, row: EpochRow) -> None:
+        """Append one epoch."""
+        self._writer.writerow(_cells(asdict(row)).values())
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def append_run(row: RunRow, results_dir: Path) -> Path:
+    """Append `row` to `results_dir/runs.csv`, and return that path.
+
+    Raises:
+        ConfigError: the file has other columns than this version writes.
+    """
+    path = results_dir / "runs.csv"
+    with FileLock(results_dir / ".runs.csv.lock"):
+        check_columns(results_dir)
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            file.write(_lines(row, with_header=is_new))
+            file.flush()
+            os.fsync(file.fileno())
+    return path
+
+
+def check_columns(results_dir: Path) -> None:
+    """Refuse, before a run starts, to append to a runs.csv that has other columns."""
+    path = results_dir / "runs.csv"
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        found = next(csv.reader(file), [])
+    if found != [field.name for field in fields(RunRow)]:
+        raise ConfigError(
+            f"results_dir={results_dir}: {path} has other columns than this version writes "
+            f"({len(found)} instead of {len(fields(RunRow))}); rename it, or set another results_dir"
+        )
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write a new file of `values`; never over an old one."""
+    with path.open("x", encoding="utf-8") as file:
+        json.dump(values, file, indent=2, default=str)
+        file.write("\n")
+
+
+def _lines(row: RunRow, with_header: bool) -> str:
+    """Return the row as one string, so that it reaches the file in a single write."""
+    text = StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(RunRow)])
+    if with_header:
+        writer.writeheader()
+    writer.writerow(_cells(asdict(row)))
+    return text.getvalue()
+
+
+def _cells(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Round times and memory, which are noise beyond that, and nothing else."""
+    noisy = {k: round(v, 6) for k, v in values.items() if k.endswith(("_s", "_mib")) and v}
+    return {**values, **noisy}

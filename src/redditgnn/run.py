@@ -1,0 +1,236 @@
+"""One training run, from settings to a row of runs.csv."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from redditgnn.config import COMPONENTS, Settings
+from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
+from redditgnn.graph import GraphData, Sampler
+from redditgnn.inference import Evaluator, ExactInference
+from redditgnn.measure import Stopwatch, peak_cuda_mib, peak_rss_mib, reset_peaks
+from redditgnn.provenance import provenance
+from redditgnn.recorder import (
+    EpochRecorder,
+    EpochRow,
+    RunRow,
+    append_run,
+    check_columns,
+    write_json,
+)
+from redditgnn.trainer import Trainer, Training
+
+
+@dataclass
+class Progress:
+    """What is known of a run at any moment: the row that it leaves behind, whatever happens."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    rows: list[EpochRow] = field(default_factory=list)
+
+
+def run(settings: Settings) -> tuple[RunRow, Path]:
+    """Train and test one model; append the row to runs.csv and return it with that file's path.
+
+    Raises:
+        UserError: nothing was run, nothing recorded.
+        RunFailed: the run ended early; its row says why.
+    """
+    device = resolve_device(settings.device)
+    results_dir = Path(settings.results_dir)
+    _make_folder("results_dir", results_dir)
+    check_columns(results_dir)
+    row = _row_at_start(settings, device)
+    progress, watch = Progress(), Stopwatch(device)
+    status, message = "failed", None
+    try:
+        with _memory_errors_named():
+            _execute(settings, device, results_dir / "runs" / row.run_id, progress)
+        status = "completed"
+    except UserError:
+        raise
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    except BaseException as error:
+        status = error.status if isinstance(error, RunFailed) else "failed"
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise
+    finally:
+        if message or status in ("completed", "interrupted"):
+            facts = {**_timings(progress.rows), **progress.facts, **_peaks(device)}
+            row = replace(row, status=status, error=message, wall_s=watch.seconds(), **facts)
+            path = append_run(row, results_dir)
+    return row, path
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name`; `auto` is CUDA where there is one."""
+    available = torch.cuda.is_available()
+    require(
+        name != "cuda" or available,
+        "device=cuda needs a CUDA device, and torch finds none; use device=auto or device=cpu",
+    )
+    return torch.device("cuda:0" if available and name != "cpu" else "cpu")
+
+
+def _execute(settings: Settings, device: torch.device, folder: Path, progress: Progress) -> None:
+    torch.manual_seed(settings.seed)
+    reset_peaks(device)
+    watch = Stopwatch(device)
+    graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+    fingerprint = f"{graph.fingerprint}-{settings.protocol}"
+    progress.facts.update(load_s=watch.seconds(), fingerprint=fingerprint)
+    watch = Stopwatch(device)
+    trainer: Trainer = settings.build("trainer")
+    model: nn.Module = settings.build("model", graph.spec).to(device)
+    sampler = _sampler(settings, graph, model, device)
+    optimizer = settings.build("optimizer", model.parameters())
+    scheduler = settings.build("scheduler", optimizer)
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    progress.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)
+    _make_folder("results_dir", folder)
+    write_json({"settings": asdict(settings), **provenance(device)}, folder / "run.json")
+    inference = ExactInference(graph, device, chunk_edges=trainer.eval_chunk_edges)
+    evaluate = Evaluator(graph, inference)
+    with closing(EpochRecorder(folder)) as recorder:
+
+        def record(row: EpochRow) -> None:
+            recorder.record(row)
+            progress.rows.append(row)
+
+        training = trainer.fit(
+            model, optimizer, scheduler, sampler, evaluate, device, folder / "best.pt", record
+        )
+    progress.facts.update(_result(training))
+    _, scores = evaluate(model, "test")
+    progress.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
+
+
+def _sampler(
+    settings: Settings, graph: GraphData, model: nn.Module, device: torch.device
+) -> Sampler:
+    """Build the sampler over what training may see, and refuse a pair that would be wrong."""
+    train_graph = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+    sampler: Sampler = settings.build(
+        "sampler", train_graph, num_layers=model.num_layers, device=device, seed=settings.seed
+    )
+    if model.whole_graph_only and sampler.has_halo:
+        raise ConfigError(
+            f"sampler={settings.choices['sampler']} would give wrong numbers: this convolution "
+            "reads more than a node's own in-edges (degrees of its sources, or several hops), and "
+            "the outermost nodes of a batch have none; use sampler=full, cluster or saint_rw"
+        )
+    return sampler
+
+
+def _row_at_start(settings: Settings, device: torch.device) -> RunRow:
+    now = datetime.now(timezone.utc)
+    config_hash = hash_of_config(settings)
+    made = provenance(device)
+    names = {group: settings.choices[group] for group in ("dataset", "model", "sampler")}
+    return RunRow(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{config_hash[:6]}-s{settings.seed}-{secrets.token_hex(2)}",
+        started_at=now.isoformat(timespec="seconds"),
+        status="failed",
+        **names,
+        experiment=settings.choices["experiment"],
+        seed=settings.seed,
+        protocol=settings.protocol,
+        config_hash=config_hash,
+        commit=made["commit"],
+        dirty=made["dirty"],
+        torch_version=made["torch_version"],
+        pyg_version=made["pyg_version"],
+        device=made["device"],
+        device_name=made["device_name"],
+        hyperparameters=json.dumps(_hyperparameters(settings), sort_keys=True),
+    )
+
+
+def hash_of_config(settings: Settings) -> str:
+    """Hash every setting that a score may depend on, bar the seed."""
+    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _hyperparameters(settings: Settings) -> dict[str, Any]:
+    return {
+        f"{group}.{key}": value
+        for group in COMPONENTS
+        for key, value in settings.components[group].items()
+        if not key.startswith("_")
+    }
+
+
+def _timings(rows: list[EpochRow]) -> dict[str, Any]:
+    if not rows:
+        return {}
+    training = Training(rows)
+    return {
+        "epochs": len(rows),
+        "train_s": training.total("epoch_s"),
+        "eval_s": training.total("eval_s"),
+        "epoch_median_s": training.epoch_median_s,
+        **{name: training.total(name) for name in ("sample_s", "transfer_s", "compute_s")},
+    }
+
+
+def _result(training: Training) -> dict[str, Any]:
+    best = training.best
+    if best is None:
+        return {}
+    return {
+        "best_epoch": best.epoch,
+        "time_to_best_s": training.time_to_best_s,
+        "train_loss": best.train_loss,
+        "val_accuracy": best.val_accuracy,
+        "val_micro_f1": best.val_micro_f1,
+        "val_macro_f1": best.val_macro_f1,
+    }
+
+
+def _peaks(device: torch.device) -> dict[str, Any]:
+    allocated, reserved = peak_cuda_mib(device)
+    return {
+        "peak_cuda_allocated_mib": allocated,
+        "peak_cuda_reserved_mib": reserved,
+        "peak_rss_mib": peak_rss_mib(),
+    }
+
+
+@contextlib.contextmanager
+def _memory_errors_named() -> Iterator[None]:
+    """Turn the several ways in which memory runs out into `OutOfMemory`."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemory(_out_of_memory_text(error)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise OutOfMemory(_out_of_memory_text(error)) from error
+
+
+def _out_of_memory_text(error: BaseException) -> str:
+    first = (str(error).splitlines() or ["no memory left"])[0]
+    return f"out of memory ({first}); lower sampler.batch_size or model.hidden_channels"
+
+
+def _make_folder(key: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{key}={folder} cannot be written: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Samplers: how a graph is cut into batches, one module and one YAML a sampler."""

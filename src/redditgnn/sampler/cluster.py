@@ -1,0 +1,80 @@
+"""Cluster-GCN: batches of densely connected parts (Chiang et al. 2019, arXiv:1905.07953)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from redditgnn.errors import require, require_positive
+from redditgnn.graph import Batch, GraphData
+from redditgnn.sampler.partition import parts_of
+from redditgnn.sampler.subgraph import Subgraphs, subgraph_batch
+
+
+class ClusterSampler:
+    """Batches of `batch_size` random METIS parts with all edges among their nodes.
+
+    Degrees are those within the batch, so that normalisations follow the paper's section 3.2: the
+    adjacency of the combined parts is normalised anew.
+    """
+
+    has_halo = False
+
+    def __init__(
+        self,
+        graph: GraphData,
+        *,
+        num_layers: int,
+        device: torch.device,
+        seed: int,
+        num_parts: int,
+        batch_size: int,
+    ) -> None:
+        self._drawer = PartDrawer(graph, num_parts=num_parts, batch_size=batch_size, seed=seed)
+        self._graph, self._num_layers = graph, num_layers
+        self._subgraphs = Subgraphs(graph)
+
+    def __len__(self) -> int:
+        return len(self._drawer)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for node_ids in self._drawer:
+            rowptr, col, _ = self._subgraphs.edges(node_ids)
+            yield subgraph_batch(
+                self._graph,
+                node_ids,
+                rowptr,
+                col,
+                num_layers=self._num_layers,
+                loss_weight=self._drawer.loss_weight[node_ids],
+                degree=rowptr.diff(),
+            )
+
+
+class PartDrawer:
+    """Deals the parts of a graph into batches, anew in every epoch.
+
+    Attributes:
+        loss_weight: Of every node; its sum over an epoch's batches, divided by their number, is
+            1 / |training nodes| for each training node.
+    """
+
+    def __init__(self, graph: GraphData, *, num_parts: int, batch_size: int, seed: int) -> None:
+        require_positive("sampler.batch_size", batch_size)
+        require(
+            batch_size <= num_parts,
+            f"sampler.batch_size must be at most sampler.num_parts={num_parts}, got {batch_size}",
+        )
+        self._parts = parts_of(graph, num_parts)
+        self._batch_size = batch_size
+        self._generator = torch.Generator().manual_seed(seed)
+        self.loss_weight = graph.train_mask * (len(self) / graph.train_mask.sum())
+
+    def __len__(self) -> int:
+        return -(-len(self._parts) // self._batch_size)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        order = torch.randperm(len(self._parts), generator=self._generator)
+        for numbers in order.split(self._batch_size):
+            yield torch.cat([self._parts[number] for number in numbers.tolist()])

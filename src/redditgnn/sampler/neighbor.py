@@ -1,0 +1,134 @@
+"""Uniform neighbour sampling without replacement (Hamilton et al. 2017, arXiv:1706.02216).
+
+A node's neighbours are sampled once a batch and used by every layer that computes the node, as in
+PyG's NeighborLoader; the paper samples anew for every layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from redditgnn.errors import require, require_positive
+from redditgnn.graph import Batch, GraphData, row_of_edge
+
+
+class NeighborSampler:
+    """Batches of training nodes with `num_neighbors[h]` sampled in-neighbours of those at hop h.
+
+    -1 takes all neighbours. On CUDA graph and features stay on the device and are sampled there.
+    """
+
+    has_halo = True
+
+    def __init__(
+        self,
+        graph: GraphData,
+        *,
+        num_layers: int,
+        device: torch.device,
+        seed: int,
+        num_neighbors: list[int],
+        batch_size: int,
+    ) -> None:
+        check_num_neighbors(num_neighbors, num_layers)
+        require_positive("sampler.batch_size", batch_size)
+        self._graph = graph.to(device)
+        self._neighborhoods = self._neighborhoods_of(self._graph)
+        self._num_neighbors, self._batch_size = num_neighbors, batch_size
+        self._targets = graph.train_mask.nonzero().view(-1)
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return -(-len(self._targets) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.randperm(len(self._targets), generator=self._generator)
+        for targets in self._targets[order].split(self._batch_size):
+            key = int(torch.randint(2**62, (), generator=self._generator))
+            yield self._batch(targets.to(self._graph.x.device), key)
+
+    def _batch(self, targets: Int64[Tensor, " targets"], key: int) -> Batch:
+        node_ids, rowptr, col = self._neighborhoods.sample(targets, self._num_neighbors, key)
+        return sampled_batch(
+            self._graph,
+            node_ids,
+            rowptr,
+            col,
+            num_targets=len(targets),
+            num_layers=len(self._num_neighbors),
+            loss_weight=len(self) / len(self._targets),
+        )
+
+    @staticmethod
+    def _neighborhoods_of(graph: GraphData):
+        if graph.x.is_cuda:
+            from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
+
+            return TorchNeighborhoods(graph.rowptr, graph.col)
+        from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
+
+        return NumbaNeighborhoods(graph.rowptr, graph.col)
+
+
+def sampled_batch(
+    graph: GraphData,
+    node_ids: Tensor,
+    rowptr: Tensor,
+    col: Tensor,
+    *,
+    num_targets: int,
+    num_layers: int,
+    loss_weight: float,
+) -> Batch:
+    """Complete a sampled neighbourhood to a batch whose targets all weigh `loss_weight`."""
+    degree = graph.rowptr[node_ids + 1] - graph.rowptr[node_ids]
+    sampled = rowptr.diff()
+    scale = degree[: len(sampled)] / sampled.clamp(min=1)
+    targets = node_ids[:num_targets]
+    return Batch(
+        x=graph.x[node_ids],
+        y=graph.y[targets],
+        loss_weight=torch.full((num_targets,), loss_weight, device=graph.x.device),
+        node_ids=node_ids,
+        rowptr=rowptr,
+        col=col,
+        degree=degree,
+        edge_weight=scale[row_of_edge(rowptr)],
+        num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
+    )
+
+
+def rows_per_layer(
+    rowptr: Tensor, col: Tensor, num_targets: int, num_layers: int
+) -> tuple[int, ...]:
+    """Count the rows that each layer computes: the last the targets, each before it a hop more."""
+    rows = [num_targets]
+    for _ in range(num_layers - 1):
+        sources = col[: rowptr[rows[-1]]]
+        furthest = int(sources.max()) + 1 if len(sources) else 0
+        rows.append(max(rows[-1], furthest))
+    return tuple(reversed(rows))
+
+
+def check_num_neighbors(num_neighbors: list[int], num_layers: int) -> None:
+    """Refuse a list of fanouts that does not fit the model."""
+    require(
+        len(num_neighbors) == num_layers,
+        f"sampler.num_neighbors must have one entry for each of model.num_layers={num_layers}, "
+        f"got {num_neighbors}; try 'sampler.num_neighbors={fitted(num_neighbors, num_layers)}'",
+    )
+    require(
+        all(fanout > 0 or fanout == -1 for fanout in num_neighbors),
+        f"sampler.num_neighbors must be positive, or -1 for all neighbours, got {num_neighbors}",
+    )
+
+
+def fitted(num_neighbors: list[int], num_layers: int) -> str:
+    """Return the list cut, or continued with its last entry, to `num_layers` entries."""
+    last = num_neighbors[-1:] or [10]
+    entries = (num_neighbors + last * num_layers)[:num_layers]
+    return "[" + ",".join(map(str, entries)) + "]"

@@ -1,0 +1,87 @@
+"""Neighbour sampling with tensor operations, on whichever device the graph is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int32, Int64
+from torch import Tensor
+
+from redditgnn.graph import pointers, row_of_edge
+
+
+class TorchNeighborhoods:
+    """Samples neighbourhoods of one graph; the same interface as `NumbaNeighborhoods`."""
+
+    def __init__(
+        self, rowptr: Int64[Tensor, " nodes_plus_1"], col: Int32[Tensor, " edges"]
+    ) -> None:
+        self._rowptr, self._col = rowptr, col
+        self._local_id = torch.full((len(rowptr) - 1,), -1, dtype=torch.int64, device=rowptr.device)
+
+    def sample(
+        self, targets: Int64[Tensor, " targets"], num_neighbors: Sequence[int], key: int
+    ) -> tuple[Int64[Tensor, " nodes"], Int64[Tensor, " rows_plus_1"], Int32[Tensor, " edges"]]:
+        """Sample `num_neighbors[h]` in-neighbours of the nodes found at hop h, without replacement.
+
+        Returns:
+            Global node ids in breadth-first order, and the CSR of all but the last hop's nodes.
+        """
+        generator = torch.Generator(self._rowptr.device).manual_seed(key)
+        nodes, start = targets, 0
+        self._local_id[nodes] = torch.arange(len(nodes), device=nodes.device)
+        counts, sources = [], []
+        for fanout in num_neighbors:
+            hop = nodes[start:]
+            start = len(nodes)
+            hop_counts, neighbors = self._neighbors(hop, fanout, generator)
+            nodes = torch.cat([nodes, self._append_unseen(neighbors, start)])
+            counts.append(hop_counts)
+            sources.append(self._local_id[neighbors])
+        self._local_id[nodes] = -1
+        return nodes, pointers(torch.cat(counts)), torch.cat(sources).to(torch.int32)
+
+    def _neighbors(
+        self, nodes: Tensor, fanout: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return how many neighbours each of `nodes` gets, and their global ids row by row."""
+        first = self._rowptr[nodes]
+        degree = self._rowptr[nodes + 1] - first
+        counts = degree if fanout < 0 else degree.clamp(max=fanout)
+        rowptr = pointers(counts)
+        rows = row_of_edge(rowptr)
+        offset = torch.arange(len(rows), device=nodes.device) - rowptr[:-1][rows]
+        if fanout > 0:
+            picks = floyd(degree, fanout, generator)
+            offset = torch.where((degree > fanout)[rows], picks[offset, rows], offset)
+        return counts, self._col[first[rows] + offset].long()
+
+    def _append_unseen(self, neighbors: Tensor, num_seen: int) -> Tensor:
+        """Number the nodes not seen before in order of first occurrence, and return them."""
+        unseen = neighbors[self._local_id[neighbors] < 0]
+        position = torch.arange(len(unseen), device=unseen.device)
+        first = torch.full_like(self._local_id, len(unseen))
+        first.scatter_reduce_(0, unseen, position, "amin")
+        unseen = unseen[first[unseen] == position]
+        self._local_id[unseen] = num_seen + torch.arange(len(unseen), device=unseen.device)
+        return unseen
+
+
+def floyd(
+    degree: Int64[Tensor, " rows"], fanout: int, generator: torch.Generator
+) -> Int64[Tensor, "fanout rows"]:
+    """Draw `fanout` distinct numbers below each degree, uniformly (Floyd's algorithm).
+
+    Columns of rows with `degree <= fanout` hold no valid draw.
+    """
+    picks = degree.new_empty(fanout, len(degree))
+    for number in range(fanout):
+        last = (degree - fanout + number).clamp(min=0)
+        uniform = torch.rand(
+            len(degree), generator=generator, dtype=torch.float64, device=degree.device
+        )
+        drawn = (uniform * (last + 1)).long()
+        taken = (picks[:number] == drawn).any(0)
+        picks[number] = torch.where(taken, last, drawn)
+    return picks

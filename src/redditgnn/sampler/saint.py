@@ -1,0 +1,187 @@
+"""GraphSAINT: random subgraphs with exact normalisation (Zeng et al. 2020, arXiv:1907.04931).
+
+Two biases are undone (section 3.2). A node that is drawn often would dominate the loss: its loss
+is divided by the probability that a subgraph contains it. An edge that is drawn seldom beside its
+node would be missing from sums: its message is divided by alpha, the probability of the edge given
+its destination. Both probabilities are estimated from subgraphs drawn before training.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from redditgnn.errors import require, require_positive
+from redditgnn.graph import Batch, GraphData
+from redditgnn.sampler.subgraph import Subgraphs, subgraph_batch
+
+
+class SaintSampler(ABC):
+    """`num_steps` random subgraphs an epoch, normalised by counts of earlier ones.
+
+    `sample_coverage`: subgraphs are drawn before training until each node was drawn this many times
+    on average; more makes the normalisation more exact.
+    """
+
+    has_halo = False
+
+    def __init__(
+        self,
+        graph: GraphData,
+        *,
+        num_layers: int,
+        device: torch.device,
+        seed: int,
+        batch_size: int,
+        num_steps: int,
+        sample_coverage: int,
+    ) -> None:
+        require_positive("sampler.batch_size", batch_size)
+        require_positive("sampler.num_steps", num_steps)
+        require_positive("sampler.sample_coverage", sample_coverage)
+        require(graph.num_edges > 0, "GraphSAINT samples edges, and the graph has none; use full")
+        self._graph, self._num_layers = graph, num_layers
+        self._batch_size, self._num_steps = batch_size, num_steps
+        self._generator = torch.Generator().manual_seed(seed)
+        self._subgraphs = Subgraphs(graph)
+        self._count_inclusions(sample_coverage * graph.num_nodes)
+
+    @abstractmethod
+    def draw(self) -> Int64[Tensor, " drawn"]:
+        """Draw the nodes of one subgraph, with repetitions."""
+
+    @property
+    def node_probability(self) -> Float[Tensor, " nodes"]:
+        """Estimated probability that a subgraph contains each node."""
+        return self._node_count.clamp(min=1) / self._num_drawn
+
+    def edge_probability(self, edges: Int64[Tensor, " picked"]) -> Float[Tensor, " picked"]:
+        """Estimate the probability of each edge in a subgraph that has its destination (alpha).
+
+        `edges` are positions in `graph.col`.
+        """
+        destination = torch.bucketize(edges, self._graph.rowptr, right=True) - 1
+        of_destination = self._node_count[destination].clamp(min=1)
+        return self._edge_count[edges].clamp(min=1) / of_destination
+
+    def __len__(self) -> int:
+        return self._num_steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        mask = self._graph.train_mask
+        loss_weight = mask / (self.node_probability * mask.sum())
+        for _ in range(self._num_steps):
+            node_ids = self.draw().unique()
+            rowptr, col, edges = self._subgraphs.edges(node_ids)
+            yield subgraph_batch(
+                self._graph,
+                node_ids,
+                rowptr,
+                col,
+                num_layers=self._num_layers,
+                loss_weight=loss_weight[node_ids],
+                degree=self._graph.degree[node_ids],
+                edge_weight=1 / self.edge_probability(edges),
+            )
+
+    def _count_inclusions(self, nodes_to_draw: int) -> None:
+        self._node_count = torch.zeros(self._graph.num_nodes, dtype=torch.int32)
+        self._edge_count = torch.zeros(self._graph.num_edges, dtype=torch.int32)
+        self._num_drawn, drawn_nodes = 0, 0
+        while drawn_nodes < nodes_to_draw:
+            node_ids = self.draw().unique()
+            _, _, edges = self._subgraphs.edges(node_ids)
+            self._node_count[node_ids] += 1
+            self._edge_count[edges] += 1
+            self._num_drawn += 1
+            drawn_nodes += len(node_ids)
+
+
+class SaintNode(SaintSampler):
+    """`batch_size` nodes, by the squared column norms of D^-1 A (section 3.4)."""
+
+    @cached_property
+    def _cumulative(self) -> Float[Tensor, " nodes"]:
+        return node_importance(self._graph).cumsum(0)
+
+    def draw(self) -> Int64[Tensor, " drawn"]:
+        uniform = torch.rand(self._batch_size, generator=self._generator, dtype=torch.float64)
+        return torch.searchsorted(self._cumulative, uniform * self._cumulative[-1], right=True)
+
+
+class SaintEdge(SaintSampler):
+    """`batch_size` edges drawn with probability proportional to 1/deg(u) + 1/deg(v) (sec. 3.4).
+
+    A uniform node and a uniform in-neighbour of it are exactly that on an undirected graph, and
+    need no table of all edges.
+    """
+
+    @cached_property
+    def _connected(self) -> Int64[Tensor, " connected"]:
+        return (self._graph.degree > 0).nonzero().view(-1)
+
+    def draw(self) -> Int64[Tensor, " drawn"]:
+        size = (self._batch_size,)
+        ends = self._connected[
+            torch.randint(len(self._connected), size, generator=self._generator)
+        ]
+        return torch.cat([ends, step(self._graph, ends, self._generator)])
+
+
+class SaintRandomWalk(SaintSampler):
+    """The nodes of `batch_size` random walks of `walk_length` steps from uniform roots."""
+
+    def __init__(
+        self,
+        graph: GraphData,
+        *,
+        num_layers: int,
+        device: torch.device,
+        seed: int,
+        batch_size: int,
+        num_steps: int,
+        sample_coverage: int,
+        walk_length: int,
+    ) -> None:
+        require_positive("sampler.walk_length", walk_length)
+        self._walk_length = walk_length
+        super().__init__(
+            graph,
+            num_layers=num_layers,
+            device=device,
+            seed=seed,
+            batch_size=batch_size,
+            num_steps=num_steps,
+            sample_coverage=sample_coverage,
+        )
+
+    def draw(self) -> Int64[Tensor, " drawn"]:
+        walk = [
+            torch.randint(self._graph.num_nodes, (self._batch_size,), generator=self._generator)
+        ]
+        for _ in range(self._walk_length):
+            walk.append(step(self._graph, walk[-1], self._generator))
+        return torch.cat(walk)
+
+
+def node_importance(graph: GraphData) -> Float[Tensor, " nodes"]:
+    """Return the squared column norms of D^-1 A: sum over out-neighbours of 1 / degree^2."""
+    of_row = graph.degree.clamp(min=1).double().pow(-2)
+    of_edge = of_row.repeat_interleave(graph.degree)
+    return torch.zeros(graph.num_nodes, dtype=torch.float64).index_add_(0, graph.col, of_edge)
+
+
+def step(
+    graph: GraphData, node_ids: Int64[Tensor, " walkers"], generator: torch.Generator
+) -> Int64[Tensor, " walkers"]:
+    """Move each walker to a uniform in-neighbour; one without neighbours stays."""
+    degree = graph.rowptr[node_ids + 1] - graph.rowptr[node_ids]
+    uniform = torch.rand(len(node_ids), generator=generator, dtype=torch.float64)
+    edge = graph.rowptr[node_ids] + (uniform * degree).long()
+    moved = graph.col[edge.clamp(max=graph.num_edges - 1)].long()
+    return torch.where(degree > 0, moved, node_ids)

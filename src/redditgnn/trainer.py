@@ -1,0 +1,208 @@
+"""The one training loop. It knows no model, dataset or sampler by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from tqdm import tqdm
+
+from redditgnn import checkpoint
+from redditgnn.errors import TrainingDiverged, require, require_positive
+from redditgnn.graph import Sampler, Split
+from redditgnn.measure import Phases, Stopwatch
+from redditgnn.metrics import Scores, per_node_loss
+from redditgnn.prefetch import Prefetched
+from redditgnn.recorder import EpochRow
+
+Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training has done so far; `best` is the epoch with the best validation score."""
+
+    rows: list[EpochRow] = field(default_factory=list)
+    best: EpochRow | None = None
+
+    @property
+    def epoch_median_s(self) -> float | None:
+        """Median seconds of an epoch; the first, which warms up, counts only if it is alone."""
+        times = [row.epoch_s for row in self.rows]
+        return median(times[1:] or times) if times else None
+
+    @property
+    def time_to_best_s(self) -> float | None:
+        """Seconds of training and evaluation up to and with the best epoch."""
+        if self.best is None:
+            return None
+        return sum(row.epoch_s + row.eval_s for row in self.rows[: self.best.epoch])
+
+    def total(self, column: str) -> float:
+        """Sum one of the columns that hold seconds."""
+        return sum(getattr(row, column) for row in self.rows)
+
+
+class Trainer:
+    """Trains for `epochs`, evaluates every `eval_every`, ends with the best weights.
+
+    Args:
+        epochs: At most that many.
+        eval_every: Epochs between two evaluations on the validation nodes; the last is always
+            evaluated.
+        patience: Evaluations without improvement before training stops early; None: never.
+        monitor: What the best epoch is best in: the highest micro-F1 or the lowest loss on the
+            validation nodes. The earlier of equals wins.
+        grad_clip: Largest norm of the gradient over all parameters; None: as it is.
+        eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
+    """
+
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        eval_every: int,
+        patience: int | None,
+        monitor: Literal["val_micro_f1", "val_loss"],
+        grad_clip: float | None,
+        eval_chunk_edges: int | None,
+    ) -> None:
+        require_positive("trainer.epochs", epochs)
+        require_positive("trainer.eval_every", eval_every)
+        for key, value in (("patience", patience), ("eval_chunk_edges", eval_chunk_edges)):
+            require(value is None or value > 0, f"trainer.{key} must be positive, got {value}")
+        require(
+            grad_clip is None or grad_clip > 0,
+            f"trainer.grad_clip must be positive, or null for no clipping, got {grad_clip}",
+        )
+        self.eval_chunk_edges = eval_chunk_edges
+        self._epochs, self._eval_every = epochs, eval_every
+        self._patience, self._monitor, self._grad_clip = patience, monitor, grad_clip
+
+    def fit(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler,
+        sampler: Sampler,
+        evaluate: Evaluate,
+        device: torch.device,
+        best_weights: Path,
+        record: Callable[[EpochRow], None],
+    ) -> Training:
+        """Train `model` in place and leave it with the weights of the best epoch.
+
+        Those are also written to `best_weights`, even if the training is cut short.
+
+        Raises:
+            TrainingDiverged: the loss is not finite.
+        """
+        training, best_state, stale = Training(), None, 0
+        bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
+        try:
+            for epoch in range(1, self._epochs + 1):
+                row = self._epoch(epoch, model, optimizer, sampler, evaluate, device, bar)
+                self._advance(scheduler, row)
+                record(row)
+                better = self._is_better(row, training.best)
+                training = Training([*training.rows, row], row if better else training.best)
+                if better:
+                    best_state, stale = _copy_of_weights(model), 0
+                elif row.val_loss is not None:
+                    stale += 1
+                if stale == self._patience:
+                    break
+        finally:
+            bar.close()
+            if best_state is not None:
+                checkpoint.save(best_state, best_weights)
+                model.load_state_dict(best_state)
+        return training
+
+    def _epoch(
+        self,
+        epoch: int,
+        model: nn.Module,
+        optimizer: Optimizer,
+        sampler: Sampler,
+        evaluate: Evaluate,
+        device: torch.device,
+        bar: tqdm,
+    ) -> EpochRow:
+        watch, phases, batches = Stopwatch(device), Phases(device), Prefetched(sampler)
+        learning_rate = optimizer.param_groups[0]["lr"]
+        train_loss = self._train(model, optimizer, batches, device, phases, bar)
+        epoch_s, watch = watch.seconds(), Stopwatch(device)
+        val_loss, scores = None, (None, None, None)
+        if epoch % self._eval_every == 0 or epoch == self._epochs:
+            val_loss, scores = evaluate(model, "val")
+            bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
+        return EpochRow(
+            epoch=epoch,
+            train_loss=train_loss,
+            learning_rate=learning_rate,
+            val_loss=val_loss,
+            val_accuracy=scores[0],
+            val_micro_f1=scores[1],
+            val_macro_f1=scores[2],
+            epoch_s=epoch_s,
+            sample_s=batches.prepare_s,
+            transfer_s=phases.seconds("transfer"),
+            compute_s=phases.seconds("compute"),
+            eval_s=watch.seconds(),
+        )
+
+    def _train(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        batches: Prefetched,
+        device: torch.device,
+        phases: Phases,
+        bar: tqdm,
+    ) -> float:
+        """Take one step a batch; return the mean of the batches' losses."""
+        model.train()
+        losses = []  # kept on the device: one wait an epoch, not one a batch
+        for batch in batches:
+            with phases.phase("transfer"):
+                batch = batch.to(device)
+            with phases.phase("compute"):
+                per_node = per_node_loss(model(batch), batch.y)
+                loss = (batch.loss_weight * per_node).sum()
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                if self._grad_clip is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
+                optimizer.step()
+            losses.append(loss.detach())
+            bar.update()
+        mean = torch.stack(losses).mean().item()
+        if not math.isfinite(mean):
+            raise TrainingDiverged(f"training loss became {mean}; lower optimizer.lr")
+        return mean
+
+    def _advance(self, scheduler: LRScheduler, row: EpochRow) -> None:
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
+        elif row.val_loss is not None:
+            scheduler.step(row.val_loss)
+
+    def _is_better(self, row: EpochRow, best: EpochRow | None) -> bool:
+        new = getattr(row, self._monitor)
+        if new is None or best is None:
+            return new is not None
+        old = getattr(best, self._monitor)
+        return bool(new < old if self._monitor == "val_loss" else new > old)
+
+
+def _copy_of_weights(model: nn.Module) -> checkpoint.Weights:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
