@@ -1,0 +1,195 @@
+"""Tell what is installed, what each component runs on, and which graphs fit in memory.
+
+usage: redditgnn doctor
+
+It changes nothing. Exit code 2 if a required package is missing.
+
+examples:
+  redditgnn doctor
+  redditgnn doctor > doctor.txt      # to attach to a report
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from redditgnn import CONF_DIR, __version__
+from redditgnn.errors import UserError
+
+REQUIRED = ("torch", "torch_geometric", "hydra-core", "numba", "scipy", "pymetis", "psutil")
+OPTIONAL = {
+    "triton": "GPU kernels",
+    "pyg_lib": "sampler=neighbor_pyg",
+    "torch_sparse": "sampler=neighbor_pyg",
+    "ogb": "dataset=ogbn_*",
+}
+MIB = 2**20
+HIDDEN, HEADS, HEAD_WIDTH = 256, 8, 8
+USABLE = 0.9  # of a memory: the rest is the context of CUDA, the allocator's gaps, other processes
+
+Row = Sequence[str]
+
+
+class Size(NamedTuple):
+    """Nodes, directed edges and features of a dataset."""
+
+    num_nodes: int
+    num_edges: int
+    num_features: int
+
+
+# As PyG's dataset classes load them, before self-loops are dropped.
+SIZES = {
+    "pubmed": Size(19_717, 88_648, 500),
+    "reddit2": Size(232_965, 23_213_838, 602),
+    "reddit": Size(232_965, 114_615_892, 602),
+    "ogbn_products": Size(2_449_029, 123_718_280, 100),
+}
+
+
+class Needs(NamedTuple):
+    """MiB of the parts of a float32 training run on a whole graph."""
+
+    features: float
+    adjacency: float
+    hidden: float
+    messages: float
+
+    @property
+    def full_graph(self) -> float:
+        """Estimate a training step of two layers, as ESTIMATE says."""
+        return 2 * self.features + 4 * self.adjacency + 8 * self.hidden
+
+
+ESTIMATE = """\
+  full graph: an estimate for two layers, forward and backward, with kernels that are fused:
+  2 x features (input, aggregate) + 4 x adjacency (weights, transpose) + 8 x hidden.
+  messages: what one layer of attention that is not fused would add."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print all sections.
+
+    Raises:
+        UserError: `argv` is not empty, or a required package is missing.
+    """
+    if argv:
+        raise UserError(f"doctor takes no arguments, got {' '.join(argv)!r}")
+    _print("versions", versions())
+    if missing := [name for name in REQUIRED if _version(name) is None]:
+        raise UserError(f"not installed: {', '.join(missing)}; run 'pip install redditgnn'")
+    memories = _memories()
+    _print("hardware", [(name, f"{mib:,.0f} MiB") for name, mib in memories.items()])
+    _print("samplers", samplers())
+    _print("kernels", kernels())
+    _print("memory (MiB)", memory_table(memories))
+    print(ESTIMATE)
+    return 0
+
+
+def versions() -> list[Row]:
+    """Tell the version of every package that matters, or that it is missing."""
+    rows = [("redditgnn", __version__), ("python", platform.python_version())]
+    rows += [(name, _version(name) or "not installed (required)") for name in REQUIRED]
+    rows += [(name, _optional(name, use)) for name, use in OPTIONAL.items()]
+    if _version("torch"):
+        import torch
+
+        rows.insert(3, ("cuda", torch.version.cuda or "not in this build of torch"))
+    return list(rows)
+
+
+def samplers() -> list[Row]:
+    """Tell for every sampler whether it can run here."""
+    paths = sorted((CONF_DIR / "sampler").glob("*.yaml"))
+    accelerated = any(_works(name) for name in ("pyg_lib", "torch_sparse"))
+    verdicts = {False: "runs", True: "runs" if accelerated else "needs pyg_lib or torch_sparse"}
+    return [(path.stem, verdicts[path.stem.endswith("_pyg")]) for path in paths]
+
+
+def kernels() -> list[Row]:
+    """Tell which backends each kernel has."""
+    from redditgnn.kernels import BACKENDS
+
+    return [(name, ", ".join(backends)) for name, backends in BACKENDS.items()]
+
+
+def needs(size: Size) -> Needs:
+    """Count the MiB of the tensors of a graph of `size` (rowptr int64, col int32, rest float32)."""
+    nodes, edges, features = size
+    return Needs(
+        features=nodes * features * 4 / MIB,
+        adjacency=((nodes + 1) * 8 + edges * 4) / MIB,
+        hidden=nodes * HIDDEN * 4 / MIB,
+        messages=edges * HEADS * HEAD_WIDTH * 4 / MIB,
+    )
+
+
+def memory_table(memories: dict[str, float]) -> list[Row]:
+    """Compare what each dataset needs with `memories`, in MiB."""
+    messages = f"messages {HEADS}x{HEAD_WIDTH}"
+    parts = ["features", "adjacency", f"hidden {HIDDEN}", messages, "full graph"]
+    rows: list[Row] = [["dataset", "nodes", "edges", *parts, *(f"fits {m}" for m in memories)]]
+    for name, size in SIZES.items():
+        need = needs(size)
+        amounts = [f"{mib:,.0f}" for mib in (*need, need.full_graph)]
+        fits = ["yes" if need.full_graph <= USABLE * mib else "no" for mib in memories.values()]
+        rows.append([name, f"{size.num_nodes:,}", f"{size.num_edges:,}", *amounts, *fits])
+    return rows
+
+
+def _memories() -> dict[str, float]:
+    """Return the MiB of the CPU's memory and of each GPU's, by name."""
+    import psutil
+    import torch
+
+    memories = {f"CPU ({os.cpu_count()} cores)": psutil.virtual_memory().total / MIB}
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        memories[f"GPU {index} ({device.name})"] = device.total_memory / MIB
+    return memories
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _optional(name: str, use: str) -> str:
+    found = _version(name)
+    if found is None:
+        return f"not installed (optional: {use})"
+    return found if _works(name) else f"{found}, but its import fails (optional: {use})"
+
+
+def _works(name: str) -> bool:
+    """Whether `name` can be imported: an extension built for another torch cannot."""
+    try:
+        import_module(name)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _print(title: str, rows: Iterable[Row]) -> None:
+    print(f"{title}\n{aligned(rows)}\n")
+
+
+def aligned(rows: Iterable[Row]) -> str:
+    """Lay out `rows` in columns: those that hold numbers to the right, the rest to the left."""
+    columns = [_column(cells) for cells in zip(*rows, strict=True)]
+    return "\n".join("  " + "  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
+
+
+def _column(cells: Row) -> Row:
+    width = max(map(len, cells))
+    if any(cell.replace(",", "").isdigit() for cell in cells):
+        return [cell.rjust(width) for cell in cells]
+    return [cell.ljust(width) for cell in cells]
