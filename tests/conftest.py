@@ -1,0 +1,82 @@
+"""What every test needs: no surprise from the machine, real files if there are any, tiny graphs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: before any import
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+import pytest
+
+from redditgnn.graph import GraphData, pointers
+
+REPOSITORY = Path(__file__).parents[1]
+TEST_DATA = "REDDITGNN_TEST_DATA"
+NO_REAL_DATA = "no real data"
+
+torch.set_num_threads(2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    without_gpu = pytest.mark.skip(reason="no CUDA device")
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(without_gpu)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if count := sum(NO_REAL_DATA in str(report.longrepr) for report in skipped):
+        text = f"REAL DATA WAS NOT TESTED: {count} tests skipped; set {TEST_DATA} to its folder"
+        terminalreporter.write_line(text, red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """Root of the original files of PubMed and others; read only, link `raw/` elsewhere."""
+    root = Path(os.environ.get(TEST_DATA, REPOSITORY.parent / "shared" / "data"))
+    if not (root / "PubMed" / "raw").is_dir():
+        pytest.skip(f"{NO_REAL_DATA} in {root}; set {TEST_DATA}")
+    return root
+
+
+@pytest.fixture(scope="session")
+def make_graph() -> Callable[..., GraphData]:
+    """A function that draws small graphs."""
+    return random_graph
+
+
+def random_graph(
+    num_nodes: int = 20,
+    num_edges: int = 60,
+    num_features: int = 5,
+    num_classes: int = 3,
+    seed: int = 0,
+) -> GraphData:
+    """Draw a symmetric graph without self-loops, with at most `num_edges` edges, both ways.
+
+    Train, validation and test nodes take turns, so that no split is empty.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    adjacency = torch.zeros(num_nodes, num_nodes, dtype=torch.bool)
+    ends = torch.randint(num_nodes, (2, num_edges // 2), generator=generator)
+    adjacency[ends[0], ends[1]] = True
+    adjacency = (adjacency | adjacency.T).fill_diagonal_(False)
+    turn = torch.arange(num_nodes) % 3
+    return GraphData(
+        name=f"random{seed}",
+        x=torch.randn(num_nodes, num_features, generator=generator),
+        rowptr=pointers(adjacency.sum(1)),
+        col=adjacency.nonzero()[:, 1].int(),
+        y=torch.randint(num_classes, (num_nodes,), generator=generator),
+        num_classes=num_classes,
+        train_mask=turn == 0,
+        val_mask=turn == 1,
+        test_mask=turn == 2,
+        fingerprint=f"random-{num_nodes}-{num_edges}-{num_features}-{num_classes}-{seed}",
+    )
