@@ -54,11 +54,11 @@ def require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def require_probability(key: str, value: float) -> None:
+def require_probability(key: str, value: int | float) -> None:
     """Refuse a dropout-like `value` of the configuration `key` outside [0, 1)."""
     require(0.0 <= value < 1.0, f"{key} must be in [0, 1), got {value}")
 
 
-def require_positive(key: str, value: float) -> None:
+def require_positive(key: str, value: int | float) -> None:
     """Refuse a `value` of the configuration `key` that is not above zero."""
     require(value > 0, f"{key} must be positive, got {value}")

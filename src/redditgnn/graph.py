@@ -304,6 +304,7 @@ def _moved(holder: GraphData | Batch, device: torch.device) -> dict[str, Tensor]
     }
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Built as `Cls(graph, num_layers=.., device=.., seed=.., **yaml)`; an iteration is an epoch.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import psutil
 import torch
@@ -14,6 +14,7 @@ from redditgnn.graph import Block, GraphData, Split
 from redditgnn.metrics import Scores, mean_loss, scores
 
 
+@runtime_checkable
 class LayeredModel(Protocol):
     """What exact inference drives: the three methods that every model has."""
 

@@ -25,7 +25,7 @@ class PackedLSTMAggregation(LSTMAggregation):
         dim_size: int | None = None,
         dim: int = -2,
         max_num_elements: int | None = None,
-    ) -> Float[Tensor, "nodes width"]:
+    ) -> Float[Tensor, "nodes out"]:
         """Reduce `x`, sorted by `index`, to one row a node; a node without rows gets zeros."""
         assert index is not None
         assert dim_size is not None

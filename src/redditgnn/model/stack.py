@@ -116,7 +116,8 @@ class ConvStack(nn.Module, ABC):
         h = h0 = self.encode(batch.x)
         states: list[Tensor] = []
         for index in range(self.num_layers):
-            h = self.layer(index, h, batch.block(index), h0)
+            block = batch.block(index)
+            h = self.layer(index, h, block, h0[: block.num_src])
             if self.reads_every_layer or index == self.num_layers - 1:
                 states.append(h[: batch.num_targets])
             if index < self.num_layers - 1:

@@ -1,10 +1,13 @@
 """Kernels over CSR rows, compiled by Numba for the CPU; each releases the GIL.
 
 Random numbers are counter-based (splitmix64 of a key, a node and a draw), so that a batch depends
-on its key alone, not on threads or on what was drawn before.
+on its key alone, not on threads or on what was drawn before. `no_type_check` keeps the tests' run-time
+type checks, which Numba cannot compile, out.
 """
 
 from __future__ import annotations
+
+from typing import no_type_check
 
 import numpy as np
 from numba import njit, uint64
@@ -13,6 +16,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def mix(state):
     """Finalise splitmix64 (Steele et al. 2014): uniform bits from a counter."""
     state = (state ^ (state >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
@@ -21,6 +25,7 @@ def mix(state):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def draw_below(key, node, draw, bound):
     """Return an integer in [0, bound): the `draw`-th random number of `node` under `key`."""
     bits = mix(mix(key + GOLDEN * uint64(node + 1)) + GOLDEN * uint64(draw + 1))
@@ -28,6 +33,7 @@ def draw_below(key, node, draw, bound):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def pick_distinct(key, node, degree, picks):
     """Fill `picks` with distinct numbers below `degree`, uniformly (Floyd's algorithm)."""
     count = len(picks)
@@ -42,6 +48,7 @@ def pick_distinct(key, node, degree, picks):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def sample_hop(rowptr, col, nodes, start, fanout, key, local_id):
     """Sample in-neighbours of `nodes[start:]` and append those not seen before.
 
@@ -77,6 +84,7 @@ def sample_hop(rowptr, col, nodes, start, fanout, key, local_id):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def induced_edges(rowptr, col, nodes, local_id):
     """List the edges among `nodes`: edges per row, local source, position in `col`.
 

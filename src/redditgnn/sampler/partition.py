@@ -79,8 +79,8 @@ def _metis(graph: GraphData, num_parts: int) -> np.ndarray:
         ) from error
     if num_parts == 1:
         return np.zeros(graph.num_nodes, np.int64)
-    xadj, adjncy = _symmetric(graph)
-    _, part = pymetis.part_graph(num_parts, xadj=xadj, adjncy=adjncy)
+    adjacency = pymetis.CSRAdjacency(*_symmetric(graph))
+    _, part = pymetis.part_graph(num_parts, adjacency)
     return np.asarray(part, np.int64)
 
 

@@ -1,0 +1,85 @@
+"""Fetch, check and cache a dataset, and say what is in it.
+
+usage: redditgnn data [dataset=NAME] [dataset.KEY=VALUE ...] [data_dir=DIR] [--raw DIR]
+
+The first call reads the original files (and downloads them if they are missing); later ones and
+all runs load the cache in data_dir/redditgnn-cache.
+
+  --raw DIR   also write the graph in Reddit's raw format to DIR/Reddit/raw, so that
+              `redditgnn data dataset=reddit dataset.expected=null data_dir=DIR` reads it with
+              Reddit's own loader; without dataset.expected=null it is refused, for it is not Reddit
+
+examples:
+  redditgnn data dataset=pubmed
+  redditgnn data dataset=sbm dataset.scale=0.05 --raw synthetic
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from redditgnn.config import compose_settings
+from redditgnn.dataset.reddit_raw import write_reddit_raw
+from redditgnn.errors import UserError
+from redditgnn.graph import GraphData
+
+
+def main(argv: Sequence[str]) -> int:
+    """Build the dataset that `argv` chooses and print a table about it."""
+    overrides, raw_root = _without_raw_option(list(argv))
+    settings = compose_settings(overrides)
+    start = time.perf_counter()
+    graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+    seconds = time.perf_counter() - start
+    rows = {**_facts(graph), "loaded in": f"{seconds:.1f} s"}
+    width = max(map(len, rows))
+    print("\n".join(f"{key:<{width}}  {value}" for key, value in rows.items()))
+    if raw_root is not None:
+        folder = raw_root / "Reddit" / "raw"
+        write_reddit_raw(graph, folder)
+        print(f"{'raw files':<{width}}  {folder}")
+    return 0
+
+
+def _without_raw_option(argv: list[str]) -> tuple[list[str], Path | None]:
+    """Take `--raw DIR` or `--raw=DIR` out of the Hydra overrides."""
+    overrides, root = [], None
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--raw" or argument.startswith("--raw="):
+            value = argument[6:] if "=" in argument else next(arguments, "")
+            if not value or "=" in value:
+                raise UserError("--raw needs a folder to write to, e.g. --raw synthetic")
+            root = Path(value)
+        elif argument.startswith("-"):
+            raise UserError(f"unknown option {argument}; see 'redditgnn data --help'")
+        else:
+            overrides.append(argument)
+    return overrides, root
+
+
+def _facts(graph: GraphData) -> dict[str, str]:
+    degree = graph.degree
+    sizes = [int(graph.mask(split).sum()) for split in ("train", "val", "test")]
+    labels = ", several per node" if graph.spec.multi_label else ""
+    return {
+        "dataset": graph.name,
+        "nodes": f"{graph.num_nodes:,}",
+        "edges": f"{graph.num_edges:,} (each direction counts; self-loops removed)",
+        "features": f"{graph.spec.num_features:,}",
+        "classes": f"{graph.num_classes:,}{labels}",
+        "split": "{:,} train, {:,} val, {:,} test".format(*sizes),
+        "degree": f"min {int(degree.min()):,}, median {int(degree.median()):,}, "
+        f"max {int(degree.max()):,}; {int((degree == 0).sum()):,} nodes have none",
+        "fingerprint": graph.fingerprint,
+        "cache": _cache(graph.cache_dir),
+    }
+
+
+def _cache(folder: Path | None) -> str:
+    if folder is None:
+        return "none"
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{folder} ({size / 2**20:,.1f} MiB)"

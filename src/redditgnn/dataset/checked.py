@@ -1,0 +1,173 @@
+"""What a loader has read, checked and turned into the arrays that are cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int32, Int64, Integer
+from numpy import ndarray
+
+from redditgnn.errors import DataError
+
+MASKS = ("train_mask", "val_mask", "test_mask")
+Mask = Bool[ndarray, " nodes"]
+Labels = Int64[ndarray, " nodes"] | Float32[ndarray, "nodes classes"]
+_SIZES = ("num_nodes", "num_edges", "num_features", "num_classes")
+_SPLITS = ("num_train", "num_val", "num_test")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawGraph:
+    """A graph as its files have it; `edge_index` is (source, destination).
+
+    `masks` are those of training, validation and test nodes, in this order.
+    """
+
+    x: Float32[ndarray, "nodes features"]
+    edge_index: Integer[ndarray, "2 edges"]
+    y: Labels
+    masks: tuple[Mask | None, Mask | None, Mask | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Converted:
+    """The arrays of a `GraphData` by name, facts to keep beside them, and the files behind them."""
+
+    arrays: dict[str, ndarray]
+    num_classes: int
+    facts: dict[str, Any] = field(default_factory=dict)
+    raw_files: tuple[Path, ...] = ()
+
+
+def converted(
+    name: str,
+    raw: RawGraph,
+    expected: Mapping[str, int | None] | None,
+    raw_files: Iterable[Path | str],
+) -> Converted:
+    """Check `raw`, drop its self-loops and repeated edges, and sort the rest by destination.
+
+    Raises:
+        DataError: what is wrong with which array, or which count is not the `expected` one.
+    """
+    num_classes = _check_labels(name, raw.y)
+    _check_features(name, raw)
+    _check_edges(name, raw)
+    masks = _check_masks(name, raw)
+    counts = _counts(raw, num_classes, masks)
+    check_expected(name, counts, expected or {})
+    rowptr, col, dropped = csr_by_destination(raw.edge_index, len(raw.x))
+    arrays = {"x": raw.x, "rowptr": rowptr, "col": col, "y": raw.y, **masks}
+    return Converted(
+        arrays=arrays,
+        num_classes=num_classes,
+        facts={"read": counts, **dropped},
+        raw_files=tuple(map(Path, raw_files)),
+    )
+
+
+def csr_by_destination(
+    edge_index: Integer[ndarray, "2 edges"], num_nodes: int
+) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " kept"], dict[str, int]]:
+    """Sort by (destination, source); count the self-loops and repeated edges left out."""
+    from scipy import sparse
+
+    source, destination = edge_index.astype(np.int32, copy=False)
+    different = source != destination
+    num_loops = len(source) - int(different.sum())
+    if num_loops:
+        source, destination = source[different], destination[different]
+    ones = np.ones(len(source), dtype=np.int8)
+    shape = (num_nodes, num_nodes)
+    csr = sparse.coo_array((ones, (destination, source)), shape=shape).tocsr()
+    csr.sum_duplicates()
+    dropped = {"self_loops": num_loops, "repeated_edges": len(source) - len(csr.indices)}
+    return csr.indptr.astype(np.int64), csr.indices.astype(np.int32, copy=False), dropped
+
+
+def check_expected(
+    name: str, counts: Mapping[str, int], expected: Mapping[str, int | None]
+) -> None:
+    """Refuse files whose counts are not those of the dataset that they stand for.
+
+    Raises:
+        DataError: names the first count that differs; or a key of `expected` that does not exist.
+    """
+    for key, wanted in expected.items():
+        if key not in counts:
+            known = ", ".join(counts)
+            raise DataError(f"dataset.expected.{key} is not a count; known are {known}")
+        if wanted is not None and counts[key] != wanted:
+            raise DataError(
+                f"dataset={name}: {key} must be {wanted:,}, the files have {counts[key]:,}; they "
+                "are not the original ones: replace them, or set dataset.expected=null to use them"
+            )
+
+
+def _check_labels(name: str, y: Labels) -> int:
+    if y.ndim == 2:
+        if not np.isin(y, (0.0, 1.0)).all():
+            raise DataError(f"dataset={name}: multi-label targets must be 0 or 1, the files differ")
+        return int(y.shape[1])
+    if len(y) == 0:
+        raise DataError(f"dataset={name}: the files hold no nodes")
+    if y.min() < 0:
+        node = int(np.argmax(y < 0))
+        raise DataError(f"dataset={name}: labels must be >= 0, node {node} has {y[node]}")
+    return int(y.max()) + 1
+
+
+def _check_features(name: str, raw: RawGraph) -> None:
+    if len(raw.x) != len(raw.y):
+        sizes = f"{len(raw.x):,} feature rows and {len(raw.y):,} labels"
+        raise DataError(f"dataset={name}: every node needs features and a label, got {sizes}")
+    for start in range(0, len(raw.x), 65536):  # in pieces: a mask of the whole would be large
+        finite = np.isfinite(raw.x[start : start + 65536]).all(axis=1)
+        if not finite.all():
+            node = start + int(np.argmin(finite))
+            raise DataError(
+                f"dataset={name}: features must be finite, those of node {node} are not"
+            )
+
+
+def _check_edges(name: str, raw: RawGraph) -> None:
+    if raw.edge_index.size == 0:
+        return
+    low, high = int(raw.edge_index.min()), int(raw.edge_index.max())
+    if low < 0 or high >= len(raw.x):
+        raise DataError(
+            f"dataset={name}: edges must join nodes in [0, {len(raw.x):,}), got {low} to {high:,}"
+        )
+
+
+def _check_masks(name: str, raw: RawGraph) -> dict[str, Mask]:
+    present: list[Mask] = []
+    for key, mask in zip(MASKS, raw.masks, strict=True):
+        if mask is None or mask.shape != raw.y.shape[:1]:
+            raise DataError(
+                f"dataset={name}: the files have no usable {key}; set dataset.split=random"
+            )
+        present.append(mask)
+    twice = np.add.reduce(present, dtype=np.int8) > 1
+    if twice.any():
+        node = int(np.argmax(twice))
+        raise DataError(f"dataset={name}: splits must be disjoint, node {node} is in more than one")
+    if not present[0].any():
+        raise DataError(f"dataset={name}: the training split must have nodes, it is empty")
+    return dict(zip(MASKS, present, strict=True))
+
+
+def _counts(raw: RawGraph, num_classes: int, masks: Mapping[str, Mask]) -> dict[str, int]:
+    sizes = (*raw.x.shape[:1], raw.edge_index.shape[1], raw.x.shape[1], num_classes)
+    splits = (int(masks[key].sum()) for key in MASKS)
+    return dict(zip((*_SIZES, *_SPLITS), (*sizes, *splits), strict=True))
+
+
+def row_normalized(x: Float[ndarray, "nodes features"]) -> Float32[ndarray, "nodes features"]:
+    """Divide each row by its sum (Kipf and Welling 2017); rows that add up to 0 stay."""
+    total = x.sum(axis=1, keepdims=True, dtype=np.float64)
+    return (x / np.where(total == 0, 1.0, total)).astype(np.float32)

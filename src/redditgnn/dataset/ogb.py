@@ -1,0 +1,125 @@
+"""Node classification datasets of the Open Graph Benchmark, from its own CSV files.
+
+Read without the `ogb` package: that unpickles whole objects, and its files are plain text.
+"""
+
+from __future__ import annotations
+
+import shutil
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
+
+from redditgnn.dataset.cache import cached
+from redditgnn.dataset.checked import Converted, Mask, RawGraph, converted
+from redditgnn.dataset.rawfiles import damaged, discard_new_files, not_fetched, reason
+from redditgnn.errors import DataError
+from redditgnn.graph import GraphData
+
+_RAW = ("edge.csv.gz", "node-feat.csv.gz", "node-label.csv.gz")
+_SPLITS = ("train.csv.gz", "valid.csv.gz", "test.csv.gz")
+_TIMEOUT_S = 20.0  # of one answer from the server
+
+
+def load(
+    data_dir: Path,
+    *,
+    name: str,
+    url: str,
+    folder: str,
+    split: str,
+    undirected: bool,
+    expected: dict[str, int | None] | None,
+    download_size: str,
+) -> GraphData:
+    """Load from the cache, or convert the files in `data_dir / folder`.
+
+    Raises:
+        DataError: files are missing, damaged, or contradict themselves or `expected`.
+    """
+    parameters = {key: value for key, value in locals().items() if key != "data_dir"}
+    root = data_dir / folder
+    raw_files = [root / "raw" / file for file in _RAW]
+    split_files = [root / "split" / split / file for file in _SPLITS]
+
+    def convert() -> Converted:
+        files = [*raw_files, *split_files]
+        _fetch_missing(name, url, root, files, download_size)
+        raw = _read(name, raw_files, split_files)
+        made = converted(name, raw, expected, files)  # the expected counts are of one direction
+        return converted(name, _with_reverse(raw), None, files) if undirected else made
+
+    return cached(data_dir, name, parameters, convert)
+
+
+def _fetch_missing(name: str, url: str, root: Path, files: list[Path], size: str) -> None:
+    missing = [path for path in files if not path.exists()]
+    if not missing:
+        return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with discard_new_files(root / "raw"), discard_new_files(root / "unpacked"):
+            _fetch(url, root)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise not_fetched(name, missing[0].parent, missing, url, error, size) from error
+
+
+def _fetch(url: str, root: Path) -> None:
+    """Unpack the archive, whose single top folder has another name, into `root`."""
+    archive, unpacked = root / "download.zip", root / "unpacked"
+    with (
+        urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer,
+        archive.open("wb") as file,
+    ):
+        shutil.copyfileobj(answer, file)
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(unpacked)
+    for raw in unpacked.glob("*/raw"):
+        shutil.copytree(raw.parent, root, dirs_exist_ok=True)
+    shutil.rmtree(unpacked)
+    archive.unlink()
+
+
+def _read(name: str, raw_files: list[Path], split_files: list[Path]) -> RawGraph:
+    edges, features, labels = raw_files
+    edge_index = _table(name, edges, np.int64).T
+    x = _table(name, features, np.float32)
+    y = _table(name, labels, np.float64)[:, 0]
+    train, val, test = (_mask(name, path, len(x)) for path in split_files)
+    return RawGraph(
+        x=x,
+        edge_index=edge_index,
+        y=_class_indices(name, labels, y),
+        masks=(train, val, test),
+    )
+
+
+def _class_indices(name: str, path: Path, y: ndarray) -> Int64[ndarray, " nodes"]:
+    if not np.isfinite(y).all():
+        raise damaged(name, path, "a node has no label")
+    return y.astype(np.int64)
+
+
+def _table(name: str, path: Path, dtype: type[np.generic]) -> ndarray:
+    try:
+        return np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=2)
+    except (OSError, EOFError, ValueError) as error:
+        raise damaged(name, path, reason(error)) from error
+
+
+def _mask(name: str, path: Path, num_nodes: int) -> Mask:
+    ids = _table(name, path, np.int64)[:, 0]
+    if len(ids) and not 0 <= ids.min() <= ids.max() < num_nodes:
+        raise DataError(f"dataset={name}: {path} must hold node ids in [0, {num_nodes:,})")
+    mask = np.zeros(num_nodes, dtype=bool)
+    mask[ids] = True
+    return mask
+
+
+def _with_reverse(raw: RawGraph) -> RawGraph:
+    both = np.concatenate([raw.edge_index, raw.edge_index[::-1]], axis=1)
+    return RawGraph(x=raw.x, edge_index=both, y=raw.y, masks=raw.masks)

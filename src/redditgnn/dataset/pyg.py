@@ -1,0 +1,102 @@
+"""Node classification datasets of PyG that are one graph: any class, by its import path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from numpy import ndarray
+
+from redditgnn.dataset.cache import cached
+from redditgnn.dataset.checked import Converted, Labels, RawGraph, converted, row_normalized
+from redditgnn.dataset.source import Source
+from redditgnn.dataset.split import SplitRule
+from redditgnn.errors import DataError
+from redditgnn.graph import GraphData
+
+
+def load(
+    data_dir: Path,
+    *,
+    name: str,
+    source: str,
+    arguments: dict[str, Any],
+    folder: str,
+    normalize_features: bool,
+    split: Literal["public", "random"],
+    split_index: int,
+    split_seed: int,
+    train_per_class: int,
+    val_per_class: int,
+    expected: dict[str, int | None] | None,
+    download_size: str,
+) -> GraphData:
+    """Load from the cache, or convert what the class `source` reads in `data_dir / folder`.
+
+    Raises:
+        DataError: files are missing, damaged, or contradict themselves or `expected`.
+        ConfigError: `source`, `arguments` or the split do not fit.
+    """
+    parameters = {key: value for key, value in locals().items() if key != "data_dir"}
+    rule = SplitRule(
+        kind=split,
+        index=split_index,
+        seed=split_seed,
+        train_per_class=train_per_class,
+        val_per_class=val_per_class,
+    )
+    files = Source(
+        name=name, path=source, arguments=arguments, root=data_dir / folder, size=download_size
+    )
+
+    def convert() -> Converted:
+        dataset = files.open()
+        raw = _raw_graph(name, dataset, rule, normalize=normalize_features)
+        return converted(name, raw, _checked_counts(expected, split), dataset.raw_paths)
+
+    return cached(data_dir, name, parameters, convert)
+
+
+def _checked_counts(
+    expected: Mapping[str, int | None] | None, split: str
+) -> dict[str, int | None] | None:
+    """Leave out the sizes of the public split if another one is drawn."""
+    sizes = ("num_train", "num_val", "num_test") if split == "random" else ()
+    return {key: count for key, count in (expected or {}).items() if key not in sizes}
+
+
+def _raw_graph(name: str, dataset: Any, rule: SplitRule, *, normalize: bool) -> RawGraph:
+    if len(dataset) != 1:
+        raise DataError(f"dataset={name}: one graph is needed, {type(dataset).__name__} has more")
+    data = dataset[0]
+    for key in ("x", "y", "edge_index"):
+        if getattr(data, key, None) is None:
+            raise DataError(
+                f"dataset={name}: {type(dataset).__name__} has no {key}; choose a dataset with "
+                "node features, node labels and edges"
+            )
+    x, y = features(data.x), labels(data.y)
+    return RawGraph(
+        x=row_normalized(x) if normalize else x,
+        edge_index=data.edge_index.numpy(),
+        y=y,
+        masks=rule.masks(data, y),
+    )
+
+
+def features(x: Any) -> Float32[ndarray, "nodes features"]:
+    """Return PyG's dense or sparse features as a dense float32 array."""
+    dense = x if x.layout == torch.strided else x.to_dense()
+    return dense.float().numpy()  # type: ignore[no-any-return]
+
+
+def labels(y: Any) -> Labels:
+    """Return class indices as int64, and several labels per node as float32 0/1."""
+    array: ndarray = y.numpy()
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    return array.astype(np.int64 if array.ndim == 1 else np.float32, copy=False)

@@ -1,0 +1,74 @@
+"""Which nodes train, validate and test: masks of the files, or drawn per class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
+
+from redditgnn.dataset.checked import MASKS, Labels, Mask
+from redditgnn.errors import ConfigError
+
+Masks = tuple[Mask | None, Mask | None, Mask | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitRule:
+    """How to split: `public` takes mask number `index` of the files, `random` draws with `seed`."""
+
+    kind: Literal["public", "random"]
+    index: int
+    seed: int
+    train_per_class: int
+    val_per_class: int
+
+    def masks(self, data: Any, y: Labels) -> Masks:
+        """Return the masks of training, validation and test nodes; None where the files lack one.
+
+        Raises:
+            ConfigError: there is no split of this number, or a class is too small to draw from.
+        """
+        if self.kind == "public":
+            train, val, test = (self._column(getattr(data, key, None)) for key in MASKS)
+            return train, val, test
+        if y.ndim == 2:
+            raise ConfigError("dataset.split=random needs one label per node; use split=public")
+        return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed)
+
+    def _column(self, mask: Any) -> Mask | None:
+        if mask is None:
+            return None
+        columns = mask.numpy().astype(bool).reshape(len(mask), -1)
+        if not 0 <= self.index < columns.shape[1]:
+            raise ConfigError(
+                f"dataset.split_index must be in [0, {columns.shape[1]}), got {self.index}"
+            )
+        column: Mask = columns[:, self.index]
+        return column
+
+
+def draw_per_class(
+    y: Int64[ndarray, " nodes"], train_per_class: int, val_per_class: int, seed: int
+) -> tuple[Mask, Mask, Mask]:
+    """Draw nodes of each class for training and validation; the rest tests (arXiv:1811.05868)."""
+    if train_per_class < 1 or val_per_class < 0:
+        raise ConfigError(
+            "dataset.train_per_class must be at least 1 and val_per_class at least 0, got "
+            f"{train_per_class} and {val_per_class}"
+        )
+    needed, sizes = train_per_class + val_per_class, np.bincount(y)
+    if sizes.min() < needed:
+        raise ConfigError(
+            f"dataset.train_per_class + val_per_class must be at most {sizes.min()}, the size of "
+            f"class {sizes.argmin()}, got {needed}"
+        )
+    rng = np.random.default_rng(seed)
+    train, val = np.zeros(len(y), dtype=bool), np.zeros(len(y), dtype=bool)
+    for label in range(len(sizes)):
+        drawn = rng.permutation(np.flatnonzero(y == label))[:needed]
+        train[drawn[:train_per_class]] = True
+        val[drawn[train_per_class:]] = True
+    return train, val, ~(train | val)

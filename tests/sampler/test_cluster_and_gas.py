@@ -1,0 +1,129 @@
+"""METIS parts, Cluster-GCN's unions of them, and GNNAutoScale's halos and histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from redditgnn.errors import ConfigError
+from redditgnn.graph import GraphData
+from redditgnn.sampler.cluster import ClusterSampler
+from redditgnn.sampler.gas import GASSampler, HistoryTable
+from redditgnn.sampler.partition import parts_of
+
+CPU = torch.device("cpu")
+
+
+def two_cliques() -> GraphData:
+    """Two cliques of eight nodes, joined by one edge; odd nodes are in the first."""
+    from redditgnn.graph import pointers
+
+    odd = torch.arange(16) % 2 == 1
+    adjacency = odd[:, None] == odd[None]
+    adjacency[0, 1] = adjacency[1, 0] = True
+    adjacency.fill_diagonal_(False)
+    turn = torch.arange(16) % 3
+    return GraphData(
+        name="cliques",
+        x=torch.randn(16, 4),
+        rowptr=pointers(adjacency.sum(1)),
+        col=adjacency.nonzero()[:, 1].int(),
+        y=odd.long(),
+        num_classes=2,
+        train_mask=turn == 0,
+        val_mask=turn == 1,
+        test_mask=turn == 2,
+        fingerprint="cliques",
+    )
+
+
+def test_metis_finds_the_cut() -> None:
+    parts = parts_of(two_cliques(), 2)
+    assert sorted(sorted(part.tolist()) for part in parts) == [
+        list(range(0, 16, 2)),
+        list(range(1, 16, 2)),
+    ]
+
+
+def test_a_partition_is_kept_and_a_damaged_one_is_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = replace(two_cliques(), cache_dir=tmp_path)
+    first = parts_of(graph, 2)
+    (kept,) = tmp_path.glob("metis-2-*.npy")
+    before = kept.stat().st_mtime_ns
+    parts_of(graph, 2)
+    assert kept.stat().st_mtime_ns == before
+    kept.write_bytes(kept.read_bytes()[:50])
+    again = parts_of(graph, 2)
+    assert "is damaged and is computed again" in caplog.text
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("num_parts", [0, 17])
+def test_a_wrong_number_of_parts_is_refused(num_parts: int) -> None:
+    with pytest.raises(ConfigError, match=rf"sampler.num_parts must be in \[1, 16\].*{num_parts}"):
+        parts_of(two_cliques(), num_parts)
+
+
+def test_a_directed_graph_is_partitioned_as_if_undirected(
+    make_graph: Callable[..., GraphData],
+) -> None:
+    graph = make_graph(num_nodes=30, num_edges=120)
+    upper = graph.col > torch.arange(30).repeat_interleave(graph.degree)
+    counts = torch.bincount(torch.arange(30).repeat_interleave(graph.degree)[upper], minlength=30)
+    from redditgnn.graph import pointers
+
+    directed = replace(graph, rowptr=pointers(counts), col=graph.col[upper])
+    parts = parts_of(directed, 3)
+    assert sorted(torch.cat(parts).tolist()) == list(range(30))
+
+
+def test_a_cluster_batch_has_the_edges_between_its_parts() -> None:
+    graph = two_cliques()
+    common = {"num_layers": 2, "device": CPU, "seed": 0}
+    (batch,) = ClusterSampler(graph, num_parts=2, batch_size=2, **common)
+    assert len(batch.col) == graph.num_edges
+    assert torch.equal(batch.degree, graph.degree[batch.node_ids])
+    for batch in ClusterSampler(graph, num_parts=2, batch_size=1, **common):
+        assert batch.degree.tolist() == [7] * 8
+
+
+def test_more_parts_a_batch_than_there_are_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sampler.batch_size must be at most sampler.num_parts=2"):
+        ClusterSampler(
+            two_cliques(), num_layers=2, device=CPU, seed=0, num_parts=2, batch_size=3
+        )
+
+
+def test_a_gas_batch_has_complete_rows_and_a_halo() -> None:
+    graph = two_cliques()
+    sampler = GASSampler(
+        graph,
+        num_layers=2,
+        device=CPU,
+        seed=0,
+        num_parts=2,
+        batch_size=1,
+        history_device="auto",
+    )
+    for batch in sampler:
+        assert batch.num_dst == (8, 8)
+        assert len(batch.node_ids) == 9  # the halo: the other end of the joining edge
+        inside = batch.node_ids[:8]
+        assert torch.equal(batch.rowptr.diff(), graph.degree[inside])
+
+
+def test_histories_push_the_inside_and_pull_the_halo() -> None:
+    table = HistoryTable(4, CPU)
+    h = torch.tensor([[1.0], [2.0]], requires_grad=True)
+    first = table.exchange(0, h, torch.tensor([3, 0, 1]))
+    assert first.tolist() == [[1.0], [2.0], [0.0]]
+    second = table.exchange(0, h[:1] * 5, torch.tensor([1, 3, 0]))
+    assert second.tolist() == [[5.0], [1.0], [2.0]]
+    second.sum().backward()
+    assert h.grad.tolist() == [[5.0], [0.0]]  # nothing flows into what was pulled

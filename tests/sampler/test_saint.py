@@ -1,0 +1,108 @@
+"""GraphSAINT: sampling probabilities and both normalisations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from redditgnn.graph import GraphData
+from redditgnn.sampler.saint import SaintEdge, SaintNode, SaintRandomWalk, node_importance
+
+CPU = torch.device("cpu")
+KINDS = {
+    "node": (SaintNode, {"batch_size": 12}),
+    "edge": (SaintEdge, {"batch_size": 6}),
+    "random walk": (SaintRandomWalk, {"batch_size": 4, "walk_length": 2}),
+}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+
+
+@pytest.fixture
+def graph(make_graph: Callable[..., GraphData]) -> GraphData:
+    return make_graph(num_nodes=30, num_edges=120)
+
+
+def build(kind: tuple, graph: GraphData, seed: int = 0, coverage: int = 2000):
+    cls, sizes = kind
+    common = {"num_layers": 1, "device": CPU, "num_steps": 2000, "sample_coverage": coverage}
+    return cls(graph, seed=seed, **common, **sizes)
+
+
+def frequencies(kind: tuple, graph: GraphData) -> tuple[Tensor, Tensor, int]:
+    """How often independent subgraphs contain each node, and each edge."""
+    nodes, edges = torch.zeros(graph.num_nodes), torch.zeros(graph.num_edges)
+    sampler, trials = build(kind, graph, seed=1, coverage=1), 4000
+    rows = torch.arange(graph.num_nodes).repeat_interleave(graph.degree)
+    for _ in range(trials):
+        inside = torch.zeros(graph.num_nodes, dtype=torch.bool)
+        inside[sampler.draw()] = True
+        nodes += inside
+        edges += inside[rows] & inside[graph.col]
+    return nodes / trials, edges / trials, trials
+
+
+@every_kind
+def test_normalisation_agrees_with_a_monte_carlo_estimate(kind: tuple, graph: GraphData) -> None:
+    sampler = build(kind, graph)
+    node, edge, trials = frequencies(kind, graph)
+    allowed = 5 * (0.25 / trials) ** 0.5 + 0.01
+    assert (sampler.node_probability - node).abs().max() < allowed
+    rows = torch.arange(graph.num_nodes).repeat_interleave(graph.degree)
+    seen = node[rows] > 0.05
+    alpha = sampler.edge_probability(torch.arange(graph.num_edges))
+    assert (alpha - edge / node[rows])[seen].abs().max() < allowed / 0.05**0.5
+
+
+def test_node_probabilities_have_their_closed_form(graph: GraphData) -> None:
+    sampler = build(KINDS["node"], graph)
+    share = node_importance(graph) / node_importance(graph).sum()
+    expected = 1 - (1 - share) ** 12
+    reached = expected > 0
+    error = (sampler.node_probability.double() - expected)[reached].abs()
+    assert error.max() < 0.03
+
+
+def test_edges_are_drawn_by_the_sum_of_inverse_degrees(graph: GraphData) -> None:
+    sampler = build(KINDS["edge"], graph, coverage=1)
+    drawn = torch.zeros(30, 30)
+    for _ in range(4000):
+        ends = sampler.draw().view(2, -1)
+        drawn.index_put_((ends[0], ends[1]), torch.ones(6), accumulate=True)
+    undirected = drawn + drawn.T
+    rows = torch.arange(30).repeat_interleave(graph.degree)
+    degree = graph.degree.double()
+    expected = torch.zeros(30, 30, dtype=torch.float64)
+    expected[rows, graph.col.long()] = 1 / degree[rows] + 1 / degree[graph.col.long()]
+    expected *= undirected.sum() / expected.sum()
+    assert ((undirected - expected).abs() <= 6 * expected.sqrt()).all()
+
+
+@every_kind
+def test_losses_and_sums_are_unbiased(kind: tuple, graph: GraphData) -> None:
+    sampler = build(kind, graph)
+    weight, sums, count = torch.zeros(30), torch.zeros(30), torch.zeros(30)
+    for batch in sampler:
+        weight.index_add_(0, batch.node_ids, batch.loss_weight)
+        source, destination = batch.block(0).edge_index
+        rows = batch.node_ids[destination]
+        sums.index_add_(0, rows, batch.edge_weight * batch.x[source, 0])
+        count[batch.node_ids] += 1
+    reached = count > 100
+    expected = graph.train_mask / graph.train_mask.sum()
+    assert (weight / len(sampler) - expected)[reached].abs().max() < 0.15 * expected.max()
+    rows = torch.arange(30).repeat_interleave(graph.degree)
+    full = torch.zeros(30).index_add_(0, rows, graph.x[graph.col.long(), 0])
+    # The mean over subgraphs that contain a node estimates its full sum.
+    assert (sums / count - full)[count > 400].abs().median() < 0.25
+
+
+def test_a_walker_without_neighbours_stays(make_graph: Callable[..., GraphData]) -> None:
+    graph = make_graph(num_nodes=30, num_edges=10)
+    sampler = build(KINDS["random walk"], graph, coverage=1)
+    steps = sampler.draw().view(3, -1)
+    alone = graph.degree[steps[0]] == 0
+    assert alone.any()
+    assert torch.equal(steps[0][alone], steps[2][alone])
