@@ -22,15 +22,15 @@ _SPLITS = ("num_train", "num_val", "num_test")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawGraph:
-    """A graph as its files have it; `edge_index` is (source, destination).
+    """A graph as its files have it, not checked yet; `edge_index` is (source, destination).
 
     `masks` are those of training, validation and test nodes, in this order.
     """
 
-    x: Float32[ndarray, "nodes features"]
+    x: Float32[ndarray, "rows features"]
     edge_index: Integer[ndarray, "2 edges"]
-    y: Labels
-    masks: tuple[Mask | None, Mask | None, Mask | None]
+    y: Int64[ndarray, " labels"] | Float32[ndarray, "labels classes"]
+    masks: tuple[Bool[ndarray, "_"] | None, Bool[ndarray, "_"] | None, Bool[ndarray, "_"] | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from redditgnn.dataset.cache import cached
 from redditgnn.dataset.checked import Converted, Labels, RawGraph, converted, row_normalized
+from redditgnn.dataset.rawfiles import marked_as_copy
 from redditgnn.dataset.source import Source
 from redditgnn.dataset.split import SplitRule
 from redditgnn.errors import DataError
@@ -55,10 +56,20 @@ def load(
 
     def convert() -> Converted:
         dataset = files.open()
+        if expected is not None:
+            _refuse_copies(name, dataset.raw_paths)
         raw = _raw_graph(name, dataset, rule, normalize=normalize_features)
         return converted(name, raw, _checked_counts(expected, split), dataset.raw_paths)
 
     return cached(data_dir, name, parameters, convert)
+
+
+def _refuse_copies(name: str, raw_paths: Sequence[str]) -> None:
+    if (path := marked_as_copy([Path(path) for path in raw_paths])) is not None:
+        raise DataError(
+            f"dataset={name}: {path} was written by 'redditgnn data --raw' and is not the original; "
+            "set dataset.expected=null to use it all the same"
+        )
 
 
 def _checked_counts(

@@ -14,6 +14,9 @@ import numpy as np
 from redditgnn.errors import DataError
 
 
+COPY_MARK = "redditgnn_copy_of"  # an array in .npz files that this package wrote
+
+
 def listed(paths: Sequence[Path]) -> str:
     """Name up to four files: 'a, b and c', or 'a, b, c, d and 8 more'."""
     names = [path.name for path in paths]
@@ -46,6 +49,16 @@ def damaged(name: str, path: Path, problem: str) -> DataError:
         f"dataset={name}: {path} is damaged ({problem}): delete it, so that it is fetched again, "
         "or copy it anew"
     )
+
+
+def marked_as_copy(paths: Sequence[Path]) -> Path | None:
+    """Find a file that `write_reddit_raw` wrote: right counts do not make it the real one."""
+    for path in paths:
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                if f"{COPY_MARK}.npy" in archive.namelist():
+                    return path
+    return None
 
 
 def damage(path: Path) -> str | None:

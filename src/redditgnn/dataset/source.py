@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 
 from redditgnn.dataset.rawfiles import damage, damaged, discard_new_files, not_fetched, reason
@@ -87,6 +88,7 @@ class Source:
             except Exception as error:  # PyG does not check its input: anything can surface
                 if isinstance(error, MemoryError) or getattr(error, "errno", None) in _DISK_ERRORS:
                     raise
+                clear_frames(error.__traceback__)  # they keep files open
                 raise source._unreadable(Path(dataset.raw_dir), error) from error
 
         return type(cls.__name__, (cls,), {"download": download, "process": process})

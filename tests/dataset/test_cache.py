@@ -1,0 +1,145 @@
+"""The cache on disk: whole or made anew, converted once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from redditgnn.dataset.cache import cached
+from redditgnn.dataset.checked import Converted, RawGraph, converted, csr_by_destination
+from redditgnn.errors import DataError
+
+ARRAYS = ("x", "rowptr", "col", "y", "train_mask", "val_mask", "test_mask")
+
+
+def tiny(edges: np.ndarray) -> Converted:
+    train, val, test = np.eye(3, dtype=bool)
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    raw = RawGraph(x=x, edge_index=edges, y=np.array([0, 1, 1]), masks=(train, val, test))
+    return converted("tiny", raw, None, [])
+
+
+@pytest.fixture
+def load(tmp_path):
+    calls: list[int] = []
+
+    def convert() -> Converted:
+        calls.append(1)
+        return tiny(np.array([[0, 1, 2, 0], [1, 0, 2, 1]]))
+
+    def loaded(**parameters: object):
+        graph = cached(tmp_path, "tiny", parameters, convert)
+        return graph, len(calls)
+
+    return loaded
+
+
+def test_the_cache_is_used_and_equal(load):
+    (first, once), (second, still_once) = load(), load()
+    assert (once, still_once) == (1, 1)
+    assert all(torch.equal(getattr(first, key), getattr(second, key)) for key in ARRAYS)
+    assert first.fingerprint == second.fingerprint
+    assert first.cache_dir is not None
+
+
+def test_other_parameters_are_another_cache(load):
+    (first, _), (second, twice) = load(split="public"), load(split="random")
+    assert twice == 2
+    assert first.cache_dir != second.cache_dir
+    assert first.fingerprint == second.fingerprint  # which hashes what is in it
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "col.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def alter(folder: Path) -> None:
+    path = folder / "x.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, (1, 1))
+
+
+def remove(folder: Path) -> None:
+    (folder / "y.npy").unlink()
+
+
+def empty_meta(folder: Path) -> None:
+    (folder / "meta.json").write_text("")
+
+
+@pytest.mark.parametrize("damage", [truncate, alter, remove, empty_meta])
+def test_a_damaged_cache_is_made_anew_with_a_warning(damage, load, caplog):
+    first, _ = load()
+    damage(first.cache_dir)
+    second, conversions = load()
+    assert conversions == 2
+    assert "is made anew" in caplog.text
+    assert second.fingerprint == first.fingerprint
+    assert second.x.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert load()[1] == 2
+
+
+def test_a_touched_but_unchanged_cache_is_kept(load):
+    first, _ = load()
+    os.utime(first.cache_dir / "x.npy", (1, 1))
+    assert load()[1] == 1
+
+
+def test_writing_to_a_loaded_graph_does_not_change_the_cache(load):
+    load()[0].x.zero_()
+    assert load()[0].x.sum() == 15
+
+
+def test_a_graph_without_edges_is_cached(tmp_path):
+    for _ in range(2):
+        graph = cached(tmp_path, "tiny", {}, lambda: tiny(np.empty((2, 0), dtype=np.int64)))
+        assert graph.num_edges == 0
+
+
+def test_self_loops_and_repeated_edges_are_dropped_and_counted():
+    rowptr, col, dropped = csr_by_destination(np.array([[2, 1, 2, 0, 2], [0, 1, 0, 2, 1]]), 3)
+    assert rowptr.tolist() == [0, 1, 2, 3]
+    assert col.tolist() == [2, 2, 0]
+    assert dropped == {"self_loops": 1, "repeated_edges": 1}
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "redditgnn-cache").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"redditgnn-cache cannot be written .*set data_dir"):
+        cached(tmp_path, "tiny", {}, lambda: tiny(np.zeros((2, 1), dtype=np.int64)))
+
+
+CONVERT_SLOWLY = """
+import sys, time
+from pathlib import Path
+from redditgnn.dataset import cache, sbm
+import numpy as np
+generate = sbm.block_model_edges
+def counted(*args, **kwargs):
+    print("converted", flush=True)
+    time.sleep(1.0)
+    return generate(*args, **kwargs)
+sbm.block_model_edges = counted
+graph = sbm.load(Path(sys.argv[1]), name="sbm", scale=0.002, num_classes=5, num_features=4,
+    latent_features=4, feature_signal=1.0, label_noise=0.0, homophily=0.8, class_skew=0.5,
+    degree_skew=1.0, max_degree_ratio=9.0, seed=0)
+print(graph.fingerprint)
+"""
+
+
+def test_two_processes_convert_once(tmp_path):
+    command = [sys.executable, "-c", CONVERT_SLOWLY, str(tmp_path)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [run.communicate(timeout=60)[0].split() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sum(output.count("converted") for output in outputs) == 1
+    assert outputs[0][-1] == outputs[1][-1]

@@ -1,0 +1,43 @@
+"""Splits drawn per class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from redditgnn.dataset.split import draw_per_class
+from redditgnn.errors import ConfigError
+
+Y = np.repeat(np.arange(3), [10, 20, 30])
+
+
+def test_each_class_gets_its_share_and_the_rest_tests():
+    train, val, test = draw_per_class(Y, 4, 6, seed=0)
+    assert np.bincount(Y[train]).tolist() == [4, 4, 4]
+    assert np.bincount(Y[val]).tolist() == [6, 6, 6]
+    assert (train.astype(int) + val + test == 1).all()
+
+
+def test_the_seed_decides():
+    same, again, other = (draw_per_class(Y, 4, 6, seed=seed)[0] for seed in (1, 1, 2))
+    assert (same == again).all()
+    assert (same != other).any()
+
+
+def test_a_class_that_is_too_small_is_named():
+    with pytest.raises(ConfigError, match="at most 10, the size of class 0, got 11"):
+        draw_per_class(Y, 5, 6, seed=0)
+
+
+def test_a_random_split_can_replace_the_public_one(tmp_path, saint_raw, build):
+    saint_raw(tmp_path / "Flickr" / "raw")
+    chosen = ["dataset.split=random", "dataset.train_per_class=2", "dataset.val_per_class=1"]
+    graph = build(tmp_path, "dataset=flickr", "dataset.expected=null", *chosen)
+    assert graph.y[graph.train_mask].bincount().tolist() == [2, 2, 2, 2]
+    assert int(graph.test_mask.sum()) == 30 - 12
+
+
+def test_a_split_that_the_files_lack_is_refused(tmp_path, saint_raw, build):
+    saint_raw(tmp_path / "Flickr" / "raw")
+    with pytest.raises(ConfigError, match=r"split_index must be in \[0, 1\), got 3"):
+        build(tmp_path, "dataset=flickr", "dataset.expected=null", "dataset.split_index=3")
