@@ -30,7 +30,9 @@ class RawGraph:
     x: Float32[ndarray, "rows features"]
     edge_index: Integer[ndarray, "2 edges"]
     y: Int64[ndarray, " labels"] | Float32[ndarray, "labels classes"]
-    masks: tuple[Bool[ndarray, "_"] | None, Bool[ndarray, "_"] | None, Bool[ndarray, "_"] | None]
+    masks: tuple[
+        Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

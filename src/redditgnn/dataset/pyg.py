@@ -67,8 +67,8 @@ def load(
 def _refuse_copies(name: str, raw_paths: Sequence[str]) -> None:
     if (path := marked_as_copy([Path(path) for path in raw_paths])) is not None:
         raise DataError(
-            f"dataset={name}: {path} was written by 'redditgnn data --raw' and is not the original; "
-            "set dataset.expected=null to use it all the same"
+            f"dataset={name}: {path} was written by 'redditgnn data --raw' and is not the "
+            "original; set dataset.expected=null to use it all the same"
         )
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from redditgnn.errors import DataError
 
-
 COPY_MARK = "redditgnn_copy_of"  # an array in .npz files that this package wrote
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from redditgnn.dataset.rawfiles import COPY_MARK
 from redditgnn.errors import DataError
 from redditgnn.graph import GraphData, row_of_edge
 
@@ -32,7 +31,7 @@ def write_reddit_raw(graph: GraphData, folder: Path) -> None:
         label=graph.y.numpy(),
         node_ids=np.arange(graph.num_nodes),
         node_types=types.numpy(),
-        **{COPY_MARK: np.array(graph.name)},
+        redditgnn_copy_of=np.array(graph.name),  # COPY_MARK: PyG ignores it, `reddit` refuses it
     )
     source, destination = graph.col.numpy(), row_of_edge(graph.rowptr).int().numpy()
     ones = np.ones(graph.num_edges, dtype=np.int8)

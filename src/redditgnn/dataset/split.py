@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,22 +33,22 @@ class SplitRule:
             ConfigError: there is no split of this number, or a class is too small to draw from.
         """
         if self.kind == "public":
-            train, val, test = (self._column(getattr(data, key, None)) for key in MASKS)
-            return train, val, test
+            return self._public([getattr(data, key, None) for key in MASKS])
         if y.ndim == 2:
             raise ConfigError("dataset.split=random needs one label per node; use split=public")
         return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed)
 
-    def _column(self, mask: Any) -> Mask | None:
-        if mask is None:
-            return None
-        columns = mask.numpy().astype(bool).reshape(len(mask), -1)
-        if not 0 <= self.index < columns.shape[1]:
-            raise ConfigError(
-                f"dataset.split_index must be in [0, {columns.shape[1]}), got {self.index}"
-            )
-        column: Mask = columns[:, self.index]
-        return column
+    def _public(self, masks: Sequence[Any]) -> Masks:
+        """Take one column of each mask; a mask with a single one serves every split."""
+        tables = [None if m is None else m.numpy().astype(bool).reshape(len(m), -1) for m in masks]
+        num_splits = max((table.shape[1] for table in tables if table is not None), default=1)
+        if not 0 <= self.index < num_splits:
+            raise ConfigError(f"dataset.split_index must be in [0, {num_splits}), got {self.index}")
+        train, val, test = (
+            None if table is None else table[:, min(self.index, table.shape[1] - 1)]
+            for table in tables
+        )
+        return train, val, test
 
 
 def draw_per_class(

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from redditgnn.kernels.dropout import dropout as drop
+
 
 def gat_attention(
     value: Float[Tensor, "src heads channels"],
@@ -67,7 +69,7 @@ def _weighted_sum(
     largest = largest.scatter_reduce(0, index, logit.detach(), "amax")
     weight = (logit - largest[row]).exp()
     total = weight.new_zeros(num_rows, heads).index_add(0, row, weight)
-    alpha = F.dropout(weight / total[row], dropout, training=dropout > 0)
+    alpha = drop(weight / total[row], dropout, training=dropout > 0)
     zeros = message.new_zeros(num_rows, heads, channels)
     return zeros.index_add(0, row, message * alpha[:, :, None])
 

@@ -18,6 +18,7 @@ from torch_geometric.nn import JumpingKnowledge
 
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.graph import Batch, Block, GraphSpec
+from redditgnn.kernels.dropout import dropout
 
 Norm = Literal["batch", "layer"]
 Jump = Literal["cat", "max", "lstm"]
@@ -99,7 +100,7 @@ class ConvStack(nn.Module, ABC):
     ) -> Float[Tensor, "dst out"]:
         """Compute the rows of `block` from its sources' states `h`; `h0` is what `encode` gave."""
         rate = self.dropout if index else self.input_dropout
-        h = F.dropout(h, rate, self.training)
+        h = dropout(h, rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
             out = out + self.skips[index](h[: block.num_dst])
