@@ -109,9 +109,9 @@ def test_the_values_of_an_option_have_the_annotated_types(path):
 @named(EXPERIMENTS)
 def test_an_experiment_composes_and_is_a_lab_note(path):
     composed(f"experiment={path.stem}")
-    text = path.read_text(encoding="utf-8")
-    assert "# @package _global_" in text.splitlines()[:2]
-    assert f"experiment={path.stem}" in text, "give the command that runs it"
+    comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
+    assert comments[0] == "# @package _global_"
+    assert len(comments) > 1, "say what it shows, what is expected, and who says so"
 
 
 @named(EXPERIMENTS)

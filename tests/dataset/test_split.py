@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
-from redditgnn.dataset.split import draw_per_class
+from redditgnn.dataset.split import SplitRule, draw_per_class
 from redditgnn.errors import ConfigError
 
 Y = np.repeat(np.arange(3), [10, 20, 30])
@@ -35,6 +38,16 @@ def test_a_random_split_can_replace_the_public_one(tmp_path, saint_raw, build):
     graph = build(tmp_path, "dataset=flickr", "dataset.expected=null", *chosen)
     assert graph.y[graph.train_mask].bincount().tolist() == [2, 2, 2, 2]
     assert int(graph.test_mask.sum()) == 30 - 12
+
+
+def test_a_test_mask_shared_by_all_splits_serves_each():
+    rule = SplitRule(kind="public", index=1, seed=0, train_per_class=1, val_per_class=0)
+    several, one = torch.eye(3, dtype=torch.bool)[:, :2], torch.tensor([False, False, True])
+    data = SimpleNamespace(train_mask=several, val_mask=several.flip(1), test_mask=one)
+    train, val, test = rule.masks(data, np.array([0, 1, 0]))
+    assert train.tolist() == [False, True, False]
+    assert val.tolist() == [True, False, False]
+    assert test.tolist() == one.tolist()
 
 
 def test_a_split_that_the_files_lack_is_refused(tmp_path, saint_raw, build):
