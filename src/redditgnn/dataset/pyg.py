@@ -54,14 +54,20 @@ def load(
         name=name, path=source, arguments=arguments, root=data_dir / folder, size=download_size
     )
 
-    def convert() -> Converted:
-        dataset = files.open()
-        if expected is not None:
-            _refuse_copies(name, dataset.raw_paths)
-        raw = _raw_graph(name, dataset, rule, normalize=normalize_features)
-        return converted(name, raw, _checked_counts(expected, split), dataset.raw_paths)
+    counts = _checked_counts(expected, split)
+    return cached(
+        data_dir, name, parameters, lambda: _convert(files, rule, counts, normalize_features)
+    )
 
-    return cached(data_dir, name, parameters, convert)
+
+def _convert(
+    files: Source, rule: SplitRule, expected: Mapping[str, int | None] | None, normalize: bool
+) -> Converted:
+    dataset = files.open()
+    if expected is not None:
+        _refuse_copies(files.name, dataset.raw_paths)
+    raw = _raw_graph(files.name, dataset, rule, normalize=normalize)
+    return converted(files.name, raw, expected, dataset.raw_paths)
 
 
 def _refuse_copies(name: str, raw_paths: Sequence[str]) -> None:
@@ -76,8 +82,10 @@ def _checked_counts(
     expected: Mapping[str, int | None] | None, split: str
 ) -> dict[str, int | None] | None:
     """Leave out the sizes of the public split if another one is drawn."""
+    if expected is None:
+        return None
     sizes = ("num_train", "num_val", "num_test") if split == "random" else ()
-    return {key: count for key, count in (expected or {}).items() if key not in sizes}
+    return {key: count for key, count in expected.items() if key not in sizes}
 
 
 def _raw_graph(name: str, dataset: Any, rule: SplitRule, *, normalize: bool) -> RawGraph:

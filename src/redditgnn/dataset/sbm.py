@@ -8,10 +8,11 @@ in for Reddit where that cannot be downloaded, for speed and memory, never for i
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int32, Int64
 from numpy import ndarray
 
 from redditgnn.dataset.blockmodel import (
@@ -53,35 +54,61 @@ def load(
         ConfigError: a parameter is outside its range.
     """
     parameters = {key: value for key, value in locals().items() if key != "data_dir"}
-    num_nodes = round(REDDIT_NODES * scale)
-    _check(num_nodes, **{key: value for key, value in parameters.items() if key != "name"})
+    model = BlockModel(**{key: value for key, value in parameters.items() if key != "name"})
+    _check(model.num_nodes, **asdict(model))
+    return cached(data_dir, name, parameters, lambda: model.generate(name))
 
-    def convert() -> Converted:
-        rng = np.random.default_rng(seed)
-        blocks = np.repeat(np.arange(num_classes), class_sizes(num_nodes, num_classes, class_skew))
-        rng.shuffle(blocks)
-        weights = degree_weights(num_nodes, skew=degree_skew, max_ratio=max_degree_ratio, rng=rng)
-        edges = block_model_edges(
-            blocks,
-            weights,
-            num_edges=round(REDDIT_EDGES // 2 * scale),
-            homophily=homophily,
-            rng=rng,
-        )
-        rowptr, col = symmetric_csr(*edges, num_nodes)
-        _tell_degree(name, scale, len(col) / num_nodes)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockModel:
+    """The parameters of `load`, and the graph that they stand for."""
+
+    scale: float
+    num_classes: int
+    num_features: int
+    latent_features: int
+    feature_signal: float
+    label_noise: float
+    homophily: float
+    class_skew: float
+    degree_skew: float
+    max_degree_ratio: float
+    seed: int
+
+    @property
+    def num_nodes(self) -> int:
+        return round(REDDIT_NODES * self.scale)
+
+    def generate(self, name: str) -> Converted:
+        """Draw classes, edges, features, labels and split, in this order, from one generator."""
+        rng = np.random.default_rng(self.seed)
+        sizes = class_sizes(self.num_nodes, self.num_classes, self.class_skew)
+        blocks = rng.permutation(np.repeat(np.arange(self.num_classes), sizes))
+        rowptr, col = self._edges(blocks, rng)
+        _tell_degree(name, self.scale, len(col) / self.num_nodes)
         x = class_features(
             blocks,
-            num_features=num_features,
-            latent_features=latent_features,
-            signal=feature_signal,
+            num_features=self.num_features,
+            latent_features=self.latent_features,
+            signal=self.feature_signal,
             rng=rng,
         )
-        y = _noisy(blocks, label_noise, rng)
-        arrays = {"x": x, "rowptr": rowptr, "col": col, "y": y, **_masks(num_nodes, scale, rng)}
-        return Converted(arrays=arrays, num_classes=num_classes)
+        y = _noisy(blocks, self.label_noise, rng)
+        masks = _masks(self.num_nodes, self.scale, rng)
+        arrays = {"x": x, "rowptr": rowptr, "col": col, "y": y, **masks}
+        return Converted(arrays=arrays, num_classes=self.num_classes)
 
-    return cached(data_dir, name, parameters, convert)
+    def _edges(
+        self, blocks: Int64[ndarray, " nodes"], rng: np.random.Generator
+    ) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " edges"]]:
+        weights = degree_weights(
+            self.num_nodes, skew=self.degree_skew, max_ratio=self.max_degree_ratio, rng=rng
+        )
+        num_edges = round(REDDIT_EDGES // 2 * self.scale)  # undirected
+        ends = block_model_edges(
+            blocks, weights, num_edges=num_edges, homophily=self.homophily, rng=rng
+        )
+        return symmetric_csr(*ends, self.num_nodes)
 
 
 def _check(num_nodes: int, **values: float | int) -> None:
