@@ -38,6 +38,7 @@ smoke: $(VENV)/installed  ## train every experiment for one epoch on a tiny synt
 
 wheel: $(VENV)/installed  ## build dist/*.whl and see that it carries its configuration
 	$(PIP) build
+	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m zipfile -l dist/redditgnn-*.whl | grep -q redditgnn/conf/train.yaml
 

@@ -50,10 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more at exit
         return 141
     except Exception as error:
-        if (code := _exit_code(error)) is None:
+        reported = _exit_code(error)
+        if reported is None:
             raise
         print(f"redditgnn: {_told(error)}", file=sys.stderr)
-        return code
+        return reported
 
 
 def help_of(name: str) -> str:
