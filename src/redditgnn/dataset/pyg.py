@@ -110,7 +110,7 @@ def _raw_graph(name: str, dataset: Any, rule: SplitRule, *, normalize: bool) -> 
 def features(x: Any) -> Float32[ndarray, "nodes features"]:
     """Return PyG's dense or sparse features as a dense float32 array."""
     dense = x if x.layout == torch.strided else x.to_dense()
-    return dense.float().numpy()  # type: ignore[no-any-return]
+    return dense.float().numpy()
 
 
 def labels(y: Any) -> Labels:

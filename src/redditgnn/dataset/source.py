@@ -68,7 +68,7 @@ class Source:
             raise ConfigError(
                 f"dataset.arguments do not fit {self.path}: {reason(error)}"
             ) from error
-        return cls  # type: ignore[no-any-return]
+        return cls
 
     def _with_care(self, cls: type[Any]) -> type[Any]:
         """Derive a class whose two hooks report failures and leave no partial downloads."""
