@@ -22,7 +22,8 @@ ALLOWED = {
     | {"measure", "metrics", "provenance", "checkpoint"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "checkpoint", "provenance", "prefetch"},
-    "config": {"errors"},
+    "config": {"errors", "mistakes"},
+    "mistakes": set(),
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
     | {"prefetch"},
     "inference": {"graph", "metrics", "measure", "errors"},
@@ -43,7 +44,7 @@ ALLOWED = {
 # Third party -> the layers that may know it.
 KNOWN_TO = {
     "hydra": {"command", "run", "config"},
-    "omegaconf": {"command", "run", "config"},
+    "omegaconf": {"command", "run", "config", "mistakes"},
     "torch_geometric": {"dataset", "model", "kernels"},
     "numba": set(),
     "triton": set(),

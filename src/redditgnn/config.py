@@ -5,7 +5,8 @@ The only readers of Hydra's and OmegaConf's objects: what leaves this module are
 
 from __future__ import annotations
 
-import re
+import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from redditgnn.errors import ConfigError
+from redditgnn.mistakes import folded, told
 
 PACKAGED_CONF = Path(__file__).parent / "conf"  # in an installed wheel
 CONF_DIR = PACKAGED_CONF if PACKAGED_CONF.is_dir() else Path(__file__).parents[2] / "conf"
 
 COMPONENTS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer")
+NOT_OF_A_RUN = ("hydra", "target")  # `target`: what an experiment's published number is
 ConfigurationError = (HydraException, OmegaConfBaseException)
 
 # PEP 484: an int is acceptable where a float is expected.
@@ -55,7 +58,7 @@ class Settings:
         try:
             return target(*args, **facts)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{group}={self.choices[group]}: {one_line(error)}") from error
+            raise ConfigError(f"{group}={self.choices[group]}: {folded(error)}") from error
 
 
 def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
@@ -69,7 +72,7 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(values, dict)
-    top_level = {str(key): value for key, value in values.items() if key != "hydra"}
+    top_level = {str(key): value for key, value in values.items() if key not in NOT_OF_A_RUN}
     components = {group: top_level.pop(group) for group in COMPONENTS}
     chosen = {group: choices.get(group) for group in (*COMPONENTS, "experiment")}
     call = partial(Settings, components=components, choices=chosen, **top_level)
@@ -92,28 +95,24 @@ def compose_settings(overrides: Sequence[str]) -> Settings:
 
 
 def check_types(group: str, call: partial[Any]) -> None:
-    """Compare the keyword arguments of `call` with the annotations of what it calls.
+    """Compare the keyword arguments of `call` with what the function that it calls takes.
+
+    Our own functions are held to their annotations, those of others to their numeric defaults.
 
     Raises:
-        ConfigError: names key, expected type and value. Only our own signatures are checked.
+        ConfigError: names key, expected type and value.
     """
-    if not call.func.__module__.startswith("redditgnn."):
-        return
     prefix = f"{group}." if group else ""
-    for key, hint in _annotations(call.func).items():
+    ours = call.func.__module__.startswith("redditgnn.")
+    hints = _annotations(call.func) if ours else _numeric_defaults(call.func)
+    for key, hint in hints.items():
         if key in call.keywords and not _fits(call.keywords[key], hint):
-            value = call.keywords[key]
-            raise ConfigError(
-                f"{prefix}{key} must be {_spoken(hint)}, got {value!r} "
-                f"({type(value).__name__}); write {prefix}{key}=VALUE"
-            )
+            raise ConfigError(f"{prefix}{key} must be {_spoken(hint)}, got {call.keywords[key]!r}")
 
 
 def one_line(error: BaseException) -> str:
-    """Fold the text of an error of Hydra's or OmegaConf's into one line."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
-    return re.sub(r"\s+", " ", " ".join(told))
+    """Word an error of Hydra's or OmegaConf's in one line."""
+    return told(error, CONF_DIR)
 
 
 def _annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
@@ -121,15 +120,26 @@ def _annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
     return typing.get_type_hints(function)
 
 
+def _numeric_defaults(target: Callable[..., Any]) -> Mapping[str, Any]:
+    parameters = inspect.signature(target).parameters.values()
+    numeric = (p for p in parameters if type(p.default) in (int, float))
+    return {parameter.name: float for parameter in numeric}
+
+
 def _fits(value: Any, hint: Any) -> bool:
-    if isinstance(value, bool) and not is_bearable(True, hint):
-        return False
     if isinstance(value, bool) and hint in (int, float):  # bool is a subclass of int
         return False
     return is_bearable(value, hint, conf=_TYPE_RULES)
 
 
 def _spoken(hint: Any) -> str:
+    """Say a type as a user would: `int`, `batch, layer or null`, `list[int]`."""
+    if hint is type(None):
+        return "null"
+    if hint is float:
+        return "a number"
     if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(hint)))
-    return str(hint.__name__ if isinstance(hint, type) else hint).replace("typing.", "")
+        return " or ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(map(_spoken, typing.get_args(hint)))
+    return hint.__name__ if type(hint) is type else str(hint)

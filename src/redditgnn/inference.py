@@ -38,9 +38,7 @@ class ExactInference:
     holds. A graph that fits is one chunk, and stays on the device between calls.
     """
 
-    def __init__(
-        self, graph: GraphData, device: torch.device, *, chunk_edges: int | None
-    ) -> None:
+    def __init__(self, graph: GraphData, device: torch.device, *, chunk_edges: int | None) -> None:
         self._graph, self._device, self._chunk_edges = graph, device, chunk_edges
         self._whole: _Chunk | None = None
 

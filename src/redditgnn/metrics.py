@@ -25,9 +25,7 @@ class Scores(NamedTuple):
     macro_f1: float
 
 
-def per_node_loss(
-    logits: Float[Tensor, "nodes classes"], y: Labels
-) -> Float[Tensor, " nodes"]:
+def per_node_loss(logits: Float[Tensor, "nodes classes"], y: Labels) -> Float[Tensor, " nodes"]:
     """Cross entropy, or binary cross entropy averaged over labels where nodes carry several."""
     if y.dim() == 2:
         return F.binary_cross_entropy_with_logits(logits, y, reduction="none").mean(1)

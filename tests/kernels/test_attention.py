@@ -96,4 +96,6 @@ def test_dropout_keeps_the_mean_and_zeroes_the_given_share() -> None:
     scores = torch.zeros(1, 1), torch.zeros(20_000, 1)
     out = gat_attention(value, *scores, rowptr, col, negative_slope=0.2, dropout=0.3)
     shares = [(out.view(-1) - x).abs().lt(1e-5).float().mean() for x in (0.0, 0.5 / 0.7, 1 / 0.7)]
-    torch.testing.assert_close(torch.stack(shares), torch.tensor([0.09, 0.42, 0.49]), atol=0.015, rtol=0)
+    torch.testing.assert_close(
+        torch.stack(shares), torch.tensor([0.09, 0.42, 0.49]), atol=0.015, rtol=0
+    )

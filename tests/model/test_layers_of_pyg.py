@@ -105,7 +105,10 @@ MISTAKES = {
     "num_layers": ({"num_layers": 0}, "model.num_layers must be positive, got 0"),
     "dropout": ({"dropout": 1.0}, r"model.dropout must be in \[0, 1\), got 1.0"),
     "input_dropout": ({"input_dropout": -0.1}, r"model.input_dropout must be in \[0, 1\)"),
-    "heads": ({"heads": 3}, "model.hidden_channels must be a multiple of model.heads=3, got 8; try 9"),
+    "heads": (
+        {"heads": 3},
+        "model.hidden_channels must be a multiple of model.heads=3, got 8; try 9",
+    ),
     "out_heads": ({"out_heads": 0}, "model.out_heads must be positive, got 0"),
     "attention": ({"attention_dropout": 2.0}, r"model.attention_dropout must be in \[0, 1\)"),
 }

@@ -95,9 +95,7 @@ def test_a_cluster_batch_has_the_edges_between_its_parts() -> None:
 
 def test_more_parts_a_batch_than_there_are_is_refused() -> None:
     with pytest.raises(ConfigError, match="sampler.batch_size must be at most sampler.num_parts=2"):
-        ClusterSampler(
-            two_cliques(), num_layers=2, device=CPU, seed=0, num_parts=2, batch_size=3
-        )
+        ClusterSampler(two_cliques(), num_layers=2, device=CPU, seed=0, num_parts=2, batch_size=3)
 
 
 def test_a_gas_batch_has_complete_rows_and_a_halo() -> None:

@@ -127,9 +127,7 @@ class SaintEdge(SaintSampler):
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         size = (self._batch_size,)
-        ends = self._connected[
-            torch.randint(len(self._connected), size, generator=self._generator)
-        ]
+        ends = self._connected[torch.randint(len(self._connected), size, generator=self._generator)]
         return torch.cat([ends, step(self._graph, ends, self._generator)])
 
 

@@ -1,0 +1,51 @@
+"""A mistake is answered in one line that names the key and the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from redditgnn.config import compose_settings
+from redditgnn.errors import ConfigError
+
+MISTAKES = {
+    "model=gatt": r"model=gatt: no such option \(did you mean model=gat\?\); the options are gat, ",
+    "modle=gat": r"modle: no such key \(did you mean model\?\)",
+    "model.hiden_channels=3": r"did you mean model.hidden_channels\?.*--cfg job",
+    "model.heads=3": r"model.heads: no such key under the chosen model",
+    "foo": r"'foo' is not KEY=VALUE; quote lists and spaces",
+    "seed=x": "seed must be int, got 'x'",
+    "device=gpu": "device must be auto or cpu or cuda, got 'gpu'",
+    "protocol=both": "protocol must be transductive or inductive, got 'both'",
+}
+BUILT = {
+    "model.norm=foo": "model.norm must be batch or layer or null, got 'foo'",
+    "model.hidden_channels=1.5": "model.hidden_channels must be int, got 1.5",
+    "model.residual=3": "model.residual must be bool, got 3",
+    "trainer.epochs=true": "trainer.epochs must be int, got True",
+    "trainer.grad_clip=x": "trainer.grad_clip must be a number or null, got 'x'",
+    "sampler.num_neighbors=5": r"sampler.num_neighbors must be list\[int\], got 5",
+    "optimizer.lr=abc": "optimizer.lr must be a number, got 'abc'",
+}
+
+
+@pytest.mark.parametrize(("override", "message"), MISTAKES.items(), ids=MISTAKES.keys())
+def test_a_wrong_override_is_refused_when_composed(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        compose_settings([override])
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("override", "message"), BUILT.items(), ids=BUILT.keys())
+def test_a_value_of_the_wrong_type_is_refused_when_built(override: str, message: str) -> None:
+    settings = compose_settings([override])
+    with pytest.raises(ConfigError, match=message) as raised:
+        settings.build(override.split(".")[0])
+    assert "\n" not in str(raised.value)
+
+
+def test_what_torch_itself_refuses_is_one_line() -> None:
+    import torch
+
+    settings = compose_settings(["optimizer.lr=-1"])
+    with pytest.raises(ConfigError, match="optimizer=adam: Invalid learning rate: -1"):
+        settings.build("optimizer", [torch.nn.Parameter(torch.zeros(1))])
