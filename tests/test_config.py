@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra.utils import get_object
-from omegaconf import OmegaConf
 
 from redditgnn import CONF_DIR, config
 from redditgnn.config import COMPONENTS, compose_settings
@@ -35,26 +33,9 @@ def named(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=ids)
 
 
-def composed(*overrides: str) -> config.Settings:
-    """Compose train.yaml; a default that is not there is replaced by another of its group."""
-    chosen = {override.partition("=")[0] for override in overrides}
-    return compose_settings([*stand_ins(chosen), *overrides])
-
-
-def stand_ins(chosen: set[str]) -> Iterator[str]:
-    entries = [entry for entry in OmegaConf.load(CONF_DIR / "train.yaml").defaults]
-    for group, option in (pair for entry in entries if entry != "_self_" for pair in entry.items()):
-        path = CONF_DIR / group / f"{option}.yaml"
-        if option is None or group in chosen or path.is_file():
-            continue
-        if not (present := sorted(path.parent.glob("*.yaml"))):
-            pytest.skip(f"there is no {group} yet")
-        yield f"{group}={present[0].stem}"
-
-
 def component(path: Path) -> dict[str, Any]:
     """Return what choosing the option `path` puts into its group."""
-    return composed(f"{path.parent.name}={path.stem}").components[path.parent.name]
+    return compose_settings([f"{path.parent.name}={path.stem}"]).components[path.parent.name]
 
 
 def keyword_only(target: Any) -> dict[str, inspect.Parameter]:
@@ -102,13 +83,13 @@ def test_the_defaults_of_our_own_components_are_in_the_yaml_alone(path):
 @named(COMPONENT_FILES)
 def test_the_values_of_an_option_have_the_annotated_types(path):
     group = path.parent.name
-    settings = composed(f"{group}={path.stem}")
+    settings = compose_settings([f"{group}={path.stem}"])
     config.check_types(group, config.instantiate(settings.components[group], _convert_="all"))
 
 
 @named(EXPERIMENTS)
 def test_an_experiment_composes_and_is_a_lab_note(path):
-    composed(f"experiment={path.stem}")
+    compose_settings([f"experiment={path.stem}"])
     comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
     assert comments[0] == "# @package _global_"
     assert len(comments) > 1, "say what it shows, what is expected, and who says so"
@@ -116,13 +97,12 @@ def test_an_experiment_composes_and_is_a_lab_note(path):
 
 @named(EXPERIMENTS)
 def test_the_command_line_beats_an_experiment(path):
-    assert (
-        composed(f"experiment={path.stem}", "trainer.epochs=1").components["trainer"]["epochs"] == 1
-    )
+    settings = compose_settings([f"experiment={path.stem}", "trainer.epochs=1"])
+    assert settings.components["trainer"]["epochs"] == 1
 
 
 def test_the_command_line_beats_the_yaml():
-    assert composed("seed=7").seed == 7
+    assert compose_settings(["seed=7"]).seed == 7
 
 
 @pytest.mark.parametrize(
@@ -130,7 +110,7 @@ def test_the_command_line_beats_the_yaml():
     [
         ("seed=abc", ["seed must be int", "'abc'"]),
         ("seed=true", ["seed must be int", "True"]),
-        ("device=tpu", ["device must be one of auto, cpu, cuda", "'tpu'"]),
+        ("device=tpu", ["device must be", "auto", "cuda", "'tpu'"]),
         ("model=gatt", ["gatt", "gat", "sage"]),
         ("model.hiden_channels=3", ["model.hiden_channels"]),
         ("modle=gat", ["modle"]),
@@ -140,6 +120,6 @@ def test_the_command_line_beats_the_yaml():
 )
 def test_a_mistake_is_a_config_error_in_one_line(override, parts):
     with pytest.raises(ConfigError) as caught:
-        composed(override)
+        compose_settings([override])
     assert "\n" not in str(caught.value)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
