@@ -56,7 +56,7 @@ def test_processes_that_append_at_once_lose_no_row(tmp_path: Path) -> None:
 def test_a_file_with_other_columns_is_refused_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("run_id,score\nold,1\n")
-    with pytest.raises(ConfigError, match="has other columns than this version writes .2 instead"):
+    with pytest.raises(ConfigError, match="has other columns than this version writes .2, not"):
         append_run(row(1), tmp_path)
     assert path.read_text() == "run_id,score\nold,1\n"
 

@@ -116,7 +116,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
-    function = target.__init__ if isinstance(target, type) else target
+    function = inspect.getattr_static(target, "__init__") if isinstance(target, type) else target
     return typing.get_type_hints(function)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int32, Int64, Integer
@@ -294,7 +294,7 @@ class Batch:
         return self.num_dst[layer - 1]
 
 
-def _moved(holder: GraphData | Batch, device: torch.device) -> dict[str, Tensor]:
+def _moved(holder: GraphData | Batch, device: torch.device) -> dict[str, Any]:
     names = holder.__dataclass_fields__
     values = {name: getattr(holder, name) for name in names}
     return {

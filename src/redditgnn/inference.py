@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import psutil
 import torch
@@ -52,10 +52,7 @@ class ExactInference:
             out = [self._layer(model, index, chunk, previous) for chunk in chunks]
             joined = torch.cat(out) if len(out) > 1 else out[0]
             states = [*states, joined] if model.reads_every_layer else [joined]
-        if len(chunks) == 1:
-            return model.decode(states).cpu()
-        parts = zip(*(state.split(max(1, len(state) // len(chunks))) for state in states))
-        return torch.cat([model.decode([s.to(self._device) for s in part]).cpu() for part in parts])
+        return model.decode([state.to(self._device) for state in states]).cpu()
 
     def _layer(
         self, model: LayeredModel, index: int, chunk: _Chunk, previous: Tensor | None
@@ -133,7 +130,7 @@ class Evaluator:
 
     def __call__(self, model: torch.nn.Module, split: Split) -> tuple[float, Scores]:
         """Return mean loss and scores of the nodes in `split`; leaves the model in eval mode."""
-        logits = self._inference(model.eval())
+        logits = self._inference(cast(LayeredModel, model.eval()))
         mask = self._graph.mask(split)
         logits, y = logits[mask], self._graph.y[mask]
         return mean_loss(logits, y), scores(logits, y)

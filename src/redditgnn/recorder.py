@@ -138,7 +138,7 @@ def check_columns(results_dir: Path) -> None:
     if found != [field.name for field in fields(RunRow)]:
         raise ConfigError(
             f"results_dir={results_dir}: {path} has other columns than this version writes "
-            f"({len(found)} instead of {len(fields(RunRow))}); rename it, or set another results_dir"
+            f"({len(found)}, not {len(fields(RunRow))}); rename it, or set another results_dir"
         )
 
 

@@ -140,7 +140,7 @@ def _row_at_start(settings: Settings, device: torch.device) -> RunRow:
     now = datetime.now(timezone.utc)
     config_hash = hash_of_config(settings)
     made = provenance(device)
-    names = {group: settings.choices[group] for group in ("dataset", "model", "sampler")}
+    names: dict[str, Any] = {g: settings.choices[g] for g in ("dataset", "model", "sampler")}
     return RunRow(
         run_id=f"{now:%Y%m%d-%H%M%S}-{config_hash[:6]}-s{settings.seed}-{secrets.token_hex(2)}",
         started_at=now.isoformat(timespec="seconds"),

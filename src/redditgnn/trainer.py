@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from redditgnn import checkpoint
 from redditgnn.errors import TrainingDiverged, require, require_positive
-from redditgnn.graph import Sampler, Split
+from redditgnn.graph import Batch, Sampler, Split
 from redditgnn.measure import Phases, Stopwatch
 from redditgnn.metrics import Scores, per_node_loss
 from redditgnn.prefetch import Prefetched
@@ -141,7 +141,8 @@ class Trainer:
         learning_rate = optimizer.param_groups[0]["lr"]
         train_loss = self._train(model, optimizer, batches, device, phases, bar)
         epoch_s, watch = watch.seconds(), Stopwatch(device)
-        val_loss, scores = None, (None, None, None)
+        val_loss: float | None = None
+        scores: Scores | tuple[None, None, None] = (None, None, None)
         if epoch % self._eval_every == 0 or epoch == self._epochs:
             val_loss, scores = evaluate(model, "val")
             bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
@@ -164,7 +165,7 @@ class Trainer:
         self,
         model: nn.Module,
         optimizer: Optimizer,
-        batches: Prefetched,
+        batches: Prefetched[Batch],
         device: torch.device,
         phases: Phases,
         bar: tqdm,

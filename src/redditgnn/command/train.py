@@ -31,9 +31,10 @@ from redditgnn.config import CONF_DIR, settings_from
 from redditgnn.errors import RunFailed, UserError
 
 SHOWN = (
-    "status dataset model sampler seed protocol epochs best_epoch val_micro_f1 test_micro_f1 "
-    "test_macro_f1 epoch_median_s train_s eval_s wall_s peak_rss_mib peak_cuda_allocated_mib"
-).split()
+    *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
+    *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
+    *("wall_s", "peak_rss_mib", "peak_cuda_allocated_mib"),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -67,7 +68,7 @@ def train_one(config: DictConfig) -> int:
 
 
 def table(row: Mapping[str, Any]) -> str:
-    """Lay out the columns of a run that a reader looks for first, those without a value left out."""
+    """Lay out the columns of a run that a reader looks for first, bar those without a value."""
     told = {name: row[name] for name in SHOWN if row[name] is not None}
     width = max(map(len, told))
     return "\n".join(f"{name:{width}}  {_spoken(value)}" for name, value in told.items())

@@ -28,7 +28,8 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     threshold = min(round(p * RESOLUTION), RESOLUTION - 1)
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
         return F.dropout(x, p)
-    return _HashedDropout.apply(x, int(torch.randint(2**62, ())), threshold)
+    key = int(torch.randint(2**62, ()))
+    return _HashedDropout.apply(x, key, threshold)  # type: ignore[no-untyped-call]
 
 
 class _HashedDropout(torch.autograd.Function):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,8 +99,9 @@ def _is_local(conv: nn.Module) -> bool:
 
 @torch.no_grad()
 def _try(conv: nn.Module, edge_index: Tensor) -> Tensor:
-    in_channels = conv.in_channels if isinstance(conv.in_channels, int) else conv.in_channels[0]
-    x = torch.randn(5, in_channels, generator=torch.Generator().manual_seed(0))
+    width: Any = conv.in_channels
+    num_features = width if isinstance(width, int) else width[0]  # bipartite layers have a pair
+    x = torch.randn(5, num_features, generator=torch.Generator().manual_seed(0))
     training = conv.training
     out = conv.eval()(x, edge_index)
     conv.train(training)

@@ -1,8 +1,8 @@
 """Kernels over CSR rows, compiled by Numba for the CPU; each releases the GIL.
 
 Random numbers are counter-based (splitmix64 of a key, a node and a draw), so that a batch depends
-on its key alone, not on threads or on what was drawn before. `no_type_check` keeps the tests' run-time
-type checks, which Numba cannot compile, out.
+on its key alone, not on threads or on what was drawn before. `no_type_check` keeps out the run-time
+type checks of the tests, which Numba cannot compile.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ PyG's NeighborLoader; the paper samples anew for every layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -14,6 +15,15 @@ from torch import Tensor
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData, row_of_edge
+
+
+@runtime_checkable
+class Neighborhoods(Protocol):
+    """What samples: `NumbaNeighborhoods` on a CPU, `TorchNeighborhoods` elsewhere."""
+
+    def sample(
+        self, targets: Tensor, num_neighbors: Sequence[int], key: int
+    ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
 class NeighborSampler:
@@ -64,7 +74,7 @@ class NeighborSampler:
         )
 
     @staticmethod
-    def _neighborhoods_of(graph: GraphData):
+    def _neighborhoods_of(graph: GraphData) -> Neighborhoods:
         if graph.x.is_cuda:
             from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 
