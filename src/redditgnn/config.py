@@ -11,23 +11,20 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from beartype import BeartypeConf
 from beartype.door import is_bearable
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from redditgnn import CONF_DIR
 from redditgnn.errors import ConfigError
 from redditgnn.mistakes import folded, told
-
-PACKAGED_CONF = Path(__file__).parent / "conf"  # in an installed wheel
-CONF_DIR = PACKAGED_CONF if PACKAGED_CONF.is_dir() else Path(__file__).parents[2] / "conf"
 
 COMPONENTS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer")
 NOT_OF_A_RUN = ("hydra", "target")  # `target`: what an experiment's published number is
@@ -51,14 +48,29 @@ class Settings:
 
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
         """Construct the chosen component of `group` from its YAML and facts known at run time."""
-        target = instantiate(self.components[group], _convert_="all")
-        check_types(group, target)
+        target = self._checked(group)
         if target.func.__module__.startswith("redditgnn."):
             return target(*args, **facts)
         try:
             return target(*args, **facts)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{group}={self.choices[group]}: {folded(error)}") from error
+
+    def check(self) -> None:
+        """Refuse keys and types that no component takes, before anything slow begins."""
+        for group in COMPONENTS:
+            self._checked(group)
+
+    def _checked(self, group: str) -> partial[Any]:
+        try:
+            target = instantiate(self.components[group], _convert_="all")
+        except InstantiationException as error:
+            told = folded(error).split(", set env var")[0]
+            raise ConfigError(
+                f"{group}={self.choices[group]}: {told}; is it spelt right?"
+            ) from error
+        check_types(group, target)
+        return target
 
 
 def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
@@ -73,6 +85,9 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
         raise ConfigError(one_line(error)) from error
     assert isinstance(values, dict)
     top_level = {str(key): value for key, value in values.items() if key not in NOT_OF_A_RUN}
+    missing = [group for group in COMPONENTS if group not in top_level]
+    if missing:
+        raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
     components = {group: top_level.pop(group) for group in COMPONENTS}
     chosen = {group: choices.get(group) for group in (*COMPONENTS, "experiment")}
     call = partial(Settings, components=components, choices=chosen, **top_level)
@@ -103,11 +118,21 @@ def check_types(group: str, call: partial[Any]) -> None:
         ConfigError: names key, expected type and value.
     """
     prefix = f"{group}." if group else ""
+    _refuse_unknown(prefix, call)
     ours = call.func.__module__.startswith("redditgnn.")
     hints = _annotations(call.func) if ours else _numeric_defaults(call.func)
     for key, hint in hints.items():
         if key in call.keywords and not _fits(call.keywords[key], hint):
             raise ConfigError(f"{prefix}{key} must be {_spoken(hint)}, got {call.keywords[key]!r}")
+
+
+def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
+    parameters = inspect.signature(call.func).parameters
+    for key in call.keywords:
+        if key not in parameters:
+            raise ConfigError(
+                f"{prefix}{key}: {call.func.__name__} has no such key; leave +{prefix}{key} out"
+            )
 
 
 def one_line(error: BaseException) -> str:

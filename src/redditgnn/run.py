@@ -48,6 +48,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         UserError: nothing was run, nothing recorded.
         RunFailed: the run ended early; its row says why.
     """
+    settings.check()
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)
     _make_folder("results_dir", results_dir)

@@ -27,7 +27,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from redditgnn.config import CONF_DIR, settings_from
+from redditgnn import CONF_DIR
+from redditgnn.config import settings_from
 from redditgnn.errors import RunFailed, UserError
 
 SHOWN = (
