@@ -6,9 +6,10 @@ PYTEST_ARGS ?= -n auto --maxprocesses 8
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 SMALL = dataset=sbm dataset.scale=0.005 trainer.epochs=1
+REFERENCE = results/reference
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke wheel clean
+.PHONY: help install demo test lint check smoke reference table wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -21,10 +22,13 @@ demo: $(VENV)/installed  ## train GraphSAGE on a small synthetic Reddit: under a
 test: $(VENV)/installed-dev  ## run the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-lint: $(VENV)/installed-dev  ## check style, layout and types
+lint: $(VENV)/installed-dev  ## check style, layout, types, and that README.md shows the results
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if test -e README.md && test -e $(REFERENCE)/runs.csv; then \
+	    $(BIN)/python scripts/results_table.py --check; \
+	fi
 
 check: lint test  ## all that a change has to pass
 
@@ -35,6 +39,16 @@ smoke: $(VENV)/installed  ## train every experiment for one epoch on a tiny synt
 	    name=$$(basename "$$path" .yaml); echo "experiment=$$name"; \
 	    $(BIN)/redditgnn train experiment=$$name $(SMALL) results_dir="$$results" || exit 1; \
 	done
+
+# Rows are only ever appended, and a seed that is there twice would count twice.
+reference: $(VENV)/installed  ## run every experiment with seeds 0 to 9 on the data in $$REDDITGNN_DATA (hours)
+	@if test -e $(REFERENCE)/runs.csv; then \
+	    echo "$(REFERENCE)/runs.csv is there already; move it away first" >&2; exit 1; \
+	fi
+	$(BIN)/redditgnn train -m 'experiment=glob(*)' seed=0,1,2,3,4,5,6,7,8,9 results_dir=$(REFERENCE)
+
+table: $(VENV)/installed  ## put results/reference/runs.csv into README.md
+	$(BIN)/python scripts/results_table.py
 
 wheel: $(VENV)/installed  ## build dist/*.whl and see that it carries its configuration
 	$(PIP) build

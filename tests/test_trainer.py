@@ -46,14 +46,14 @@ class Drifting(nn.Module):
 class Scripted:
     """An evaluation whose validation scores are given in advance."""
 
-    def __init__(self, micro_f1: list[float]) -> None:
-        self.micro_f1, self.seen = micro_f1, []
+    def __init__(self, micro_f1: list[float], losses: dict[int, float] | None = None) -> None:
+        self.micro_f1, self.losses, self.seen = micro_f1, losses or {}, []
 
     def __call__(self, model: nn.Module, split: str) -> tuple[float, Scores]:
         assert split == "val", "the loop must not look at test nodes"
         self.seen.append(float(next(model.parameters()).detach()))
         value = self.micro_f1[len(self.seen) - 1]
-        return 1 - value, Scores(value, value, value)
+        return self.losses.get(len(self.seen), 1 - value), Scores(value, value, value)
 
 
 @pytest.fixture
@@ -86,6 +86,11 @@ def test_the_best_validation_epoch_wins_and_its_weights_stay(fit: Callable, tmp_
     assert training.best.epoch == 3  # the earlier of equals
     assert model.weight.item() == evaluate.seen[2]
     assert checkpoint.load(tmp_path / "best.pt")["weight"].item() == evaluate.seen[2]
+
+
+def test_of_equal_scores_the_one_with_the_lower_loss_wins(fit: Callable) -> None:
+    training, _ = fit(Scripted([0.1, 0.9, 0.9, 0.9, 0.2], losses={2: 0.5, 3: 0.3, 4: 0.4}))
+    assert training.best.epoch == 3
 
 
 def test_the_lowest_loss_wins_where_asked_for(fit: Callable) -> None:

@@ -60,7 +60,8 @@ class Trainer:
             evaluated.
         patience: Evaluations without improvement before training stops early; None: never.
         monitor: What the best epoch is best in: the highest micro-F1 or the lowest loss on the
-            validation nodes. The earlier of equals wins.
+            validation nodes. Of equal micro-F1s, which small validation sets have many of, the one
+            with the lower loss wins; of equal losses the earlier.
         grad_clip: Largest norm of the gradient over all parameters; None: as it is.
         eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
     """
@@ -198,11 +199,16 @@ class Trainer:
             scheduler.step(row.val_loss)
 
     def _is_better(self, row: EpochRow, best: EpochRow | None) -> bool:
-        new = getattr(row, self._monitor)
-        if new is None or best is None:
-            return new is not None
-        old = getattr(best, self._monitor)
-        return bool(new < old if self._monitor == "val_loss" else new > old)
+        if row.val_loss is None or best is None:
+            return row.val_loss is not None
+        return self._merit(row) > self._merit(best)
+
+    def _merit(self, row: EpochRow) -> tuple[float, ...]:
+        assert row.val_loss is not None
+        assert row.val_micro_f1 is not None
+        if self._monitor == "val_loss":
+            return (-row.val_loss,)
+        return row.val_micro_f1, -row.val_loss
 
 
 def _copy_of_weights(model: nn.Module) -> checkpoint.Weights:

@@ -1,5 +1,7 @@
 """Attention over the in-neighbours of each node: the readable reference, on any device.
 
+Rows are picked by `index_select`, whose gradient is a sum over rows; that of `x[index]` sorts.
+
 Shapes: E edges, S sources, D destinations, H heads, C channels a head. Rows of the CSR are the
 destinations. A destination without in-neighbours gets zeros.
 """
@@ -31,8 +33,9 @@ def gat_attention(
     a few tensors of size E x H, and two of size E x H x C.
     """
     row = _row_of_edge(rowptr)
-    logit = F.leaky_relu(score_src[col] + score_dst[row], negative_slope)
-    return _weighted_sum(value[col], logit, row, len(rowptr) - 1, dropout)
+    score = score_src.index_select(0, col) + score_dst.index_select(0, row)
+    logit = F.leaky_relu(score, negative_slope)
+    return _weighted_sum(value.index_select(0, col), logit, row, len(rowptr) - 1, dropout)
 
 
 def gatv2_attention(
@@ -51,8 +54,9 @@ def gatv2_attention(
     memory: about four tensors of size E x H x C.
     """
     row = _row_of_edge(rowptr)
-    message = value[col]
-    logit = (F.leaky_relu(message + query[row], negative_slope) * att).sum(-1)
+    message = value.index_select(0, col)
+    score = F.leaky_relu(message + query.index_select(0, row), negative_slope)
+    logit = (score * att).sum(-1)
     return _weighted_sum(message, logit, row, len(rowptr) - 1, dropout)
 
 
@@ -67,9 +71,9 @@ def _weighted_sum(
     index = row[:, None].expand(-1, heads)
     largest = logit.new_full((num_rows, heads), -torch.inf)
     largest = largest.scatter_reduce(0, index, logit.detach(), "amax")
-    weight = (logit - largest[row]).exp()
+    weight = (logit - largest.index_select(0, row)).exp()
     total = weight.new_zeros(num_rows, heads).index_add(0, row, weight)
-    alpha = drop(weight / total[row], dropout, training=dropout > 0)
+    alpha = drop(weight / total.index_select(0, row), dropout, training=dropout > 0)
     zeros = message.new_zeros(num_rows, heads, channels)
     return zeros.index_add(0, row, message * alpha[:, :, None])
 
