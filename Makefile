@@ -41,7 +41,7 @@ smoke: $(VENV)/installed  ## train every experiment for one epoch on a tiny synt
 	done
 
 # Rows are only ever appended, and a seed that is there twice would count twice.
-reference: $(VENV)/installed  ## run every experiment with seeds 0 to 9 on the data in $$REDDITGNN_DATA (hours)
+reference: $(VENV)/installed  ## run every experiment with seeds 0 to 9 (hours); data_dir is REDDITGNN_DATA
 	@if test -e $(REFERENCE)/runs.csv; then \
 	    echo "$(REFERENCE)/runs.csv is there already; move it away first" >&2; exit 1; \
 	fi
