@@ -26,7 +26,6 @@ OPTIONAL = {
     "triton": "GPU kernels",
     "pyg_lib": "sampler=neighbor_pyg",
     "torch_sparse": "sampler=neighbor_pyg",
-    "ogb": "dataset=ogbn_*",
 }
 MIB = 2**20
 HIDDEN, HEADS, HEAD_WIDTH = 256, 8, 8
