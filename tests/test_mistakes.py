@@ -13,7 +13,7 @@ MISTAKES = {
     "model.hiden_channels=3": r"did you mean model.hidden_channels\?.*--cfg job",
     "model.heads=3": r"model.heads: no such key under the chosen model",
     "~model": "model must be chosen: model=NAME, see 'redditgnn list'",
-    "+foo=1": "foo: Settings has no such key",
+    "+foo=1": "foo: there is no such key",
     "foo": r"'foo' is not KEY=VALUE; quote lists and spaces",
     "seed=x": "seed must be int, got 'x'",
     "device=gpu": "device must be auto or cpu or cuda, got 'gpu'",
@@ -27,8 +27,8 @@ BUILT = {
     "trainer.grad_clip=x": "trainer.grad_clip must be a number or null, got 'x'",
     "sampler.num_neighbors=5": r"sampler.num_neighbors must be list\[int\], got 5",
     "optimizer.lr=abc": "optimizer.lr must be a number, got 'abc'",
-    "+model.foo=1": "model.foo: GraphSAGE has no such key; leave .model.foo out",
-    "+optimizer.foo=1": "optimizer.foo: Adam has no such key",
+    "+model.foo=1": "model.foo: there is no such key; leave .model.foo out",
+    "+optimizer.foo=1": "optimizer.foo: there is no such key",
     "model._target_=torch.nope": "Error locating target 'torch.nope'; is it spelt right",
 }
 

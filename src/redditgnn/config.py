@@ -53,7 +53,7 @@ class Settings:
             return target(*args, **facts)
         try:
             return target(*args, **facts)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # whatever a library makes of a value that it cannot use
             raise ConfigError(f"{group}={self.choices[group]}: {folded(error)}") from error
 
     def check(self) -> None:
@@ -128,11 +128,11 @@ def check_types(group: str, call: partial[Any]) -> None:
 
 def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
     parameters = inspect.signature(call.func).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
     for key in call.keywords:
         if key not in parameters:
-            raise ConfigError(
-                f"{prefix}{key}: {call.func.__name__} has no such key; leave +{prefix}{key} out"
-            )
+            raise ConfigError(f"{prefix}{key}: there is no such key; leave +{prefix}{key} out")
 
 
 def one_line(error: BaseException) -> str:

@@ -13,6 +13,8 @@ from torch import Tensor
 from redditgnn.graph import Block, GraphData, Split
 from redditgnn.metrics import Scores, mean_loss, scores
 
+LEAST_EDGES = 2**16  # smaller chunks take longer and save nothing
+
 
 @runtime_checkable
 class LayeredModel(Protocol):
@@ -40,12 +42,12 @@ class ExactInference:
 
     def __init__(self, graph: GraphData, device: torch.device, *, chunk_edges: int | None) -> None:
         self._graph, self._device, self._chunk_edges = graph, device, chunk_edges
-        self._whole: _Chunk | None = None
+        self._chunks: list[_Chunk] = []
 
     @torch.no_grad()
     def __call__(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
         """Return the logits, on the CPU. `model` must be in evaluation mode."""
-        chunks = self._chunks(model)
+        chunks = self._chunks = self._chunks or self._cut(model)
         states: list[Tensor] = []
         for index in range(model.num_layers):
             previous = states[-1] if states else None
@@ -63,20 +65,22 @@ class ExactInference:
         out = model.layer(index, h, block, h0)
         return out if chunk.is_whole else out.cpu()
 
-    def _chunks(self, model: LayeredModel) -> list[_Chunk]:
+    def _cut(self, model: LayeredModel) -> list[_Chunk]:
+        """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
         limit = self._chunk_edges or self._affordable_edges(model)
         if self._graph.num_edges <= limit or model.whole_graph_only:
-            self._whole = self._whole or _Chunk(self._graph, self._device, None)
-            return [self._whole]
+            return [_Chunk(self._graph, self._device, None)]
         rows = chunk_rows(self._graph.rowptr, limit)
         return [_Chunk(self._graph, self._device, ids) for ids in rows]
 
     def _affordable_edges(self, model: LayeredModel) -> int:
         if self._device.type == "cuda":
-            free = torch.cuda.mem_get_info(self._device)[0]
+            unused = torch.cuda.memory_reserved(self._device)
+            unused -= torch.cuda.memory_allocated(self._device)
+            free = torch.cuda.mem_get_info(self._device)[0] + unused
         else:
             free = psutil.virtual_memory().available
-        return max(1, free // 2 // model.bytes_per_edge())
+        return max(LEAST_EDGES, free // 2 // model.bytes_per_edge())
 
 
 class _Chunk:

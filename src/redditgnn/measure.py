@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -67,10 +68,16 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def reset_peaks(device: torch.device) -> None:
-    """Forget the peaks of CUDA and resident memory, where the platform can."""
+def reset_peak_cuda(device: torch.device) -> None:
+    """Forget the peaks of CUDA memory, and give back what earlier runs of a sweep left reserved."""
     if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
+
+
+def reset_peak_rss() -> None:
+    """Forget the peak of resident memory, where the platform can."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # Linux: resets VmHWM
     except OSError:
@@ -78,7 +85,7 @@ def reset_peaks(device: torch.device) -> None:
 
 
 def peak_cuda_mib(device: torch.device) -> tuple[float | None, float | None]:
-    """Peak allocated and reserved CUDA memory since `reset_peaks`; None on a CPU."""
+    """Peak allocated and reserved CUDA memory since `reset_peak_cuda`; None on a CPU."""
     if device.type != "cuda":
         return None, None
     allocated = torch.cuda.max_memory_allocated(device)
@@ -88,7 +95,7 @@ def peak_cuda_mib(device: torch.device) -> tuple[float | None, float | None]:
 def peak_rss_mib() -> float:
     """Peak resident memory of this process, memory-mapped pages included.
 
-    On Linux since `reset_peaks`, elsewhere since the process started.
+    On Linux since `reset_peak_rss`, elsewhere since the process started.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -47,7 +47,8 @@ class RunRow:
 
     Scores are those of the weights with the best validation score. `train_loss` is that epoch's.
     `config_hash` covers every setting but `seed` and places: rows that share it and `fingerprint`
-    are repetitions of one experiment. CUDA columns are empty on a CPU.
+    are repetitions of one experiment. CUDA columns are empty on a CPU. `train_s` and `eval_s` sum
+    up epochs.csv; the one evaluation on test nodes behind them is in `wall_s` alone.
     """
 
     run_id: str

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +21,13 @@ from redditgnn.config import COMPONENTS, Settings
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
 from redditgnn.graph import GraphData, Sampler
 from redditgnn.inference import Evaluator, ExactInference
-from redditgnn.measure import Stopwatch, peak_cuda_mib, peak_rss_mib, reset_peaks
+from redditgnn.measure import (
+    Stopwatch,
+    peak_cuda_mib,
+    peak_rss_mib,
+    reset_peak_cuda,
+    reset_peak_rss,
+)
 from redditgnn.provenance import provenance
 from redditgnn.recorder import (
     EpochRecorder,
@@ -31,6 +38,8 @@ from redditgnn.recorder import (
     write_json,
 )
 from redditgnn.trainer import Trainer, Training
+
+OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @dataclass
@@ -49,12 +58,13 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         RunFailed: the run ended early; its row says why.
     """
     settings.check()
+    require(0 <= settings.seed < 2**63, f"seed must be in [0, 2**63), got {settings.seed}")
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)
     _make_folder("results_dir", results_dir)
     check_columns(results_dir)
     row = _row_at_start(settings, device)
-    progress, watch = Progress(), Stopwatch(device)
+    progress, start = Progress(), time.perf_counter()
     status, message = "failed", None
     try:
         with _memory_errors_named():
@@ -72,7 +82,8 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     finally:
         if message or status in ("completed", "interrupted"):
             facts = {**_timings(progress.rows), **progress.facts, **_peaks(device)}
-            row = replace(row, status=status, error=message, wall_s=watch.seconds(), **facts)
+            wall_s = time.perf_counter() - start  # no wait: the device may be what failed
+            row = replace(row, status=status, error=message, wall_s=wall_s, **facts)
             path = append_run(row, results_dir)
     return row, path
 
@@ -88,12 +99,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def _execute(settings: Settings, device: torch.device, folder: Path, progress: Progress) -> None:
-    torch.manual_seed(settings.seed)
-    reset_peaks(device)
+    reset_peak_rss()
     watch = Stopwatch(device)
     graph: GraphData = settings.build("dataset", Path(settings.data_dir))
     fingerprint = f"{graph.fingerprint}-{settings.protocol}"
     progress.facts.update(load_s=watch.seconds(), fingerprint=fingerprint)
+    torch.manual_seed(settings.seed)
+    reset_peak_cuda(device)
     watch = Stopwatch(device)
     trainer: Trainer = settings.build("trainer")
     model: nn.Module = settings.build("model", graph.spec).to(device)
@@ -132,7 +144,8 @@ def _sampler(
         raise ConfigError(
             f"sampler={settings.choices['sampler']} would give wrong numbers: this convolution "
             "reads more than a node's own in-edges (degrees of its sources, or several hops), and "
-            "the outermost nodes of a batch have none; use sampler=full, cluster or saint_rw"
+            "the outermost nodes of a batch have none; use sampler=full, sampler=cluster or "
+            "sampler=saint_rw"
         )
     return sampler
 
@@ -168,12 +181,16 @@ def hash_of_config(settings: Settings) -> str:
 
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:
-    return {
+    told = {
         f"{group}.{key}": value
         for group in COMPONENTS
         for key, value in settings.components[group].items()
         if not key.startswith("_")
     }
+    return {
+        "optimizer": settings.choices["optimizer"],
+        "scheduler": settings.choices["scheduler"],
+    } | told
 
 
 def _timings(rows: list[EpochRow]) -> dict[str, Any]:
@@ -204,7 +221,10 @@ def _result(training: Training) -> dict[str, Any]:
 
 
 def _peaks(device: torch.device) -> dict[str, Any]:
-    allocated, reserved = peak_cuda_mib(device)
+    try:
+        allocated, reserved = peak_cuda_mib(device)
+    except RuntimeError:  # after a CUDA error every later call fails
+        allocated, reserved = None, None
     return {
         "peak_cuda_allocated_mib": allocated,
         "peak_cuda_reserved_mib": reserved,
@@ -220,14 +240,17 @@ def _memory_errors_named() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise OutOfMemory(_out_of_memory_text(error)) from error
     except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+        if not any(sign in str(error) for sign in OUT_OF_MEMORY_SIGNS):
             raise
         raise OutOfMemory(_out_of_memory_text(error)) from error
 
 
 def _out_of_memory_text(error: BaseException) -> str:
     first = (str(error).splitlines() or ["no memory left"])[0]
-    return f"out of memory ({first}); lower sampler.batch_size or model.hidden_channels"
+    return (
+        f"out of memory ({first}); lower model.hidden_channels, sampler.batch_size where there is "
+        "one, or trainer.eval_chunk_edges if it was the evaluation"
+    )
 
 
 def _make_folder(key: str, folder: Path) -> None:

@@ -146,6 +146,7 @@ class Trainer:
         scores: Scores | tuple[None, None, None] = (None, None, None)
         if epoch % self._eval_every == 0 or epoch == self._epochs:
             val_loss, scores = evaluate(model, "val")
+            _refuse_not_finite("validation", val_loss)
             bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
         return EpochRow(
             epoch=epoch,
@@ -188,8 +189,7 @@ class Trainer:
             losses.append(loss.detach())
             bar.update()
         mean = torch.stack(losses).mean().item()
-        if not math.isfinite(mean):
-            raise TrainingDiverged(f"training loss became {mean}; lower optimizer.lr")
+        _refuse_not_finite("training", mean)
         return mean
 
     def _advance(self, scheduler: LRScheduler, row: EpochRow) -> None:
@@ -209,6 +209,11 @@ class Trainer:
         if self._monitor == "val_loss":
             return (-row.val_loss,)
         return row.val_micro_f1, -row.val_loss
+
+
+def _refuse_not_finite(kind: str, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"{kind} loss became {loss}; lower optimizer.lr")
 
 
 def _copy_of_weights(model: nn.Module) -> checkpoint.Weights:

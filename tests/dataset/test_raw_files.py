@@ -160,7 +160,7 @@ def test_other_counts_than_the_published_ones_are_refused(tmp_path, saint_raw, b
         ("dataset.source=Planetoid", "cannot be imported"),
         ("+dataset.arguments.nam=Cora", "dataset.arguments do not fit"),
         ("dataset.name=../elsewhere", "dataset.name must be a plain file name"),
-        ("dataset.split=halves", "dataset.split must be one of public, random"),
+        ("dataset.split=halves", "dataset.split must be public or random"),
     ],
 )
 def test_a_wrong_source_is_answered_with_a_remedy(override, message, tmp_path, build):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -129,6 +130,29 @@ def test_a_convolution_that_needs_the_whole_graph_is_noticed() -> None:
     assert PygStack(SPEC, conv=TAGConv, **PLAIN).whole_graph_only
     with pytest.raises(ConfigError, match="ChebConv cannot be built .*KEY=VALUE"):
         PygStack(SPEC, conv=ChebConv, **PLAIN)
+
+
+def test_a_samplers_edge_weights_reach_sums_and_nothing_else(graph: GraphData) -> None:
+    from torch_geometric.nn import ClusterGCNConv, GraphConv
+
+    def build(**arguments: str) -> PygStack:
+        return PygStack(SPEC, conv=partial(GraphConv, **arguments), **PLAIN).eval()
+
+    halves = torch.full((2 * graph.num_edges,), 0.5)
+    rowptr, col = (
+        2 * graph.rowptr,
+        torch.cat([row.repeat(2) for row in graph.col.split(graph.degree.tolist())]),
+    )
+    weighted = Block(rowptr, col, graph.num_nodes, graph.degree, halves)
+    plain = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree, None)
+    for aggr in ("add", "mean", "max"):
+        model = build(aggr=aggr)
+        expected = model.convolve(model.convs[0], graph.x, plain)
+        torch.testing.assert_close(model.convolve(model.convs[0], graph.x, weighted), expected)
+    summing = PygStack(SPEC, conv=partial(SAGEConv, aggr="sum"), **PLAIN)
+    with pytest.raises(ConfigError, match="SAGEConv sums over neighbours without an edge_weight"):
+        summing.convolve(summing.convs[0], graph.x, weighted)
+    assert PygStack(SPEC, conv=ClusterGCNConv, **PLAIN).num_layers == 2
 
 
 def test_a_convolution_with_another_width_is_refused() -> None:

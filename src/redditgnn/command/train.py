@@ -17,6 +17,7 @@ keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -40,8 +41,9 @@ SHOWN = (
 
 def main(argv: list[str]) -> int:
     """Run Hydra over `argv`; return the exit code of the worst run."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
-    sys.argv = ["redditgnn train", *argv]
+    sys.argv = ["redditgnn train", *flags_first(argv)]
     codes: list[int] = []
 
     def task(config: DictConfig) -> None:
@@ -49,6 +51,15 @@ def main(argv: list[str]) -> int:
 
     hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
     return max(codes, default=0)
+
+
+def flags_first(argv: list[str]) -> list[str]:
+    """Move overrides behind flags such as -m: Hydra's parser wants all of them in one run."""
+
+    def is_override(argument: str) -> bool:
+        return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
+
+    return sorted(argv, key=is_override)  # stable: both keep their order
 
 
 def train_one(config: DictConfig) -> int:

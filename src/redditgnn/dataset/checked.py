@@ -158,8 +158,9 @@ def _check_masks(name: str, raw: RawGraph) -> dict[str, Mask]:
     if twice.any():
         node = int(np.argmax(twice))
         raise DataError(f"dataset={name}: splits must be disjoint, node {node} is in more than one")
-    if not present[0].any():
-        raise DataError(f"dataset={name}: the training split must have nodes, it is empty")
+    for split, mask in zip(("training", "validation", "test"), present, strict=True):
+        if not mask.any():
+            raise DataError(f"dataset={name}: the {split} split must have nodes, it is empty")
     return dict(zip(MASKS, present, strict=True))
 
 

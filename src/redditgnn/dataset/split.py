@@ -55,9 +55,9 @@ def draw_per_class(
     y: Int64[ndarray, " nodes"], train_per_class: int, val_per_class: int, seed: int
 ) -> tuple[Mask, Mask, Mask]:
     """Draw nodes of each class for training and validation; the rest tests (arXiv:1811.05868)."""
-    if train_per_class < 1 or val_per_class < 0:
+    if train_per_class < 1 or val_per_class < 1:
         raise ConfigError(
-            "dataset.train_per_class must be at least 1 and val_per_class at least 0, got "
+            "dataset.train_per_class and val_per_class must be at least 1, got "
             f"{train_per_class} and {val_per_class}"
         )
     needed, sizes = train_per_class + val_per_class, np.bincount(y)

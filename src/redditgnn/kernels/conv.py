@@ -1,8 +1,9 @@
 """PyG's attention layers over a CSR of destinations: same constructor, parameters and numbers.
 
-`FusedGATConv` and `FusedGATv2Conv` differ from their parents in how they are called only:
-`conv(h, rowptr, col)` with self-loops already in the CSR, and the destinations the first rows of
-`h`. The attention itself is one call of `redditgnn.kernels.attention`.
+`FusedGATConv` and `FusedGATv2Conv` are called `conv(h, rowptr, col)`, with self-loops already in
+the CSR (`add_self_loops` and `fill_value` mean nothing here) and the destinations the first rows of
+`h`. They refuse edge features and `residual`. The attention is one call of
+`redditgnn.kernels.attention`.
 """
 
 from __future__ import annotations
@@ -62,5 +63,7 @@ class FusedGATv2Conv(GATv2Conv):
 
 
 def _merge_heads(conv: GATConv | GATv2Conv, out: Float[Tensor, "dst heads channels"]) -> Tensor:
+    assert conv.res is None, "residual belongs to the stack of layers, not to the layer"
+    assert conv.lin_edge is None, "edge features are not supported"
     merged = out.flatten(1) if conv.concat else out.mean(1)
     return merged if conv.bias is None else merged + conv.bias

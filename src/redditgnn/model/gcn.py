@@ -1,7 +1,8 @@
 """GCN: symmetric normalisation with self-loops (Kipf and Welling 2017, arXiv:1609.02907).
 
-The normalisation is the batch's (`Block.gcn_adjacency`): it uses the degrees of the whole graph,
-so that a node's state does not depend on which batch it is computed in.
+The normalisation is the batch's (`Block.gcn_adjacency`), by the degrees that its sampler gives:
+those of the whole graph, so that a node's state does not depend on the batch that it is computed
+in, or those within the batch for Cluster-GCN.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ class PygStack(ConvStack):
 
     Whether a layer can be computed from a node's own in-edges is found out by trying it: what
     normalises by its sources' degrees or propagates over several hops cannot, and is refused
-    where batches have a halo (`whole_graph_only`).
+    where batches have a halo (`whole_graph_only`). In the same way it is found out whether a layer
+    is a weighted sum, to which a sampler's edge weights apply, or a mean or attention, which do
+    without; a sum that takes no weights is refused where a sampler draws some of the neighbours.
     """
 
     def __init__(
@@ -48,15 +50,22 @@ class PygStack(ConvStack):
             jk=jk,
         )
         self.whole_graph_only = not all(map(_is_local, self.convs))
-        parameters = inspect.signature(self.convs[0].forward).parameters
-        self._takes_weight = "edge_weight" in parameters
+        self._takes_weight = all(map(_is_weighted_sum, self.convs))
+        self._sums = any(map(_grows_with_edges, self.convs))
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         return build(self._conv, in_channels, out_channels)
 
     def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        weight = {"edge_weight": block.edge_weight} if self._takes_weight else {}
-        return conv(h, block.edge_index, **weight)[: block.num_dst]
+        if block.edge_weight is None or not (self._takes_weight or self._sums):
+            return conv(h, block.edge_index)[: block.num_dst]
+        require(
+            self._takes_weight,
+            f"model.conv={type(conv).__name__} sums over neighbours without an edge_weight: "
+            "where a sampler draws some of them its sums would be too small; use sampler=full, "
+            "cluster or gas, or +model.conv.aggr=mean",
+        )
+        return conv(h, block.edge_index, edge_weight=block.edge_weight)[: block.num_dst]
 
     def bytes_per_edge(self) -> int:
         return 40 + 4 * self._widest * 4
@@ -90,19 +99,36 @@ def build(conv: Callable[..., nn.Module], in_channels: int, out_channels: int) -
     return layer
 
 
+RING = torch.tensor([[1, 2, 3, 4, 0, 3, 4], [0, 1, 2, 3, 4, 1, 2]])
+
+
 def _is_local(conv: nn.Module) -> bool:
     """Whether node 0's output is the same when only its own in-edges are there."""
-    ring = torch.tensor([[1, 2, 3, 4, 0, 3, 4], [0, 1, 2, 3, 4, 1, 2]])
-    whole, part = (_try(conv, edges)[0] for edges in (ring, ring[:, :1]))
+    whole, part = (_try(conv, edges)[0] for edges in (RING, RING[:, :1]))
     return bool(torch.allclose(whole, part, atol=1e-6))
 
 
+def _is_weighted_sum(conv: nn.Module) -> bool:
+    """Whether it takes edge weights, and twice each edge with half the weight changes nothing."""
+    if "edge_weight" not in inspect.signature(conv.forward).parameters:
+        return False
+    once = _try(conv, RING)
+    halves = _try(conv, torch.cat([RING, RING], 1), edge_weight=torch.full((14,), 0.5))
+    return bool(torch.allclose(once, halves, atol=1e-6))
+
+
+def _grows_with_edges(conv: nn.Module) -> bool:
+    """Whether twice each edge changes the output: a sum, neither a mean nor attention."""
+    once, twice = _try(conv, RING), _try(conv, torch.cat([RING, RING], 1))
+    return not torch.allclose(once, twice, atol=1e-6)
+
+
 @torch.no_grad()
-def _try(conv: nn.Module, edge_index: Tensor) -> Tensor:
+def _try(conv: nn.Module, edge_index: Tensor, **weight: Tensor) -> Tensor:
     width: Any = conv.in_channels
     num_features = width if isinstance(width, int) else width[0]  # bipartite layers have a pair
     x = torch.randn(5, num_features, generator=torch.Generator().manual_seed(0))
     training = conv.training
-    out = conv.eval()(x, edge_index)
+    out = conv.eval()(x, edge_index, **weight)
     conv.train(training)
     return out

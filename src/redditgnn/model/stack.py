@@ -22,7 +22,20 @@ from redditgnn.kernels.dropout import dropout
 
 Norm = Literal["batch", "layer"]
 Jump = Literal["cat", "max", "lstm"]
-NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """`BatchNorm1d`; a batch of one row, which has no variance, is normalised as in evaluation."""
+
+    def forward(self, x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
+        if self.training and len(x) == 1:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
+NORMS = {"batch": BatchNorm, "layer": nn.LayerNorm}
 
 
 class ConvStack(nn.Module, ABC):

@@ -1,6 +1,7 @@
 """PyG's own NeighborLoader, for comparison; it needs pyg_lib or torch_sparse.
 
-Shuffling is seeded; the extension's random numbers are its own.
+The extension draws from torch's global generator. One worker process, seeded by the loader, keeps
+it from sharing that with dropout, so that a seed gives the same batches again.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class PygNeighborSampler:
             batch_size=batch_size,
             shuffle=True,
             generator=torch.Generator().manual_seed(seed),
+            num_workers=1,
+            persistent_workers=True,
         )
 
     def __len__(self) -> int:
@@ -53,7 +56,7 @@ class PygNeighborSampler:
     def __iter__(self) -> Iterator[Batch]:
         for data in self._loader:
             source, destination = data.edge_index
-            order = destination.argsort(stable=True)
+            order = (destination * self._graph.num_nodes + data.n_id[source]).argsort()
             counts = torch.bincount(destination, minlength=data.num_nodes)
             yield sampled_batch(
                 self._graph,

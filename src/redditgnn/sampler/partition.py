@@ -27,7 +27,7 @@ def parts_of(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
     require(
         1 <= num_parts <= graph.num_nodes,
         f"sampler.num_parts must be in [1, {graph.num_nodes}] (the nodes to train on), "
-        f"got {num_parts}",
+        f"got {num_parts}; try sampler.num_parts={max(1, graph.num_nodes // 100)}",
     )
     part = torch.from_numpy(_cached(graph, num_parts))
     order = part.argsort(stable=True)

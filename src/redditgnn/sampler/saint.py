@@ -44,7 +44,10 @@ class SaintSampler(ABC):
         require_positive("sampler.batch_size", batch_size)
         require_positive("sampler.num_steps", num_steps)
         require_positive("sampler.sample_coverage", sample_coverage)
-        require(graph.num_edges > 0, "GraphSAINT samples edges, and the graph has none; use full")
+        require(
+            graph.num_edges > 0,
+            "sampler=saint_* needs edges, and the graph to train on has none; use sampler=full",
+        )
         self._graph, self._num_layers = graph, num_layers
         self._batch_size, self._num_steps = batch_size, num_steps
         self._generator = torch.Generator().manual_seed(seed)

@@ -1,0 +1,128 @@
+"""The program as a user runs it: in a process of its own, on a small synthetic graph."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = ["dataset=sbm", "dataset.scale=0.005", "device=cpu"]
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+def command(data_dir: Path, results_dir: Path, *arguments: str) -> list[str]:
+    places = [f"data_dir={data_dir}", f"results_dir={results_dir}"]
+    return [sys.executable, "-m", "redditgnn", "train", *SMALL, *places, *arguments]
+
+
+def rows_of(results_dir: Path) -> list[dict[str, str]]:
+    with (results_dir / "runs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def num_epochs(results_dir: Path) -> int:
+    """Epochs that the only run has recorded so far."""
+    return sum(len(path.read_text().splitlines()) - 1 for path in results_dir.glob("runs/*/*.csv"))
+
+
+def test_a_sweep_is_a_row_a_run_and_leaves_nothing_where_it_was_started(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    sweep = ["-m", "model=sage,gcn", "sampler=neighbor,saint_rw", "trainer.epochs=2"]
+    done = subprocess.run(
+        command(data_dir, tmp_path, *sweep), cwd=here, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = [(row["status"], row["model"], row["sampler"]) for row in rows_of(tmp_path)]
+    assert found == [
+        ("completed", model, sampler)
+        for model in ("sage", "gcn")
+        for sampler in ("neighbor", "saint_rw")
+    ]
+    assert "test_micro_f1" in done.stdout
+    assert str(tmp_path / "runs.csv") in done.stdout
+    assert list(here.iterdir()) == []
+
+
+def test_a_sweep_survives_a_mistake_and_a_run_that_diverges(data_dir: Path, tmp_path: Path) -> None:
+    sweep = [
+        "-m",
+        "sampler=full",
+        "trainer.epochs=3",
+        "optimizer=sgd",
+        "optimizer.lr=1e30,0.1",
+        "model.dropout=1.5,0.5",
+    ]
+    done = subprocess.run(command(data_dir, tmp_path, *sweep), capture_output=True, text=True)
+    assert done.returncode == 3
+    assert [row["status"] for row in rows_of(tmp_path)] == ["diverged", "completed"]
+    assert done.stderr.count("model.dropout must be in [0, 1), got 1.5") == 2
+    assert "training loss became" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_learns_what_the_synthetic_graph_holds(data_dir: Path, tmp_path: Path) -> None:
+    sweep = ["-m", "model=mlp,sage", "sampler=full", "trainer.epochs=40", "dataset.scale=0.01"]
+    subprocess.run(command(data_dir, tmp_path, *sweep), check=True, capture_output=True)
+    mlp, sage = (float(row["test_micro_f1"]) for row in rows_of(tmp_path))
+    assert sage > 0.85
+    assert sage > mlp + 0.2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_termination_leave_a_row_and_exit_with_130(
+    sent: signal.Signals, data_dir: Path, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        command(data_dir, tmp_path, "sampler=full", "trainer.epochs=1000000"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while num_epochs(tmp_path) < 1 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(sent)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    (row,) = rows_of(tmp_path)
+    assert row["status"] == "interrupted"
+    assert row["test_micro_f1"] == ""
+    assert int(row["epochs"]) > 0
+
+
+def test_the_model_that_the_readme_adds_in_two_files_runs(data_dir: Path, tmp_path: Path) -> None:
+    text = README.read_text(encoding="utf-8")
+    for kind in ("python", "yaml"):
+        found = re.search(rf"`([\w/]+\.\w+)`:\n\n```{kind}\n(.*?)```", text, re.DOTALL)
+        assert found, f"README.md shows no {kind} file"
+        path = tmp_path / found[1]
+        path.parent.mkdir(parents=True)
+        path.write_text(found[2], encoding="utf-8")
+    arguments = ["--config-dir", "conf", "model=gin", "sampler=cluster", "trainer.epochs=1"]
+    parts = ["sampler.num_parts=10", "sampler.batch_size=5"]
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command(data_dir, tmp_path, *arguments, *parts),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rows_of(tmp_path)[0]["model"] == "gin"
