@@ -131,3 +131,4 @@ def _hide_what_users_cannot_mend() -> None:
         return
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    warnings.filterwarnings("ignore", message="Using 'NeighborSampler' without a 'pyg-lib'")

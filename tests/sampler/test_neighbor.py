@@ -157,7 +157,11 @@ def test_pygs_loader_gives_valid_batches_or_says_what_it_lacks(
         with pytest.raises(ConfigError, match="needs pyg_lib or torch_sparse.*pip install"):
             build()
         return
+    seen = []
     for batch in build():
+        seen.append(batch.node_ids)
         assert torch.equal(batch.x, graph.x[batch.node_ids])
         assert batch.block(0).rowptr.diff().max() <= 3
         assert batch.num_dst[0] >= batch.num_dst[1] == batch.num_targets
+    torch.manual_seed(9)  # the global generator must not matter
+    assert all(torch.equal(b.node_ids, ids) for b, ids in zip(build(), seen, strict=True))
