@@ -80,7 +80,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         message = f"{type(error).__name__}: {error}".splitlines()[0]
         raise
     finally:
-        if message or status in ("completed", "interrupted"):
+        if message or status in ("completed", "interrupted"):  # a mistake leaves no row
             facts = {**_timings(progress.rows), **progress.facts, **_peaks(device)}
             wall_s = time.perf_counter() - start  # no wait: the device may be what failed
             row = replace(row, status=status, error=message, wall_s=wall_s, **facts)
