@@ -29,7 +29,8 @@ NOTE = """\
 Test accuracy at the epoch with the best validation score: mean ± sample standard deviation over
 seeds. Compared with the published mean: "within" one published standard deviation of it, "above"
 or "below"; by our own standard deviation where none is published (\\*). s/epoch is the median over
-the runs of their median epoch, without evaluation."""
+the runs of their median epoch, without evaluation, on one thread of a machine that ran other jobs
+beside them: an order of magnitude, not a benchmark."""
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:

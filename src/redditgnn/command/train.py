@@ -30,7 +30,7 @@ from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.config import settings_from
-from redditgnn.errors import RunFailed, UserError
+from redditgnn.errors import DataError, RunFailed, UserError
 
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
@@ -49,7 +49,11 @@ def main(argv: list[str]) -> int:
     def task(config: DictConfig) -> None:
         codes.append(train_one(config))
 
-    hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+    except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
+        told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
+        raise DataError(f"{told}; set another results_dir") from error
     return max(codes, default=0)
 
 
