@@ -27,8 +27,8 @@ BUILT = {
     "trainer.grad_clip=x": "trainer.grad_clip must be a number or null, got 'x'",
     "sampler.num_neighbors=5": r"sampler.num_neighbors must be list\[int\], got 5",
     "optimizer.lr=abc": "optimizer.lr must be a number, got 'abc'",
-    "+model.foo=1": "model.foo: there is no such key; leave .model.foo out",
-    "+optimizer.foo=1": "optimizer.foo: there is no such key",
+    "+model.foo=1": "model.foo: there is no such key of GraphSAGE; leave it out",
+    "+optimizer.foo=1": "optimizer.foo: there is no such key of Adam",
     "model._target_=torch.nope": "Error locating target 'torch.nope'; is it spelt right",
 }
 

@@ -132,7 +132,8 @@ def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
         return
     for key in call.keywords:
         if key not in parameters:
-            raise ConfigError(f"{prefix}{key}: there is no such key; leave +{prefix}{key} out")
+            told = f"{prefix}{key}: there is no such key" + (prefix and f" of {call.func.__name__}")
+            raise ConfigError(f"{told}; leave it out, or remove it with ~{prefix}{key}")
 
 
 def one_line(error: BaseException) -> str:
