@@ -189,3 +189,14 @@ def test_a_readme_without_markers_is_refused(
     (tmp_path / "README.md").write_text(f"{table.END}\n{table.BEGIN}\n")
     assert table.main([], tmp_path) == 1
     assert "README.md has no line" in capsys.readouterr().err
+
+
+def test_the_committed_rows_belong_to_the_experiments_as_they_are_now() -> None:
+    """A changed experiment needs new rows: see `make reference`."""
+    from redditgnn.config import compose_settings
+    from redditgnn.run import hash_of_config
+
+    runs = table.read_runs(table.ROOT / table.RUNS)
+    for name, group in runs.groupby("experiment"):
+        now = hash_of_config(compose_settings([f"experiment={name}"]))
+        assert set(group.config_hash) == {now}, f"{name} has changed since its rows were made"
