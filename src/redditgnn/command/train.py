@@ -29,7 +29,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
-from redditgnn.config import settings_from
+from redditgnn.config import ConfigurationError, settings_from
 from redditgnn.errors import DataError, RunFailed, UserError
 
 SHOWN = (
@@ -51,6 +51,8 @@ def main(argv: list[str]) -> int:
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+    except ConfigurationError:  # some are OSErrors too
+        raise
     except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
         told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
         raise DataError(f"{told}; set another results_dir") from error
