@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
-    except ConfigurationError:  # some are OSErrors too
+    except (*ConfigurationError, BrokenPipeError):  # OSErrors that mean something else
         raise
     except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
         told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
