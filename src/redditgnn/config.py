@@ -65,9 +65,9 @@ class Settings:
         try:
             target = instantiate(self.components[group], _convert_="all")
         except InstantiationException as error:
-            told = folded(error).split(", set env var")[0]
+            text = folded(error).split(", set env var")[0]
             raise ConfigError(
-                f"{group}={self.choices[group]}: {told}; is it spelt right?"
+                f"{group}={self.choices[group]}: {text}; is it spelt right?"
             ) from error
         check_types(group, target)
         return target
@@ -132,8 +132,8 @@ def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
         return
     for key in call.keywords:
         if key not in parameters:
-            told = f"{prefix}{key}: there is no such key" + (prefix and f" of {call.func.__name__}")
-            raise ConfigError(f"{told}; leave it out, or remove it with ~{prefix}{key}")
+            text = f"{prefix}{key}: there is no such key" + (prefix and f" of {call.func.__name__}")
+            raise ConfigError(f"{text}; leave it out, or remove it with ~{prefix}{key}")
 
 
 def one_line(error: BaseException) -> str:

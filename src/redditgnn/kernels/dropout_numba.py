@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from typing import no_type_check
 
-import numpy as np
 from numba import njit, uint64
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def hashed(key, counter):
-    """Finalise splitmix64 (Steele et al. 2014): 64 uniform bits from a counter."""
-    bits = key + GOLDEN * uint64(counter + 1)
-    bits = (bits ^ (bits >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> uint64(31))
+from redditgnn.hash_numba import hashed
 
 
 @njit(cache=True, nogil=True)

@@ -12,23 +12,14 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, uint64
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def mix(state):
-    """Finalise splitmix64 (Steele et al. 2014): uniform bits from a counter."""
-    state = (state ^ (state >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> uint64(27))) * uint64(0x94D049BB133111EB)
-    return state ^ (state >> uint64(31))
+from redditgnn.hash_numba import hashed
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
 def draw_below(key, node, draw, bound):
     """Return an integer in [0, bound): the `draw`-th random number of `node` under `key`."""
-    bits = mix(mix(key + GOLDEN * uint64(node + 1)) + GOLDEN * uint64(draw + 1))
+    bits = hashed(hashed(key, node), draw)
     return np.int64((bits >> uint64(11)) * (bound * 2.0**-53))
 
 
