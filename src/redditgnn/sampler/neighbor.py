@@ -13,13 +13,14 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Batch, GraphData, row_of_edge
+from redditgnn.graph import Batch, GraphData
 
 
 @runtime_checkable
 class Neighborhoods(Protocol):
-    """What samples: `NumbaNeighborhoods` on a CPU, `TorchNeighborhoods` elsewhere."""
+    """What samples: `NumbaNeighborhoods` on a CPU with Numba, `TorchNeighborhoods` elsewhere."""
 
     def sample(
         self, targets: Tensor, num_neighbors: Sequence[int], key: int
@@ -75,7 +76,7 @@ class NeighborSampler:
 
     @staticmethod
     def _neighborhoods_of(graph: GraphData) -> Neighborhoods:
-        if graph.x.is_cuda:
+        if graph.x.is_cuda or not numba_works():
             from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 
             return TorchNeighborhoods(graph.rowptr, graph.col)
@@ -107,7 +108,7 @@ def sampled_batch(
         rowptr=rowptr,
         col=col,
         degree=degree,
-        edge_weight=scale[row_of_edge(rowptr)],
+        edge_weight=scale.repeat_interleave(sampled, output_size=len(col)),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
 
