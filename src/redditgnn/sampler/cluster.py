@@ -47,7 +47,7 @@ class ClusterSampler:
                 rowptr,
                 col,
                 num_layers=self._num_layers,
-                loss_weight=self._drawer.loss_weight[node_ids],
+                loss_weight=self._drawer.loss_weight.index_select(0, node_ids),
                 degree=rowptr.diff(),
             )
 

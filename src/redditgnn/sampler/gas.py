@@ -98,12 +98,12 @@ class GASSampler:
         node_ids, rowptr, col = self._subgraphs.neighborhood(inside)
         return Batch(
             x=self._graph.x[node_ids],
-            y=self._graph.y[inside],
-            loss_weight=self._drawer.loss_weight[inside],
+            y=self._graph.y.index_select(0, inside),
+            loss_weight=self._drawer.loss_weight.index_select(0, inside),
             node_ids=node_ids,
             rowptr=rowptr,
             col=col,
-            degree=self._degree[node_ids],
+            degree=self._degree.index_select(0, node_ids),
             num_dst=(len(inside),) * self._num_layers,
             histories=self.histories,
         )

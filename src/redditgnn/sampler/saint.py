@@ -89,8 +89,8 @@ class SaintSampler(ABC):
                 rowptr,
                 col,
                 num_layers=self._num_layers,
-                loss_weight=loss_weight[node_ids],
-                degree=self._degree[node_ids],
+                loss_weight=loss_weight.index_select(0, node_ids),
+                degree=self._degree.index_select(0, node_ids),
                 edge_weight=edge_weight,
             )
 
@@ -113,7 +113,8 @@ class SaintNode(SaintSampler):
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         uniform = torch.rand(self._batch_size, generator=self._generator, dtype=torch.float64)
-        return torch.searchsorted(self._cumulative, uniform * self._cumulative[-1], right=True)
+        goals = (uniform * self._cumulative[-1]).numpy()
+        return torch.from_numpy(np.searchsorted(self._cumulative.numpy(), goals, side="right"))
 
 
 class SaintEdge(SaintSampler):
@@ -129,7 +130,8 @@ class SaintEdge(SaintSampler):
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         size = (self._batch_size,)
-        ends = self._connected[torch.randint(len(self._connected), size, generator=self._generator)]
+        drawn = torch.randint(len(self._connected), size, generator=self._generator)
+        ends = self._connected.index_select(0, drawn)
         return torch.cat([ends, step(self._graph, ends, self._generator)])
 
 
@@ -186,8 +188,9 @@ def step(
     graph: GraphData, node_ids: Int64[Tensor, " walkers"], generator: torch.Generator
 ) -> Int64[Tensor, " walkers"]:
     """Move each walker to a uniform in-neighbour; one without neighbours stays."""
-    degree = graph.rowptr[node_ids + 1] - graph.rowptr[node_ids]
+    first = graph.rowptr.index_select(0, node_ids)
+    degree = graph.rowptr.index_select(0, node_ids + 1) - first
     uniform = torch.rand(len(node_ids), generator=generator, dtype=torch.float64)
-    edge = graph.rowptr[node_ids] + (uniform * degree).long()
-    moved = graph.col[edge.clamp(max=graph.num_edges - 1)].long()
+    edge = first + (uniform * degree).long()
+    moved = graph.col.index_select(0, edge.clamp(max=graph.num_edges - 1)).long()
     return torch.where(degree > 0, moved, node_ids)

@@ -1,4 +1,8 @@
-"""Batches cut out of the graph: induced subgraphs, and rows with their halo."""
+"""Batches cut out of the graph: induced subgraphs, and rows with their halo.
+
+Vectors are read by `index_select`, here and in the samplers: `vector[ids]` hands even a short one
+to all of torch's threads, and a sampler that waits for those in use by training waits long.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +91,7 @@ def subgraph_batch(
     """Complete a subgraph to a batch in which every layer computes every node."""
     return Batch(
         x=graph.x[node_ids],
-        y=graph.y[node_ids],
+        y=graph.y.index_select(0, node_ids),
         loss_weight=loss_weight,
         node_ids=node_ids,
         rowptr=rowptr,
