@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from redditgnn.csr import row_of_edge
+from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
 
 
 @runtime_checkable
 class Neighborhoods(Protocol):
-    """What samples: `NumbaNeighborhoods` on a CPU, `TorchNeighborhoods` elsewhere."""
+    """What samples: `NumbaNeighborhoods` on a CPU with Numba, `TorchNeighborhoods` elsewhere."""
 
     def sample(
         self, targets: Tensor, num_neighbors: Sequence[int], key: int
@@ -76,7 +76,7 @@ class NeighborSampler:
 
     @staticmethod
     def _neighborhoods_of(graph: GraphData) -> Neighborhoods:
-        if graph.x.is_cuda:
+        if not _is_for_numba(graph):
             from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 
             return TorchNeighborhoods(graph.rowptr, graph.col)
@@ -96,21 +96,27 @@ def sampled_batch(
     loss_weight: float,
 ) -> Batch:
     """Complete a sampled neighbourhood to a batch whose targets all weigh `loss_weight`."""
-    degree = graph.rowptr[node_ids + 1] - graph.rowptr[node_ids]
-    sampled = rowptr.diff()
-    scale = degree[: len(sampled)] / sampled.clamp(min=1)
+    if _is_for_numba(graph):
+        from redditgnn.sampler.neighbor_numba import degrees_and_weights
+    else:
+        from redditgnn.sampler.neighbor_torch import degrees_and_weights
+    degree, edge_weight = degrees_and_weights(graph.rowptr, node_ids, rowptr)
     targets = node_ids[:num_targets]
     return Batch(
         x=graph.x[node_ids],
-        y=graph.y[targets],
+        y=graph.y.index_select(0, targets),
         loss_weight=torch.full((num_targets,), loss_weight, device=graph.x.device),
         node_ids=node_ids,
         rowptr=rowptr,
         col=col,
         degree=degree,
-        edge_weight=scale[row_of_edge(rowptr)],
+        edge_weight=edge_weight,
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
+
+
+def _is_for_numba(graph: GraphData) -> bool:
+    return not graph.rowptr.is_cuda and numba_works()
 
 
 def rows_per_layer(
