@@ -16,7 +16,8 @@ if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: 
 
 import pytest
 
-from redditgnn.graph import GraphData, pointers
+from redditgnn.csr import pointers
+from redditgnn.graph import GraphData
 
 REPOSITORY = Path(__file__).parents[1]
 TEST_DATA = "REDDITGNN_TEST_DATA"

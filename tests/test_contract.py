@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from redditgnn.config import compose_settings
-from redditgnn.graph import Batch, GraphData, GraphSpec, gather_rows, pointers
+from redditgnn.csr import pointers
+from redditgnn.graph import Batch, GraphData, GraphSpec, gather_rows
 from redditgnn.inference import ExactInference
 from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.gas import GASSampler

@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int32, Int64, Integer
 from torch import Tensor
 
+from redditgnn.csr import pointers, row_of_edge
+
 Split = Literal["train", "val", "test"]
 
 
@@ -112,19 +114,6 @@ class GraphData:
         local_id[local_nodes] = torch.arange(len(local_nodes), dtype=torch.int32, device=col.device)
         counts = torch.bincount(rows, minlength=len(node_ids))
         return local_nodes, pointers(counts), local_id[col]
-
-
-def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:
-    """Return the CSR row pointers of rows with these many entries."""
-    rowptr = torch.zeros(len(counts) + 1, dtype=torch.int64, device=counts.device)
-    torch.cumsum(counts, 0, out=rowptr[1:])
-    return rowptr
-
-
-def row_of_edge(rowptr: Int64[Tensor, " rows_plus_1"]) -> Int64[Tensor, " edges"]:
-    """Return the row that each entry of a CSR belongs to."""
-    rows = torch.arange(len(rowptr) - 1, device=rowptr.device)
-    return rows.repeat_interleave(rowptr.diff())
 
 
 def gather_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from redditgnn.graph import row_of_edge
+from redditgnn.csr import row_of_edge
 
 ANY_COUNTS = "dataset.expected=null"
 

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 def two_cliques() -> GraphData:
     """Two cliques of eight nodes, joined by one edge; odd nodes are in the first."""
-    from redditgnn.graph import pointers
+    from redditgnn.csr import pointers
 
     odd = torch.arange(16) % 2 == 1
     adjacency = odd[:, None] == odd[None]
@@ -76,7 +76,7 @@ def test_a_directed_graph_is_partitioned_as_if_undirected(
     graph = make_graph(num_nodes=30, num_edges=120)
     upper = graph.col > torch.arange(30).repeat_interleave(graph.degree)
     counts = torch.bincount(torch.arange(30).repeat_interleave(graph.degree)[upper], minlength=30)
-    from redditgnn.graph import pointers
+    from redditgnn.csr import pointers
 
     directed = replace(graph, rowptr=pointers(counts), col=graph.col[upper])
     parts = parts_of(directed, 3)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from redditgnn.csr import row_of_edge
 from redditgnn.errors import DataError
-from redditgnn.graph import GraphData, row_of_edge
+from redditgnn.graph import GraphData
 
 
 def write_reddit_raw(graph: GraphData, folder: Path) -> None:

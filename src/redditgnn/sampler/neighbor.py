@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from redditgnn.csr import row_of_edge
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Batch, GraphData, row_of_edge
+from redditgnn.graph import Batch, GraphData
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int32, Int64
 from torch import Tensor
 
-from redditgnn.graph import pointers
+from redditgnn.csr import pointers
 from redditgnn.sampler.csr_numba import sample_hop
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import torch
 
+from redditgnn.csr import pointers, row_of_edge
 from redditgnn.errors import ConfigError, require_positive
-from redditgnn.graph import Batch, GraphData, pointers, row_of_edge
+from redditgnn.graph import Batch, GraphData
 from redditgnn.sampler.neighbor import check_num_neighbors, sampled_batch
 
 

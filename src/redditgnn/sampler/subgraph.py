@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from redditgnn.graph import Batch, GraphData, pointers
+from redditgnn.csr import pointers
+from redditgnn.graph import Batch, GraphData
 
 
 class Subgraphs:
