@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -105,8 +106,8 @@ class ConvStack(nn.Module, ABC):
         return self.jump is not None
 
     def encode(self, x: Float[Tensor, "nodes features"]) -> Tensor:
-        """Map features to the states that layer 0 reads."""
-        return x
+        """Map features to the states that layer 0 reads; those stored in 16 bits to float32."""
+        return x.to(torch.promote_types(x.dtype, torch.float32))
 
     def layer(
         self, index: int, h: Float[Tensor, "src width"], block: Block, h0: Float[Tensor, "src _"]
