@@ -94,8 +94,7 @@ def table(names: Sequence[str], architectures: Sequence[int]) -> Iterator[dict[s
     for name in names:
         for launch in launches(SETTINGS[name]):
             for arch in architectures:
-                module = launch.kernel.fn.__module__.rsplit(".", 1)[-1].removesuffix("_triton")
-                kernel = f"{module}.{launch.kernel.fn.__name__.removesuffix('_kernel')}"
+                kernel = launch.kernel.fn.__name__.removesuffix("_kernel")
                 what = {"kernel": kernel, "setting": name, "arch": f"sm_{arch}"}
                 yield what | compiled(launch, arch) | {"triton": triton.__version__}
 

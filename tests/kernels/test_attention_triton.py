@@ -11,22 +11,20 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GATv2Conv
 
 from redditgnn.graph import pointers
 
-triton = pytest.importorskip("triton", exc_type=ImportError)
-tl = pytest.importorskip("triton.language", exc_type=ImportError)
+pytest.importorskip("triton", exc_type=ImportError)
 
-from redditgnn.kernels.attention_triton import kept, tile_of, unsupported_reasons  # noqa: E402
+from redditgnn.kernels.attention_triton import tile_of  # noqa: E402
 from redditgnn.kernels.gat_triton import gat_backward, gat_forward  # noqa: E402
 from redditgnn.kernels.gatv2_triton import gatv2_backward, gatv2_forward  # noqa: E402
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-NUM_SOURCES = 9
+NUM_SOURCES = 6
 KEY = 0xDEADBEEF  # of its 32 bits the highest is set
 SLOPE = 0.2
 BLOCK = tile_of(3, 8).edges
@@ -60,9 +58,8 @@ class Case(NamedTuple):
 
     @property
     def row(self) -> Tensor:
-        return torch.arange(len(self.rowptr) - 1, device=DEVICE).repeat_interleave(
-            self.rowptr.diff()
-        )
+        rows = torch.arange(len(self.rowptr) - 1, device=DEVICE)
+        return rows.repeat_interleave(self.rowptr.diff())
 
 
 def case_of(
@@ -72,18 +69,17 @@ def case_of(
     channels: int = 8,
     dtype: torch.dtype = torch.float32,
     index: torch.dtype = torch.int32,
-    num_sources: int = NUM_SOURCES,
 ) -> Case:
     """Draw a case; the last source has no edges."""
     torch.manual_seed(0)
     rowptr = pointers(torch.tensor(degrees, dtype=torch.int64))
-    col = torch.randint(num_sources - 1, (sum(degrees),))
+    col = torch.randint(NUM_SOURCES - 1, (sum(degrees),))
     row = torch.arange(len(degrees)).repeat_interleave(rowptr.diff())
     t_row = row[col.argsort(stable=True)]
-    t_rowptr = pointers(col.bincount(minlength=num_sources))
-    value = torch.randn(num_sources, heads, channels).to(dtype)
+    t_rowptr = pointers(col.bincount(minlength=NUM_SOURCES))
+    value = torch.randn(NUM_SOURCES, heads, channels).to(dtype)
     if model == "GAT":
-        inputs = (value, torch.randn(num_sources, heads), torch.randn(len(degrees), heads))
+        inputs = (value, torch.randn(NUM_SOURCES, heads), torch.randn(len(degrees), heads))
     else:
         query = torch.randn(len(degrees), heads, channels).to(dtype)
         inputs = (value, query, torch.randn(heads, channels) / channels**0.5)
@@ -123,10 +119,11 @@ def by_autograd(case: Case, dtype: torch.dtype, keep: Tensor | None = None) -> t
 def assert_as_accurate_as_torch(case: Case, got: tuple[Tensor, ...], dtype: torch.dtype) -> None:
     """At most twice the error of torch's own composition of operators in the same precision."""
     exact, plain = by_autograd(case, torch.float64), by_autograd(case, dtype)
+    cancelled = 1e-5 * case.grad_out.shape[-1] ** 0.5  # some ulps of grad_out . value
     for want, base, ours in zip(exact, plain, got, strict=True):
         assert ours.shape == want.shape
         if want.numel():
-            allowed = 2 * (base - want).abs().max() + 1e-5  # cancellation: some ulps of the terms
+            allowed = 2 * (base - want).abs().max() + cancelled
             assert (ours - want).abs().max() <= allowed
 
 
@@ -196,8 +193,8 @@ def test_half_precision_costs_only_the_rounding_of_the_result(model: str) -> Non
 @pytest.mark.skipif(DEVICE.type == "cuda", reason="float64 is for the interpreter")
 def test_in_float64_the_kernels_equal_torch(model: str) -> None:
     case = case_of(model, [40, 0, 7])
-    case = case._replace(inputs=tuple(t.double() for t in case.inputs))
-    case = case._replace(grad_out=case.grad_out.double())
+    doubles = tuple(t.double() for t in case.inputs)
+    case = case._replace(inputs=doubles, grad_out=case.grad_out.double())
     keep = mask_of(case, 0.3, KEY)
     for got, want in zip(fused(case, 0.3), by_autograd(case, torch.float64, keep), strict=True):
         torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
@@ -208,11 +205,26 @@ def test_indices_of_64_bits_and_strided_inputs_change_nothing(model: str) -> Non
     case = case_of(model, [20, 3])
     wide = case_of(model, [20, 3], index=torch.int64)
     assert wide.col.dtype == torch.int64
-    strided = [t.transpose(0, 1).contiguous().transpose(0, 1) for t in wide.inputs]
+    strided = tuple(t.transpose(0, 1).contiguous().transpose(0, 1) for t in wide.inputs)
     assert not any(t.is_contiguous() for t in strided)
-    wide = wide._replace(inputs=tuple(strided), col=wide.col.repeat_interleave(2)[::2])
+    wide = wide._replace(inputs=strided, col=wide.col.repeat_interleave(2)[::2])
     for got, want in zip(fused(wide, 0.4), fused(case, 0.4), strict=True):
         assert torch.equal(got, want)
+
+
+@each_model
+def test_a_source_behind_two_to_the_31_numbers_is_found(model: str) -> None:
+    num_sources = 2**31 // (8 * 256) + 3
+    value = torch.empty(num_sources, 8, 256, dtype=torch.float16, device=DEVICE)  # 4 GiB, untouched
+    value[-1] = torch.arange(256, device=DEVICE)
+    rowptr = torch.tensor([0, 1], device=DEVICE)
+    col = torch.tensor([num_sources - 1], dtype=torch.int32, device=DEVICE)
+    if model == "GAT":
+        scores = (torch.zeros(num_sources, 8, device=DEVICE), torch.zeros(1, 8, device=DEVICE))
+    else:
+        scores = (value[-1:].clone(), torch.zeros(8, 256, device=DEVICE))
+    out, _ = MODELS[model][0](value, *scores, rowptr, col, SLOPE, 0.0, 0)
+    assert torch.equal(out, value[-1:])
 
 
 @each_model
@@ -253,7 +265,7 @@ def test_the_logsumexp_of_no_edges_is_that_of_nothing(model: str) -> None:
 
 
 @each_model
-@pytest.mark.parametrize("key", [0, 1, 16, 2**31 - 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("key", [1, 2**31 - 1, 2**31, 2**32 - 1])
 def test_dropout_follows_its_definition_forward_and_backward(model: str, key: int) -> None:
     dropout = 0.6  # its threshold is above 2^31
     case = case_of(model, [BLOCK + 3, 0, 7])
@@ -262,52 +274,21 @@ def test_dropout_follows_its_definition_forward_and_backward(model: str, key: in
         torch.testing.assert_close(got.double(), expected, rtol=1e-4, atol=1e-5)
 
 
-@triton.jit
-def write_kept(out_ptr, key, THRESHOLD: tl.constexpr, SCALE: tl.constexpr):
-    """One program writes the mask of 1024 edges and 8 heads of one row."""
-    src, head = tl.arange(0, 1024), tl.arange(0, 8)
-    mask = kept(tl.program_id(0), src, head, key, THRESHOLD, SCALE, tl.float32)
-    cell = (tl.program_id(0) * 1024 + src)[:, None] * 8 + head[None, :]
-    tl.store(out_ptr + cell, mask)
-
-
-@pytest.mark.parametrize("dropout", [0.1, 0.5, 0.9])
-def test_dropout_keeps_the_share_it_should_whatever_the_neighbour(dropout: float) -> None:
-    masks = torch.empty(2, 16, 1024, 8, device=DEVICE)
-    for key, mask in enumerate(masks):
-        write_kept[(16,)](mask, key, THRESHOLD=round(dropout * 2**32), SCALE=2.0)
-    alive = masks == 2.0
-    assert torch.equal(masks, 2.0 * alive)
-    assert stats.binomtest(int(alive.sum()), alive.numel(), 1 - dropout).pvalue > 1e-4
-    chance = dropout**2 + (1 - dropout) ** 2
-    for axis in range(4):  # the next key, row, source and head
-        agree = alive.narrow(axis, 1, alive.shape[axis] - 1) == alive.narrow(
-            axis, 0, alive.shape[axis] - 1
-        )
-        assert stats.binomtest(int(agree.sum()), agree.numel(), chance).pvalue > 1e-4
-
-
-def test_gat_computes_what_pyg_s_gatconv_does(make_graph: Callable) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_numbers_are_those_of_pyg(version: int, make_graph: Callable) -> None:
     graph = make_graph(num_nodes=20, num_edges=60)
-    conv = GATConv(5, 8, heads=3, add_self_loops=False, bias=False).to(DEVICE)
+    conv = (GATConv, GATv2Conv)[version - 1](5, 8, heads=3, add_self_loops=False, bias=False)
     rowptr, col, x = (t.to(DEVICE) for t in (graph.rowptr, graph.col, graph.x))
-    value = conv.lin(x).view(-1, 3, 8)
-    scores = ((value * att).sum(-1) for att in (conv.att_src, conv.att_dst))
+    rest = (rowptr, col, conv.to(DEVICE).negative_slope, 0.0, 0)
+    row = torch.arange(20, device=DEVICE).repeat_interleave(rowptr.diff())
     with torch.no_grad():
-        out, _ = gat_forward(value, *scores, rowptr, col, conv.negative_slope, 0.0, 0)
-        row = torch.arange(20, device=DEVICE).repeat_interleave(rowptr.diff())
-        expected = conv(x, torch.stack([col.long(), row]))
-    torch.testing.assert_close(out.flatten(1), expected)
-
-
-def test_gatv2_computes_what_pyg_s_gatv2conv_does(make_graph: Callable) -> None:
-    graph = make_graph(num_nodes=20, num_edges=60)
-    conv = GATv2Conv(5, 8, heads=3, add_self_loops=False, bias=False).to(DEVICE)
-    rowptr, col, x = (t.to(DEVICE) for t in (graph.rowptr, graph.col, graph.x))
-    with torch.no_grad():
-        value, query = conv.lin_l(x).view(-1, 3, 8), conv.lin_r(x).view(-1, 3, 8)
-        out, _ = gatv2_forward(value, query, conv.att[0], rowptr, col, conv.negative_slope, 0.0, 0)
-        row = torch.arange(20, device=DEVICE).repeat_interleave(rowptr.diff())
+        if version == 1:
+            value = conv.lin(x).view(-1, 3, 8)
+            scores = ((value * att).sum(-1) for att in (conv.att_src, conv.att_dst))
+            out, _ = gat_forward(value, *scores, *rest)
+        else:
+            value, query = conv.lin_l(x).view(-1, 3, 8), conv.lin_r(x).view(-1, 3, 8)
+            out, _ = gatv2_forward(value, query, conv.att[0], *rest)
         expected = conv(x, torch.stack([col.long(), row]))
     torch.testing.assert_close(out.flatten(1), expected)
 
@@ -318,22 +299,3 @@ def test_many_rows_share_the_partial_sums_of_att_s_gradient(
     monkeypatch.setattr("redditgnn.kernels.gatv2_triton.MAX_PROGRAMS", 2)
     case = case_of("GATv2", [3, 0, 5, 1, 2])  # three rounds of two programs, the last not full
     assert_as_accurate_as_torch(case, fused(case), torch.float32)
-
-
-def test_refusal_has_reasons() -> None:
-    assert unsupported_reasons(torch.zeros(2, 3, 8, device=DEVICE)) == []
-    assert unsupported_reasons(torch.zeros(2, 1, 1024, device=DEVICE).bfloat16()) == []
-    reasons = unsupported_reasons(torch.zeros(2, 1, 1025, device=DEVICE, dtype=torch.int32))
-    assert reasons == [
-        "dtype is int32, supported: float32, float16, bfloat16",
-        "channels are 1025, at most 1024 fit in registers",
-    ]
-
-
-def test_without_cuda_and_interpreter_the_reason_is_the_device(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("redditgnn.kernels.attention_triton.INTERPRETED", False)
-    assert unsupported_reasons(torch.zeros(2, 3, 8)) == [
-        "device is cpu, not CUDA, and TRITON_INTERPRET=1 was not set"
-    ]

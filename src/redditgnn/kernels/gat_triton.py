@@ -62,7 +62,7 @@ def gat_forward(
     settings = launch_settings(value, negative_slope, dropout)
     if out.numel():
         with torch.cuda.device_of(value):
-            forward_kernel[grid_of(num_rows, settings)](
+            gat_forward_kernel[grid_of(num_rows, settings)](
                 value,
                 score_src,
                 score_dst,
@@ -94,7 +94,7 @@ def gat_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, score_src and score_dst, given that of `out`.
 
-    Extra memory: one number for each row and head.
+    Extra memory: a number for each row and head, and the order of the rows.
     """
     grad_out, value, score_src, score_dst, out, logsumexp = (
         t.contiguous() for t in (grad_out, value, score_src, score_dst, out, logsumexp)
@@ -106,20 +106,20 @@ def gat_backward(
     with torch.cuda.device_of(value):
         if out.numel():
             csr = (rowptr.contiguous(), col.contiguous(), longest_first(rowptr))
-            backward_rows_kernel[grid_of(len(out), settings)](
+            gat_backward_rows_kernel[grid_of(len(out), settings)](
                 grad_out, out, *scores, *csr, grad_dst, as_int32(key), **settings
             )
         if value.numel():
-            csr = (t_rowptr.contiguous(), t_row.contiguous(), longest_first(t_rowptr))
-            backward_columns_kernel[grid_of(len(value), settings)](
-                grad_out, *scores, *csr, grad_value, grad_src, as_int32(key), **settings
+            t_csr = (t_rowptr.contiguous(), t_row.contiguous(), longest_first(t_rowptr))
+            gat_backward_columns_kernel[grid_of(len(value), settings)](
+                grad_out, *scores, *t_csr, grad_value, grad_src, as_int32(key), **settings
             )
     return grad_value, grad_src, grad_dst
 
 
 @triton.jit(do_not_specialize=["key"])
 @no_type_check
-def forward_kernel(
+def gat_forward_kernel(
     value_ptr,
     score_src_ptr,
     score_dst_ptr,
@@ -164,7 +164,7 @@ def forward_kernel(
 
 @triton.jit(do_not_specialize=["key"])
 @no_type_check
-def backward_rows_kernel(
+def gat_backward_rows_kernel(
     grad_out_ptr,
     out_ptr,
     value_ptr,
@@ -215,7 +215,7 @@ def backward_rows_kernel(
 
 @triton.jit(do_not_specialize=["key"])
 @no_type_check
-def backward_columns_kernel(
+def gat_backward_columns_kernel(
     grad_out_ptr,
     value_ptr,
     score_src_ptr,

@@ -63,7 +63,7 @@ def gatv2_forward(
     settings = launch_settings(value, negative_slope, dropout)
     if out.numel():
         with torch.cuda.device_of(value):
-            forward_kernel[grid_of(len(out), settings)](
+            gatv2_forward_kernel[grid_of(len(out), settings)](
                 value,
                 query,
                 att,
@@ -95,7 +95,7 @@ def gatv2_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, query and att, given that of `out`.
 
-    Extra memory: one number for each row and head, and up to 16 MiB.
+    Extra memory: a number for each row and head, the order of the rows, and up to 16 MiB.
     """
     grad_out, value, query, att, out, logsumexp = (
         t.contiguous() for t in (grad_out, value, query, att, out, logsumexp)
@@ -103,27 +103,26 @@ def gatv2_backward(
     grad_value, grad_query = torch.empty_like(value), torch.empty_like(query)
     delta = torch.empty_like(logsumexp)
     settings = launch_settings(value, negative_slope, dropout)
-    num_programs = min(len(out), MAX_PROGRAMS, max(1, MAX_PARTIAL_SUMS // max(1, att.numel())))
+    num_programs = min(len(out), MAX_PROGRAMS, max(1, MAX_PARTIAL_SUMS // att.numel()))
     partial = delta.new_empty(num_programs, *att.shape)
     logits = (value, query, att, logsumexp, delta)
     with torch.cuda.device_of(value):
         if out.numel():
-            csr = (rowptr.contiguous(), col.contiguous(), longest_first(rowptr))
-            grads = (grad_query, partial)
-            backward_rows_kernel[grid_of(num_programs, settings)](
-                grad_out, out, *logits, *csr, len(out), *grads, as_int32(key), **settings
+            csr = (rowptr.contiguous(), col.contiguous(), longest_first(rowptr), len(out))
+            gatv2_backward_rows_kernel[grid_of(num_programs, settings)](
+                grad_out, out, *logits, *csr, grad_query, partial, as_int32(key), **settings
             )
         if value.numel():
-            csr = (t_rowptr.contiguous(), t_row.contiguous(), longest_first(t_rowptr))
-            backward_columns_kernel[grid_of(len(value), settings)](
-                grad_out, *logits, *csr, grad_value, as_int32(key), **settings
+            t_csr = (t_rowptr.contiguous(), t_row.contiguous(), longest_first(t_rowptr))
+            gatv2_backward_columns_kernel[grid_of(len(value), settings)](
+                grad_out, *logits, *t_csr, grad_value, as_int32(key), **settings
             )
     return grad_value, grad_query, partial.sum(0).to(att.dtype)
 
 
 @triton.jit(do_not_specialize=["key"])
 @no_type_check
-def forward_kernel(
+def gatv2_forward_kernel(
     value_ptr,
     query_ptr,
     att_ptr,
@@ -170,7 +169,7 @@ def forward_kernel(
 
 @triton.jit(do_not_specialize=["num_rows", "key"])
 @no_type_check
-def backward_rows_kernel(
+def gatv2_backward_rows_kernel(
     grad_out_ptr,
     out_ptr,
     value_ptr,
@@ -223,12 +222,11 @@ def backward_rows_kernel(
                 grad_alpha = tl.sum(value * grad_out[None, :, :], 2)
                 if THRESHOLD > 0:
                     grad_alpha *= kept(row, src, head, key, THRESHOLD, SCALE, ACC)
-                grad_logit = alpha * (grad_alpha - delta[None, :])
-                passed = leaky(score, grad_logit[:, :, None], SLOPE)
+                grad_logit = (alpha * (grad_alpha - delta[None, :]))[:, :, None]
+                passed = leaky(score, grad_logit, SLOPE)
                 acc += passed
                 acc_att += passed * score
-            grad_query = att * tl.sum(acc, 0)
-            tl.store(grad_query_ptr + row * WIDTH + cell, grad_query, mask=inside)
+            tl.store(grad_query_ptr + row * WIDTH + cell, att * tl.sum(acc, 0), mask=inside)
     partial = partial_ptr + tl.program_id(0).to(tl.int64) * WIDTH
     tl.store(partial + cell, tl.sum(acc_att, 0), mask=inside)
 
@@ -244,7 +242,7 @@ def dealt(first):
 
 @triton.jit(do_not_specialize=["key"])
 @no_type_check
-def backward_columns_kernel(
+def gatv2_backward_columns_kernel(
     grad_out_ptr,
     value_ptr,
     query_ptr,
