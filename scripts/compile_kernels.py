@@ -2,9 +2,9 @@
 
 usage: python scripts/compile_kernels.py [--arch 80 86 89 90] [--setting NAME ...] [--csv PATH]
 
-Prints registers a thread, bytes of spills and of shared memory, as ptxas reports them, and the
-number of barriers and of 128-bit loads in the code; --csv also writes them to PATH. The kernels'
-arguments are those that gat_forward and the like pass them.
+Prints registers and bytes of spills a thread, bytes of shared memory a program, and the number of
+barriers and of 128-bit loads in the code; --csv also writes them to PATH. The kernels' arguments
+are those that gat_forward and the like pass them.
 """
 
 from __future__ import annotations
@@ -139,32 +139,25 @@ def compiled(launch: Launch, arch: int) -> dict[str, int]:
     return {
         "num_warps": code.metadata.num_warps,
         "shared_bytes": code.metadata.shared,
-        **ptxas_report(code.asm["ptx"], arch),
+        **resources(code.asm["cubin"]),
         "barriers": code.asm["ptx"].count("bar.sync"),
         "wide_loads": len(re.findall(r"ld\.global\S*\.v4", code.asm["ptx"])),
         "cubin_bytes": len(code.asm["cubin"]),
     }
 
 
-def ptxas_report(ptx: str, arch: int) -> dict[str, int]:
-    """Return registers and spills, which Triton itself knows only where there is a driver."""
+def resources(cubin: bytes) -> dict[str, int]:
+    """Return registers and spills, which Triton itself asks a driver for.
+
+    The kernels have no arrays and call nothing: what lies on a stack or in local memory spilled.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.ptx"
-        path.write_text(ptx, encoding="utf-8")
-        name = f"sm_{arch}a" if arch == 90 else f"sm_{arch}"
-        command = [triton.knobs.nvidia.ptxas.path, "-v", f"--gpu-name={name}", str(path)]
-        done = subprocess.run(
-            [*command, "-o", str(path.with_suffix(".cubin"))],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    numbers = {
-        "registers": r"Used (\d+) registers",
-        "spill_store_bytes": r"(\d+) bytes spill stores",
-        "spill_load_bytes": r"(\d+) bytes spill loads",
-    }
-    return {key: int(re.findall(pattern, done.stderr)[0]) for key, pattern in numbers.items()}
+        path = Path(folder) / "kernel.cubin"
+        path.write_bytes(cubin)
+        command = [triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(path)]
+        report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    used = {key: int(value) for key, value in re.findall(r"(REG|STACK|LOCAL):(\d+)", report)}
+    return {"registers": used["REG"], "spill_bytes": used["STACK"] + used["LOCAL"]}
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ DEGREES = {
 MODELS = {"GAT": (gat_forward, gat_backward), "GATv2": (gatv2_forward, gatv2_backward)}
 
 each_model = pytest.mark.parametrize("model", MODELS)
-each_graph = pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES.keys())
 
 
 class Case(NamedTuple):
@@ -148,7 +147,7 @@ def mask_of(case: Case, dropout: float, key: int) -> Tensor:
 
 
 @each_model
-@each_graph
+@pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES.keys())
 def test_the_kernels_are_as_accurate_as_torch_in_float32(model: str, degrees: list[int]) -> None:
     case = case_of(model, degrees)
     assert_as_accurate_as_torch(case, fused(case), torch.float32)
