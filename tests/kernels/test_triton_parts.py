@@ -19,7 +19,7 @@ from redditgnn.kernels.attention_triton import (  # noqa: E402
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["key"])
 def write_kept(out_ptr, key, THRESHOLD: tl.constexpr, SCALE: tl.constexpr):
     """One program writes the mask of 1024 edges and 8 heads of one row."""
     src, head = tl.arange(0, 1024), tl.arange(0, 8)
