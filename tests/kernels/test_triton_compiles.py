@@ -38,7 +38,7 @@ def assert_that_all_fit(rows: list[dict[str, str]]) -> None:
     for row in rows:
         assert int(row["cubin_bytes"]) > 0
         assert int(row["shared_bytes"]) <= SHARED_BYTES
-        assert int(row["spill_bytes"]) == 0, row
+        assert int(row["spill_bytes"]) <= 16, row  # rather than a register more than 128
         assert int(row["registers"]) <= 168, row  # 12 warps a multiprocessor at least
 
 
@@ -46,6 +46,7 @@ def test_every_kernel_compiles_for_sm_86(tmp_path: Path) -> None:
     rows = compiled(tmp_path, "--arch", "86", "--setting", "8x8")
     assert len({row["kernel"] for row in rows}) == len(rows) == NUM_KERNELS
     assert_that_all_fit(rows)
+    assert all(row["spill_bytes"] == "0" for row in rows)
     assert all(int(row["wide_loads"]) >= 4 for row in rows), "rows of 64 floats, 16 bytes a thread"
 
 
