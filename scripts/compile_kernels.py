@@ -110,7 +110,7 @@ def launches(setting: Setting) -> list[Launch]:
     value = torch.empty(num_nodes, heads, channels, dtype=dtype)
     score, att = torch.empty(num_nodes, heads), torch.empty(heads, channels)
     csr = torch.zeros(num_nodes + 1, dtype=torch.int64), torch.empty(0, dtype=index)
-    rule = (0.2, dropout, 0)
+    rule = (0.2, dropout, torch.zeros((), dtype=torch.int64) if dropout else None)
     with mock.patch.object(JITFunction, "run", record):
         result = gat_forward(value, score, score, *csr, *rule)
         gat_backward(value, value, score, score, *result, *csr, *csr, *rule)

@@ -90,7 +90,7 @@ def case_of(
 def fused(case: Case, dropout: float = 0.0, key: int = KEY) -> tuple[Tensor, ...]:
     """Output and three gradients of the kernels."""
     forward, backward = MODELS[case.model]
-    rule = (SLOPE, dropout, key)
+    rule = (SLOPE, dropout, torch.tensor(key, device=DEVICE) if dropout else None)
     out, logsumexp = forward(*case.inputs, case.rowptr, case.col, *rule)
     csrs = (case.rowptr, case.col, case.t_rowptr, case.t_row)
     return out, *backward(case.grad_out, *case.inputs, out, logsumexp, *csrs, *rule)
@@ -222,7 +222,7 @@ def test_a_source_behind_two_to_the_31_numbers_is_found(model: str) -> None:
         scores = (torch.zeros(num_sources, 8, device=DEVICE), torch.zeros(1, 8, device=DEVICE))
     else:
         scores = (value[-1:].clone(), torch.zeros(8, 256, device=DEVICE))
-    out, _ = MODELS[model][0](value, *scores, rowptr, col, SLOPE, 0.0, 0)
+    out, _ = MODELS[model][0](value, *scores, rowptr, col, SLOPE, 0.0, None)
     assert torch.equal(out, value[-1:])
 
 
@@ -256,7 +256,7 @@ def test_a_score_that_is_no_number_stays_none_but_in_its_own_row(model: str) -> 
 @each_model
 def test_the_logsumexp_of_no_edges_is_that_of_nothing(model: str) -> None:
     case = case_of(model, [0, 2])
-    out, logsumexp = MODELS[model][0](*case.inputs, case.rowptr, case.col, SLOPE, 0.0, 0)
+    out, logsumexp = MODELS[model][0](*case.inputs, case.rowptr, case.col, SLOPE, 0.0, None)
     assert logsumexp.dtype == torch.float32
     assert (logsumexp[0] == -torch.inf).all()
     assert logsumexp[1].isfinite().all()
@@ -278,7 +278,7 @@ def test_the_numbers_are_those_of_pyg(version: int, make_graph: Callable) -> Non
     graph = make_graph(num_nodes=20, num_edges=60)
     conv = (GATConv, GATv2Conv)[version - 1](5, 8, heads=3, add_self_loops=False, bias=False)
     rowptr, col, x = (t.to(DEVICE) for t in (graph.rowptr, graph.col, graph.x))
-    rest = (rowptr, col, conv.to(DEVICE).negative_slope, 0.0, 0)
+    rest = (rowptr, col, conv.to(DEVICE).negative_slope, 0.0, None)
     row = torch.arange(20, device=DEVICE).repeat_interleave(rowptr.diff())
     with torch.no_grad():
         if version == 1:

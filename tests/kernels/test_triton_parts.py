@@ -19,11 +19,11 @@ from redditgnn.kernels.attention_triton import (  # noqa: E402
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@triton.jit(do_not_specialize=["key"])
-def write_kept(out_ptr, key, THRESHOLD: tl.constexpr, SCALE: tl.constexpr):
+@triton.jit
+def write_kept(out_ptr, key_ptr, THRESHOLD: tl.constexpr, SCALE: tl.constexpr):
     """One program writes the mask of 1024 edges and 8 heads of one row."""
     src, head = tl.arange(0, 1024), tl.arange(0, 8)
-    mask = kept(tl.program_id(0), src, head, key, THRESHOLD, SCALE, tl.float32)
+    mask = kept(tl.program_id(0), src, head, key_ptr, THRESHOLD, SCALE, tl.float32)
     cell = (tl.program_id(0) * 1024 + src)[:, None] * 8 + head[None, :]
     tl.store(out_ptr + cell, mask)
 
@@ -32,7 +32,9 @@ def write_kept(out_ptr, key, THRESHOLD: tl.constexpr, SCALE: tl.constexpr):
 def test_dropout_keeps_the_share_it_should_whatever_the_neighbour(dropout: float) -> None:
     masks = torch.empty(2, 16, 1024, 8, device=DEVICE)
     for key, mask in enumerate(masks):
-        write_kept[(16,)](mask, key, THRESHOLD=round(dropout * 2**32), SCALE=2.0)
+        write_kept[(16,)](
+            mask, torch.tensor(key, device=DEVICE), THRESHOLD=round(dropout * 2**32), SCALE=2.0
+        )
     alive = masks == 2.0
     assert torch.equal(masks, 2.0 * alive)
     assert stats.binomtest(int(alive.sum()), alive.numel(), 1 - dropout).pvalue > 1e-4

@@ -14,16 +14,22 @@ from redditgnn.errors import ConfigError, require
 
 
 class Backend(NamedTuple):
-    """Where a backend runs (None: anywhere), and which floating types it reads as they are."""
+    """Where a backend runs (None: anywhere), and what it can read.
+
+    Attributes:
+        dtypes: Floating types that it reads as they are.
+        max_channels: Of a head.
+    """
 
     device_type: str | None
     dtypes: tuple[torch.dtype, ...]
+    max_channels: float = float("inf")
 
 
 BACKENDS = {  # of those that can run, the last is the fastest
     "torch": Backend(None, (torch.float32, torch.float64)),
     "numba": Backend("cpu", (torch.float32,)),
-    "triton": Backend("cuda", (torch.float32, torch.float16, torch.bfloat16)),
+    "triton": Backend("cuda", (torch.float32, torch.float16, torch.bfloat16), 1024),
 }
 AUTO = "auto"
 
@@ -56,13 +62,14 @@ def use_backend(name: str, device: torch.device) -> Iterator[None]:
 
 
 def backend_for(value: torch.Tensor) -> str:
-    """Return the backend that computes with `value`: the chosen one, or the fastest.
+    """Return the backend that computes with `value` [rows, heads, channels].
 
-    Double precision is the reference's alone: it is asked for to check the others.
+    That is the chosen one, or the fastest; the reference where those cannot: for double precision,
+    which is asked for to check the others, and for heads too wide for the registers of a GPU.
     """
-    if value.dtype == torch.float64:
-        return "torch"
-    return fastest(value.device) if _chosen == AUTO else _chosen
+    name = fastest(value.device) if _chosen == AUTO else _chosen
+    fits = value.dtype != torch.float64 and value.size(-1) <= BACKENDS[name].max_channels
+    return name if fits else "torch"
 
 
 def fastest(device: torch.device) -> str:
