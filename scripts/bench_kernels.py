@@ -88,22 +88,26 @@ class Bench:
         chosen = {PLAIN, best if seconds[best] < FASTER * seconds[PLAIN] else PLAIN}
         return [name for name in names if name in chosen or name not in paths]
 
-    def measure(self, work: Work, sides: Sequence[str]) -> dict[str, str]:
-        """Measure some sides of a piece of work, write their rows.
+    def measure(
+        self, work: Work, sides: Sequence[str], forward_too: bool = True
+    ) -> dict[str, Found]:
+        """Measure some sides of a piece of work and write their rows.
 
         Returns:
             What became of each side, forward and backward.
         """
         found = {side: probe(work, side, "forward_backward", self._place) for side in sides}
         self._measure(work, "forward_backward", found)
-        alone = {
-            side: Found(status="completed", seconds=it.seconds)
-            if it.status == "completed"
-            else probe(work, side, "forward", self._place)
-            for side, it in found.items()
-        }
-        self._measure(work, "forward", alone)
-        return {side: it.status for side, it in found.items()}
+        if forward_too:
+            alone = {side: self._forward(work, side, it) for side, it in found.items()}
+            self._measure(work, "forward", alone)
+        return found
+
+    def _forward(self, work: Work, side: str, both: Found) -> Found:
+        """Probe the forward pass alone only where it is not clear that it can be done."""
+        if both.status == "completed":
+            return Found(status="completed", seconds=both.seconds)
+        return probe(work, side, "forward", self._place)
 
     def _measure(self, work: Work, phase: str, found: dict[str, Found]) -> None:
         timings = self._timings(work, phase, found)
@@ -169,10 +173,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     scale = options.scale
     while works:
         bench = Bench(options, scale, sheet, "kernels")
-        status = {work: bench.measure(work, bench.sides(work)) for work in works}
+        found = {work: bench.measure(work, bench.sides(work)) for work in works}
         scale /= 2
         again = options.dataset == "sbm" and scale >= SMALLEST_SCALE
-        works = [work for work in works if again and status[work][PLAIN] == "oom"]
+        works = [work for work in works if again and found[work][PLAIN].status == "oom"]
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The sorts of layers that are compared: how ours, PyG's and DGL's are made, and what each costs."""
+"""The sorts of layers that are compared: how each is made here, by PyG, by DGL; what it costs."""
 
 from __future__ import annotations
 

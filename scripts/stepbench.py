@@ -100,8 +100,10 @@ class StepBench:
         note: str = "",
         losses: Losses | None = None,
         error: Callable[[str], float] | None = None,
-    ) -> None:
-        """Measure memory, then time; write a row a side. The first one is the reference.
+    ) -> dict[str, str]:
+        """Measure memory, then time; write a row a side, return the status of each.
+
+        The first side is the reference.
 
         `losses` are lists that the sides append to; `error` gives that of a side's last result.
         """
@@ -124,6 +126,7 @@ class StepBench:
             if row.status == "completed" and error:
                 row = replace(row, output_error=error(side.name))
             self._sheet.write(row)
+        return {name: "oom" if it.out_of_memory else "completed" for name, it in timings.items()}
 
     def _row(self, work: str, side: str, reference: str, memory: Memory | None) -> Row:
         return Row(
