@@ -30,6 +30,7 @@ from sidebyside import PeakMemory, out_of_memory_text
 GIB = 2**30
 LEFT_FREE_GIB = 1.0
 SMALL_NODES = 500
+STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +77,26 @@ def probe(work: Work, side: str, phase: str, place: Place, timeout_s: float = 18
 def limit_memory(device: torch.device, limit_gib: float | None) -> None:
     """Make allocations beyond the limit fail in this process, instead of the machine.
 
-    On a CPU the limit is on private writable memory (RLIMIT_DATA): files that are mapped do not
-    count. On CUDA it is on what torch's allocator reserves.
+    On a CPU the limit is on private writable memory (RLIMIT_DATA), beyond what the process has:
+    files that are mapped do not count. On CUDA it is on what torch's allocator reserves.
     """
     if device.type == "cuda":
         if limit_gib is not None:
             total = torch.cuda.get_device_properties(device).total_memory
             torch.cuda.set_per_process_memory_fraction(min(1.0, limit_gib * GIB / total), device)
         return
+    if not STATUS.exists():  # not Linux: nothing to set
+        return
     if limit_gib is None:
         limit_gib = psutil.virtual_memory().available / GIB - LEFT_FREE_GIB
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gib * GIB), hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gib * GIB) + _data_bytes(), hard))
+
+
+def _data_bytes() -> int:
+    """Return how much private writable memory this process has mapped, used or not."""
+    lines = STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
 
 
 def die_first() -> None:
