@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,7 +34,7 @@ from floors import copy_bandwidth
 from layer_kinds import Work, least_bytes
 from layers import PLAIN, SIDES, Case, available_sides
 from probe import Found, Place, limit_memory, probe
-from sidebyside import Side, Timing, alternate
+from sidebyside import Side, Timing, alternate, release_memory
 
 WORKS = {
     work.name: work
@@ -96,6 +97,7 @@ class Bench:
         Returns:
             What became of each side, forward and backward.
         """
+        release_memory(self._device)  # the probes want it
         found = {side: probe(work, side, "forward_backward", self._place) for side in sides}
         self._measure(work, "forward_backward", found)
         if forward_too:
@@ -126,7 +128,10 @@ class Bench:
             budget_s=0,
             device=self._device,
         )
-        return {name: timing.spread.median for name, timing in timings.items()}
+        return {
+            name: math.inf if timing.out_of_memory else timing.spread.median
+            for name, timing in timings.items()
+        }
 
     def _timings(self, work: Work, phase: str, found: dict[str, Found]) -> dict[str, Timing]:
         able = {name: it.seconds for name, it in found.items() if it.status == "completed"}

@@ -91,13 +91,14 @@ def evaluation(work: str, bench: StepBench) -> None:
     peer.convs.load_state_dict(model.convs.state_dict())
     num_workers = bench.num_workers[0]
     loader = partial(inference_loader, bench.data, batch_size=BATCH_SIZE, num_workers=num_workers)
+    x = bench.graph.x.to(bench.device)
     results: dict[str, Tensor] = {}
 
     def keep(name: str, compute: Callable[[], Tensor]) -> None:
         results[name] = compute()
 
     def of_peer(sparse: bool) -> Callable[[], Tensor]:
-        return partial(peer.inference, bench.graph.x, loader(sparse=sparse), bench.device)
+        return partial(peer.inference, x, loader(sparse=sparse), bench.device)
 
     inference = ExactInference(bench.graph, bench.device, chunk_edges=None)
     computations = {

@@ -154,13 +154,19 @@ class PeakMemory:
         return self.peak_mib - self.base_mib
 
 
-def settled_mib(device: torch.device) -> float:
-    """Return the memory in use once everything that can be freed is."""
+def release_memory(device: torch.device) -> None:
+    """Give back what is not in use any more."""
     gc.collect()
     synchronize(device)
+    reset_peak_cuda(device)
+    _return_freed_memory()
+
+
+def settled_mib(device: torch.device) -> float:
+    """Return the memory in use once everything that can be freed is."""
+    release_memory(device)
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device) / MIB
-    _return_freed_memory()
     reset_peak_rss()
     return peak_rss_mib()  # just reset: what is resident now
 
