@@ -8,11 +8,16 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constr
 SMALL = dataset=sbm dataset.scale=0.005 trainer.epochs=1
 REFERENCE = results/reference
 
+BENCH_ARGS ?=
+DGL = .dgl
+BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore scripts
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke reference table wheel clean
+.PHONY: help install demo test lint check smoke reference table wheel clean \
+    bench bench-kernels bench-step bench-scaling bench-cuda dgl performance
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 install: $(VENV)/installed  ## make $(VENV) with the project in it
 
@@ -29,6 +34,7 @@ lint: $(VENV)/installed-dev  ## check style, layout, types, and that README.md s
 	@if test -e README.md && test -e $(REFERENCE)/runs.csv; then \
 	    $(BIN)/python scripts/results_table.py --check; \
 	fi
+	@if test -e README.md; then $(BIN)/python scripts/performance_table.py --check; fi
 
 check: lint test  ## all that a change has to pass
 
@@ -50,6 +56,29 @@ reference: $(VENV)/installed  ## run every experiment with seeds 0 to 9 (hours);
 table: $(VENV)/installed  ## put results/reference/runs.csv into README.md
 	$(BIN)/python scripts/results_table.py
 
+# Options of the programs: make bench-kernels BENCH_ARGS='--scale 0.05 --only "gat 8x8"'
+bench: $(VENV)/installed-bench  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score
+	$(BENCH)/bench_matrix.py $(BENCH_ARGS)
+
+bench-kernels: $(VENV)/installed-bench  ## layers beside PyG's and DGL's (2 cores: an hour at the default scale)
+	$(BENCH)/bench_kernels.py $(BENCH_ARGS)
+
+bench-step: $(VENV)/installed-bench  ## training steps, evaluation, samplers beside PyG's
+	$(BENCH)/bench_step.py $(BENCH_ARGS)
+
+bench-scaling: $(VENV)/installed-bench  ## time against edges: CSV and plot
+	$(BENCH)/bench_scaling.py $(BENCH_ARGS)
+
+bench-cuda: $(VENV)/installed-bench  ## all of it on a GPU, at Reddit's size, under 24 GiB
+	PYTHON=$(BIN)/python scripts/bench_cuda.sh $(BENCH_ARGS)
+
+performance: $(VENV)/installed  ## put results/bench/*.csv into README.md
+	$(BIN)/python scripts/performance_table.py
+
+# Without its dependencies: all that its layers need is here, and its own torch would be another one.
+dgl: $(VENV)/installed  ## put DGL where the benchmarks find it, beside PyG
+	$(PIP) --no-deps --target $(DGL) dgl==2.1.0
+
 wheel: $(VENV)/installed  ## build dist/*.whl and see that it carries its configuration
 	$(PIP) build
 	rm -rf dist
@@ -57,7 +86,7 @@ wheel: $(VENV)/installed  ## build dist/*.whl and see that it carries its config
 	$(BIN)/python -m zipfile -l dist/redditgnn-*.whl | grep -q redditgnn/conf/train.yaml
 
 clean:  ## remove environment, caches and build outputs; data and results stay
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DGL) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Editable: the commands run the sources as they are, and need no new installation after a change.
@@ -70,4 +99,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(PIP) -e '.[bench]'
 	@touch $@

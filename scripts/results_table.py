@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
         made = report(read_runs(root / RUNS), read_targets(root / "conf" / "experiment"))
         readme = root / "README.md"
         old = readme.read_text(encoding="utf-8")
-        new = insert(made, old)
+        new = insert(made, old, BEGIN, END)
         if check and new != old:
             raise ValueError(f"README.md is stale, {RUNS} says otherwise; run make table")
     except (OSError, ValueError) as error:
@@ -139,13 +139,13 @@ def listed(values: pd.Series) -> str:
     return ", ".join(sorted(set(values)))
 
 
-def insert(made: str, readme: str) -> str:
-    """Return `readme` with `made` between its markers."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"README.md has no line {BEGIN} followed by {END}")
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+def insert(made: str, readme: str, begin: str, end: str) -> str:
+    """Return `readme` with `made` between the markers `begin` and `end`."""
+    before, found, rest = readme.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"README.md has no line {begin} followed by {end}")
+    return f"{before}{begin}\n{made}\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,239 @@
+"""Time training steps, exact evaluation and samplers: ours, and what a user of PyG writes.
+
+usage: python scripts/bench_step.py [--scale S] [--only WORK,...] [--batches N] [...]
+
+Every side trains with its own pieces (sampler, loop, layers) on the same graph, with the same
+first weights, fanouts [25, 10], 1,024 targets a batch, hidden width 256, dropout and Adam; the mean
+training loss after equally many epochs is printed beside the time: where it differs by more than
+chance, one of them does something else. PyG's loader gets the number of worker processes that is
+fastest here. Its memory is that of the main process alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric import typing as extensions
+from torch_geometric.loader import GraphSAINTEdgeSampler
+
+from benchrow import Sheet, add_options, check_only, out_path
+from our_training import OurTraining, WithoutHistories
+from peer_training import (
+    Convolutions,
+    PeerModel,
+    gat_convs,
+    gatv2_convs,
+    inference_loader,
+    sage_convs,
+    sparse_transform,
+)
+from probe import relative_error
+from redditgnn.config import compose_settings
+from redditgnn.graph import Batch, GraphData
+from redditgnn.inference import ExactInference
+from sidebyside import Side
+from stepbench import ATTENTION, BATCH_SIZE, DROPOUT, FANOUTS, HIDDEN, SAMPLED, StepBench
+
+SAINT_EDGES, SAINT_BATCHES = (4000, 400, 40), 3
+PARTS, PARTS_A_BATCH = 40, 10
+
+
+def epoch(
+    model_name: str,
+    extra: Sequence[str],
+    convs: Convolutions,
+    activation: Callable[[Tensor], Tensor],
+    work: str,
+    bench: StepBench,
+) -> None:
+    """Time an epoch of sampled training."""
+    overrides = [f"model={model_name}", *SAMPLED, *extra]
+    ours = bench.ours(overrides, bench.train_graph)
+    num_workers, found = bench.num_workers
+    trainings: dict[str, Any] = {"ours": ours}
+    transforms = {"pyg": None, "pyg sparse": sparse_transform()}
+    for name, transform in transforms.items():
+        model = PeerModel(convs(bench.widths), activation, DROPOUT)
+        model.convs.load_state_dict(ours.model.convs.state_dict())
+        trainings[name] = bench.peer(
+            bench.train_graph, model, num_workers=num_workers, transform=transform
+        )
+    settings = {
+        "fanouts": FANOUTS,
+        "batch_size": BATCH_SIZE,
+        "batches": len(ours.sampler),
+        "hidden": HIDDEN,
+        "dropout": DROPOUT,
+        "pyg_num_workers": num_workers,
+    }
+    sides = [Side(name, training.epoch) for name, training in trainings.items()]
+    losses = {name: training.losses for name, training in trainings.items()}
+    bench.compare(work, sides, settings, found, losses)
+
+
+def evaluation(work: str, bench: StepBench) -> None:
+    """Time the logits of all nodes, each from all of its neighbours."""
+    overrides = ["model=sage", f"model.hidden_channels={HIDDEN}"]
+    model = compose_settings(overrides).build("model", bench.graph.spec)
+    model = model.to(bench.device).eval()
+    peer = PeerModel(sage_convs(bench.widths), F.relu, DROPOUT).to(bench.device)
+    peer.convs.load_state_dict(model.convs.state_dict())
+    num_workers = bench.num_workers[0]
+    loader = partial(inference_loader, bench.data, batch_size=BATCH_SIZE, num_workers=num_workers)
+    x = bench.graph.x.to(bench.device)
+    results: dict[str, Tensor] = {}
+
+    def keep(name: str, compute: Callable[[], Tensor]) -> None:
+        results[name] = compute()
+
+    def of_peer(sparse: bool) -> Callable[[], Tensor]:
+        return partial(peer.inference, x, loader(sparse=sparse), bench.device)
+
+    inference = ExactInference(bench.graph, bench.device, chunk_edges=None)
+    computations = {
+        "ours": partial(inference, model),
+        "pyg": of_peer(sparse=False),
+        "pyg sparse": of_peer(sparse=True),
+    }
+    sides = [Side(name, partial(keep, name, compute)) for name, compute in computations.items()]
+    exact = exact_sage(bench.graph, model.convs)
+    settings = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "pyg_num_workers": num_workers}
+    bench.compare(work, sides, settings, error=lambda name: relative_error(results[name], exact))
+
+
+def exact_sage(graph: GraphData, convs: nn.ModuleList) -> Tensor:
+    """Compute two layers of mean aggregation in float64, with scipy."""
+    degree = graph.degree.clamp(min=1).double()
+    values = (1 / degree).repeat_interleave(graph.degree).numpy()
+    shape = (graph.num_nodes, graph.num_nodes)
+    mean = scipy.sparse.csr_matrix((values, graph.col.numpy(), graph.rowptr.numpy()), shape)
+    h = graph.x.double().numpy()
+    for number, conv in enumerate(convs):
+        weights = {name: w.detach().cpu().double().numpy() for name, w in conv.named_parameters()}
+        h = np.maximum(h, 0) if number else h
+        neighbors = mean @ (h @ weights["lin_l.weight"].T)
+        h = neighbors + weights["lin_l.bias"] + h @ weights["lin_r.weight"].T
+    return torch.from_numpy(h)
+
+
+def saint_edge(work: str, bench: StepBench) -> None:
+    """Time the making of GraphSAINT's edge batches, features included.
+
+    PyG's sampler fills a matrix of edges drawn x edges of the graph with random numbers: where that
+    does not fit the memory, a tenth as many edges are drawn, until it does. It is spared the
+    normalisation, which ours computes.
+    """
+    if not extensions.WITH_TORCH_SPARSE:
+        print("PyG's GraphSAINT sampler needs torch_sparse, which is not installed")
+    for num_drawn in SAINT_EDGES:
+        status = _saint_edge(f"{work}, {num_drawn} edges drawn", bench, num_drawn)
+        if status.get("pyg") != "oom":
+            return
+
+
+def _saint_edge(work: str, bench: StepBench, num_drawn: int) -> dict[str, str]:
+    overrides = [
+        "sampler=saint_edge",
+        f"sampler.batch_size={num_drawn}",
+        f"sampler.num_steps={SAINT_BATCHES}",
+        "sampler.sample_coverage=1",
+    ]
+    samplers = {
+        "ours": compose_settings(overrides).build(
+            "sampler", bench.graph, num_layers=2, device=bench.device, seed=0
+        )
+    }
+    if extensions.WITH_TORCH_SPARSE:
+        samplers["pyg"] = GraphSAINTEdgeSampler(
+            bench.data, num_drawn, num_steps=SAINT_BATCHES, log=False
+        )
+    settings: dict[str, Any] = {"edges_drawn": num_drawn, "batches": SAINT_BATCHES}
+
+    def exhaust(name: str) -> None:
+        sizes = [(len(batch.x), edges_of(batch)) for batch in samplers[name]]
+        nodes, edges = np.mean(sizes, axis=0)  # of the last call; written with the rows
+        settings.update({f"{name}_nodes": round(nodes), f"{name}_edges": round(edges)})
+
+    sides = [Side(name, partial(exhaust, name)) for name in samplers]
+    return bench.compare(work, sides, settings)
+
+
+def edges_of(batch: Any) -> int:
+    """Return the number of edges of a batch, ours or PyG's."""
+    return batch.col.numel() if isinstance(batch, Batch) else batch.num_edges
+
+
+def gas(work: str, bench: StepBench) -> None:
+    """Time an epoch with histories against the same batches without, and against clusters."""
+    parts = [f"sampler.num_parts={PARTS}", f"sampler.batch_size={PARTS_A_BATCH}"]
+    model = ["model=gcn", f"model.hidden_channels={HIDDEN}", f"model.dropout={DROPOUT}"]
+    with_histories = bench.ours([*model, "sampler=gas", *parts])
+    plain = OurTraining(
+        bench.graph,
+        [*model, "sampler=gas", *parts],
+        bench.device,
+        bench.folder,
+        WithoutHistories(with_histories.sampler),
+    )
+    clusters = bench.ours([*model, "sampler=cluster", *parts])
+    trainings = {"without histories": plain, "gas": with_histories, "cluster": clusters}
+    sides = [Side(name, training.epoch) for name, training in trainings.items()]
+    settings = {"model": "gcn", "hidden": HIDDEN, "parts": PARTS, "parts_a_batch": PARTS_A_BATCH}
+    losses = {name: training.losses for name, training in trainings.items()}
+    bench.compare(work, sides, settings, losses=losses)
+
+
+def full_gat(heads: int, work: str, bench: StepBench) -> None:
+    """Time a full-graph epoch of a three-layer GAT; its peak memory is what matters."""
+    settings = {"layers": 3, "hidden": HIDDEN, "heads": heads, "dropout": DROPOUT}
+    overrides = ["model=gat", "sampler=full", "model.num_layers=3", f"model.heads={heads}"]
+    overrides += [f"model.hidden_channels={HIDDEN}", f"model.dropout={DROPOUT}"]
+    training = bench.ours([*overrides, "model.attention_dropout=0.0"])
+    bench.compare(work, [Side("ours", training.epoch)], settings, losses={"ours": training.losses})
+
+
+WORKS: dict[str, Callable[[str, StepBench], None]] = {
+    "sage epoch": partial(epoch, "sage", (), sage_convs, F.relu),
+    "gat epoch": partial(epoch, "gat", ATTENTION, gat_convs, F.elu),
+    "gatv2 epoch": partial(epoch, "gatv2", ATTENTION, gatv2_convs, F.elu),
+    "exact evaluation": evaluation,
+    "saint_edge batches": saint_edge,
+    "gas epoch": gas,
+    "full gat 3 layers 1 head": partial(full_gat, 1),
+    "full gat 3 layers 2 heads": partial(full_gat, 2),
+}
+DEFAULT = [name for name in WORKS if not name.startswith("full")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what the options say."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add_options(parser, works=[*WORKS], chosen=DEFAULT)
+    parser.add_argument(
+        "--batches", type=int, default=10, help="batches that make an epoch; 0 for all (10)"
+    )
+    parser.add_argument("--num-workers", type=int, help="of PyG's loaders (the fastest is found)")
+    options = parser.parse_args(argv)
+    check_only(parser, options.only, [*WORKS])
+    device = torch.device(options.device)
+    sheet = Sheet(out_path(options, "step"), device, options.memory_limit_gib)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = StepBench(options, sheet, Path(folder))
+        for name in options.only:
+            WORKS[name](name, bench)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Training and inference by the project's own pieces, as `redditgnn train` puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from redditgnn.config import compose_settings
+from redditgnn.graph import Batch, GraphData, Sampler, Split
+from redditgnn.metrics import Scores
+from redditgnn.recorder import EpochRow
+
+
+class OurTraining:
+    """Epochs of `redditgnn.trainer.Trainer`, without evaluation.
+
+    Attributes:
+        losses: Mean training loss of every epoch so far.
+    """
+
+    def __init__(
+        self,
+        graph: GraphData,
+        overrides: Sequence[str],
+        device: torch.device,
+        folder: Path,
+        sampler: Sampler | None = None,
+    ) -> None:
+        settings = compose_settings([*overrides, "trainer.epochs=1"])
+        torch.manual_seed(settings.seed)
+        self.model: nn.Module = settings.build("model", graph.spec).to(device)
+        self.sampler = sampler or settings.build(
+            "sampler", graph, num_layers=self.model.num_layers, device=device, seed=settings.seed
+        )
+        self._trainer = settings.build("trainer")
+        self._optimizer = settings.build("optimizer", self.model.parameters())
+        self._scheduler = settings.build("scheduler", self._optimizer)
+        self._device, self._best = device, folder / f"{id(self)}.pt"
+        self.losses: list[float] = []
+
+    def epoch(self) -> None:
+        """Train on every batch once."""
+        self._trainer.fit(
+            self.model,
+            self._optimizer,
+            self._scheduler,
+            self.sampler,
+            _no_evaluation,
+            self._device,
+            self._best,
+            self._record,
+        )
+
+    def _record(self, row: EpochRow) -> None:
+        self.losses.append(row.train_loss)
+
+
+def _no_evaluation(model: nn.Module, split: Split) -> tuple[float, Scores]:
+    return 0.0, Scores(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class ZeroHalo:
+    """In the place of histories: nothing is pushed, and zeros are what is pulled."""
+
+    def exchange(self, layer: int, h: Tensor, node_ids: Tensor) -> Tensor:
+        """Append zeros for the halo."""
+        return torch.cat([h, h.new_zeros(len(node_ids) - len(h), h.size(1))])
+
+
+class WithoutHistories:
+    """The batches of a sampler with histories, without them."""
+
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+        self.has_halo = sampler.has_halo
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._sampler:
+            yield replace(batch, histories=ZeroHalo())
+
+
+def first_targets(graph: GraphData, num_targets: int) -> GraphData:
+    """Leave only `num_targets` random training nodes, so that an epoch is that much shorter."""
+    ids = graph.train_mask.nonzero().view(-1)
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.zeros_like(graph.train_mask)
+    mask[ids[torch.randperm(len(ids), generator=generator)[:num_targets]]] = True
+    return replace(graph, train_mask=mask)
