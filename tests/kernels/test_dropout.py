@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from redditgnn.kernels.dropout import dropout
+from redditgnn.kernels.dropout import dropout, hashed_dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -47,5 +47,19 @@ def test_the_seed_decides_and_evaluation_is_the_identity() -> None:
     assert dropout(x, 0.0, training=True) is x
 
 
+def test_what_is_shared_out_to_threads_gives_the_same_bits() -> None:
+    x = torch.ones(2_500_003)
+    torch.manual_seed(0)
+    out = dropout(x, 0.5, training=True)
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x[:999_999], 0.5, training=True), out[:999_999])
+    assert stats.binomtest(int((out == 0).sum()), out.numel(), 0.5).pvalue > 1e-4
+
+
 def test_nothing_at_all_stays_nothing() -> None:
     assert dropout(torch.empty(0, 5), 0.5, training=True).shape == (0, 5)
+
+
+def test_the_operator_obeys_the_rules_of_torch_library() -> None:
+    x = torch.randn(5, 7, requires_grad=True)
+    torch.library.opcheck(hashed_dropout, (x, torch.tensor(3), 2**15))

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from redditgnn.compiled import numba_works, run_on_ranges
+
 RESOLUTION = 2**16
+GROUPS_A_TASK = 2**18  # about a millisecond; handing over a task takes a hundredth of it
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
@@ -25,30 +28,42 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """
     if not training or p == 0.0:
         return x
-    threshold = min(round(p * RESOLUTION), RESOLUTION - 1)
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or not numba_works():
         return F.dropout(x, p)
-    key = int(torch.randint(2**62, ()))
-    return _HashedDropout.apply(x, key, threshold)  # type: ignore[no-untyped-call]
+    threshold = min(round(p * RESOLUTION), RESOLUTION - 1)
+    return hashed_dropout(x, torch.randint(2**62, ()), threshold)
 
 
-class _HashedDropout(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, key: int, threshold: int) -> Tensor:
-        ctx.key, ctx.threshold = key, threshold
-        return _masked(x, key, threshold)
+@torch.library.custom_op(
+    "redditgnn::hashed_dropout",
+    mutates_args=(),
+    schema="(Tensor x, Tensor key, int threshold) -> Tensor",
+)
+def hashed_dropout(x: Tensor, key: Tensor, threshold: int) -> Tensor:
+    """Zero the elements whose hash under `key` is below `threshold`, of 2^16; scale the rest."""
+    from redditgnn.kernels.dropout_numba import GROUP, scaled_or_zero
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _masked(grad, ctx.key, ctx.threshold), None, None
-
-
-def _masked(x: Tensor, key: int, threshold: int) -> Tensor:
-    from redditgnn.kernels.dropout_numba import scaled_or_zero
-
-    x = x.detach().contiguous()
+    x = x.contiguous()
     out = torch.empty_like(x)
-    scaled_or_zero(
-        x.numpy().reshape(-1), np.uint64(key), np.uint64(threshold), out.numpy().reshape(-1)
-    )
+    flat, into = x.numpy().reshape(-1), out.numpy().reshape(-1)
+    num_groups = -(-x.numel() // GROUP)
+    bounds = np.linspace(0, num_groups, 1 + max(1, num_groups // GROUPS_A_TASK)).astype(np.int64)
+    run_on_ranges(scaled_or_zero, bounds, flat, np.uint64(int(key)), np.uint64(threshold), into)
     return out
+
+
+@hashed_dropout.register_fake
+def _shape(x: Tensor, key: Tensor, threshold: int) -> Tensor:
+    return torch.empty_like(x).contiguous()
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, key, ctx.threshold = inputs
+    ctx.save_for_backward(key)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    return hashed_dropout(grad, *ctx.saved_tensors, ctx.threshold), None, None
+
+
+hashed_dropout.register_autograd(_differentiate, setup_context=_remember)
