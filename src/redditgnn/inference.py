@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from redditgnn.features import Rows
 from redditgnn.graph import Block, GraphData, Split
 from redditgnn.metrics import Scores, mean_loss, scores
 
@@ -22,11 +23,12 @@ class LayeredModel(Protocol):
 
     num_layers: int
     reads_every_layer: bool
+    reads_h0: bool
     whole_graph_only: bool
 
-    def encode(self, x: Tensor) -> Tensor: ...
+    def encode(self, x: Rows) -> Tensor | Rows: ...
 
-    def layer(self, index: int, h: Tensor, block: Block, h0: Tensor) -> Tensor: ...
+    def layer(self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows) -> Tensor: ...
 
     def decode(self, states: list[Tensor]) -> Tensor: ...
 
@@ -59,9 +61,13 @@ class ExactInference:
     def _layer(
         self, model: LayeredModel, index: int, chunk: _Chunk, previous: Tensor | None
     ) -> Tensor:
-        x, block = chunk.load()
-        h0 = model.encode(x)
-        h = h0 if previous is None else chunk.select(previous)
+        rows, block = chunk.load()
+        h: Tensor | Rows
+        if previous is None:
+            h = h0 = model.encode(rows.to(self._device))
+        else:
+            h = chunk.select(previous)
+            h0 = model.encode(rows.to(self._device)) if model.reads_h0 else h
         out = model.layer(index, h, block, h0)
         return out if chunk.is_whole else out.cpu()
 
@@ -91,23 +97,22 @@ class _Chunk:
     ) -> None:
         self._graph, self._device, self._node_ids = graph, device, node_ids
         self._sources = node_ids
-        self._loaded: tuple[Tensor, Block] | None = None
+        self._loaded: tuple[Rows, Block] | None = None
         self.is_whole = node_ids is None
 
-    def load(self) -> tuple[Float[Tensor, "src features"], Block]:
+    def load(self) -> tuple[Rows, Block]:
         """Return features of the sources, and the block; of the whole graph they are kept."""
         if self._loaded is not None:
             return self._loaded
         if self._node_ids is None:
             graph = self._graph.to(self._device)
-            block = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree, None)
-            self._loaded = graph.x, block
+            block = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree)
+            self._loaded = graph.rows(), block
             return self._loaded
         self._sources, rowptr, col = self._graph.neighborhood(self._node_ids)
         degree = self._graph.degree[self._sources]
         rowptr, col, degree = (t.to(self._device) for t in (rowptr, col, degree))
-        x = self._graph.x[self._sources].to(self._device)
-        return x, Block(rowptr, col, len(self._sources), degree, None)
+        return self._graph.rows(self._sources), Block(rowptr, col, len(self._sources), degree)
 
     def select(self, h: Float[Tensor, "nodes width"]) -> Float[Tensor, "src width"]:
         """Pick the sources' rows out of the states of all nodes."""

@@ -76,7 +76,7 @@ class GASSampler:
     def _batch(self, inside: Int64[Tensor, " inside"]) -> Batch:
         node_ids, rowptr, col = self._graph.neighborhood(inside)
         return Batch(
-            x=self._graph.x[node_ids],
+            features=self._graph.rows(node_ids),
             y=self._graph.y[inside],
             loss_weight=self._drawer.loss_weight[inside],
             node_ids=node_ids,

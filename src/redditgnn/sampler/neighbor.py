@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from redditgnn.csr import row_of_edge
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
 
@@ -98,17 +97,16 @@ def sampled_batch(
     """Complete a sampled neighbourhood to a batch whose targets all weigh `loss_weight`."""
     degree = graph.rowptr[node_ids + 1] - graph.rowptr[node_ids]
     sampled = rowptr.diff()
-    scale = degree[: len(sampled)] / sampled.clamp(min=1)
     targets = node_ids[:num_targets]
     return Batch(
-        x=graph.x[node_ids],
+        features=graph.rows(node_ids),
         y=graph.y[targets],
         loss_weight=torch.full((num_targets,), loss_weight, device=graph.x.device),
         node_ids=node_ids,
         rowptr=rowptr,
         col=col,
         degree=degree,
-        edge_weight=scale[row_of_edge(rowptr)],
+        row_weight=degree[: len(sampled)] / sampled.clamp(min=1),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
 
