@@ -61,6 +61,11 @@ class GraphData:
         return self.col.numel()
 
     @property
+    def num_bytes(self) -> int:
+        """Size of features and adjacency: what a device that computes on the whole graph holds."""
+        return sum(t.numel() * t.element_size() for t in (self.x, self.rowptr, self.col))
+
+    @property
     def spec(self) -> GraphSpec:
         return GraphSpec(self.num_nodes, self.x.size(1), self.num_classes, self.y.dim() == 2)
 

@@ -15,6 +15,7 @@ from redditgnn.graph import Block, GraphData, Split
 from redditgnn.metrics import Scores, mean_loss, scores
 
 LEAST_EDGES = 2**16  # smaller chunks take longer and save nothing
+CUT_BYTES_PER_EDGE = 40  # cutting a chunk out of the graph: rows, positions, local indices
 
 
 @runtime_checkable
@@ -73,20 +74,30 @@ class ExactInference:
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
         """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
-        limit = self._chunk_edges or self._affordable_edges(model)
-        if self._graph.num_edges <= limit or model.whole_graph_only:
+        if model.whole_graph_only or self._fits(model):
             return [_Chunk(self._graph, self._device, None)]
+        limit = self._chunk_edges or self._affordable_edges(model)
         rows = chunk_rows(self._graph.rowptr, limit)
         return [_Chunk(self._graph, self._device, ids) for ids in rows]
 
+    def _fits(self, model: LayeredModel) -> bool:
+        if self._chunk_edges is not None:
+            return self._graph.num_edges <= self._chunk_edges
+        needed = self._graph.num_edges * model.bytes_per_edge()
+        if self._graph.rowptr.device != self._device:
+            needed += self._graph.num_bytes
+        return needed <= self._affordable_bytes()
+
     def _affordable_edges(self, model: LayeredModel) -> int:
+        cost = model.bytes_per_edge() + CUT_BYTES_PER_EDGE
+        return max(LEAST_EDGES, self._affordable_bytes() // cost)
+
+    def _affordable_bytes(self) -> int:
         if self._device.type == "cuda":
             unused = torch.cuda.memory_reserved(self._device)
             unused -= torch.cuda.memory_allocated(self._device)
-            free = torch.cuda.mem_get_info(self._device)[0] + unused
-        else:
-            free = psutil.virtual_memory().available
-        return max(LEAST_EDGES, free // 2 // model.bytes_per_edge())
+            return (torch.cuda.mem_get_info(self._device)[0] + unused) // 2
+        return int(psutil.virtual_memory().available) // 2
 
 
 class _Chunk:
