@@ -52,10 +52,11 @@ KNOWN_TO = {
     "omegaconf": {"command", "run", "config", "mistakes"},
     "torch_geometric": {"dataset", "model", "kernels"},
     "numba": set(),
+    "llvmlite": set(),
     "triton": set(),
 }
 # ... and the ending of a file's name that lets it in elsewhere.
-ENDING = {"torch_geometric": "_pyg", "numba": "_numba", "triton": "_triton"}
+ENDING = {"torch_geometric": "_pyg", "numba": "_numba", "llvmlite": "_numba", "triton": "_triton"}
 
 
 def layer_of(path: Path) -> str:

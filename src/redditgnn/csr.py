@@ -36,6 +36,15 @@ class CSR:
         self.rowptr, self.col, self.num_src = rowptr, col, num_src
         self.num_dst = len(rowptr) - 1
 
+    @classmethod
+    def from_edge_index(
+        cls, edge_index: Integer[Tensor, "2 edges"], num_src: int, num_dst: int
+    ) -> CSR:
+        """Sort (source, destination) pairs by destination; pairs of one destination keep order."""
+        source, destination = edge_index
+        counts = torch.bincount(destination, minlength=num_dst)
+        return cls(pointers(counts), source[destination.argsort(stable=True)], num_src)
+
     @cached_property
     def row(self) -> Int64[Tensor, " edges"]:
         """The destination of each edge."""

@@ -112,10 +112,15 @@ def samplers() -> list[Row]:
 
 
 def kernels() -> list[Row]:
-    """Tell which backends each kernel has."""
-    from redditgnn.kernels import BACKENDS
+    """Tell which backend each kernel gets on each device."""
+    import torch
 
-    return [(name, ", ".join(backends)) for name, backends in BACKENDS.items()]
+    from redditgnn.kernels import OPERATORS
+    from redditgnn.kernels.backend import fastest
+
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    backends = ", ".join(f"{fastest(torch.device(device))} ({device})" for device in devices)
+    return [(name, backends) for name in OPERATORS]
 
 
 def needs(size: Size) -> Needs:
