@@ -77,6 +77,7 @@ def test_rows_leave_for_another_device_in_the_precision_they_are_stored_in() -> 
         ("model=sage", "destinations"),
         ("model=sage model.aggr=gcn", "destinations"),
         ("model=gcn", "destinations"),
+        ("model=mlp", "destinations"),
         ("model=sage model.input_dropout=0.5", "all"),
         ("model=sage model.aggr=max", "all"),
         ("model=gat", "all"),

@@ -94,3 +94,8 @@ class Rows:
 def upcast(rows: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
     """Make float32 of half precision: the one place where stored features widen."""
     return rows.float() if rows.dtype in HALF else rows
+
+
+def gathered(h: Float[Tensor, "rows width"] | Rows) -> Float[Tensor, "rows width"]:
+    """Return states as a tensor, whether they are one or still lazy."""
+    return h.gathered if isinstance(h, Rows) else h

@@ -11,7 +11,7 @@ from torch import Tensor
 from redditgnn.csr import CSR, pointers
 from redditgnn.features import Rows
 from redditgnn.kernels import aggregate as module
-from redditgnn.kernels.aggregate import aggregate, aggregate_rows, backend
+from redditgnn.kernels.aggregate import aggregate, aggregate_rows, chosen
 
 HUB = 20_000
 KINDS = ("sum", "mean", "weighted")
@@ -177,7 +177,7 @@ def test_every_candidate_gives_the_same(kind: str, monkeypatch: pytest.MonkeyPat
     h, how = states(csr), arguments(kind, csr)
     expected = dense(csr, **how) @ h.double()
     for name in module.CANDIDATES:
-        monkeypatch.setattr(module, "backend", lambda _, name=name: name)
+        monkeypatch.setattr(module, "chosen", lambda _, name=name: name)
         torch.testing.assert_close(
             aggregate(h, csr, **how).double(), expected, rtol=1e-4, atol=1e-3
         )
@@ -187,13 +187,13 @@ def test_every_candidate_gives_the_same(kind: str, monkeypatch: pytest.MonkeyPat
 def test_a_trial_chooses_except_on_an_x86_processor(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    request.addfinalizer(backend.cache_clear)
+    request.addfinalizer(chosen.cache_clear)
     tried: list[str] = []
     monkeypatch.setattr(module, "_trial", lambda c, device: tried.append(c) or len(tried))
     for machine, trials in (("x86_64", 0), ("arm64", len(module.CANDIDATES))):
-        backend.cache_clear()
+        chosen.cache_clear()
         monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
-        assert backend("cpu") == "embedding_bag"  # the first to be tried took the least time
+        assert chosen("cpu") == "embedding_bag"  # the first to be tried took the least time
         assert len(tried) == trials
 
 

@@ -78,7 +78,7 @@ def aggregate_rows(
     """
     weight = None if weight is None else weight.detach().to(table.dtype)
     half = table.dtype in HALF  # products of sparse matrices are slow or missing in these
-    compute = _embedding_bag if half else CANDIDATES[backend(table.device.type)]
+    compute = _embedding_bag if half else CANDIDATES[chosen(table.device.type)]
     out = compute(table.detach().contiguous(), rowptr, index, weight)
     return out.div_(_counts(rowptr, out)) if mean else out
 
@@ -140,7 +140,7 @@ CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm"
 
 
 @cache
-def backend(device_type: str) -> str:
+def chosen(device_type: str) -> str:
     """Return the name of what aggregates on such a device; elsewhere than on x86 by a trial."""
     if device_type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
         return "embedding_bag"
