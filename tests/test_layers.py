@@ -19,14 +19,14 @@ ALLOWED = {
     "__main__": {"cli"},
     "cli": {"command", "run", "config", "errors"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
-    | {"measure", "metrics", "provenance", "checkpoint"},
+    | {"measure", "metrics", "provenance", "checkpoint", "hardware"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
-    | {"recorder", "checkpoint", "provenance", "prefetch"},
+    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
     "config": {"errors", "mistakes"},
     "mistakes": set(),
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
-    | {"prefetch"},
-    "inference": {"graph", "features", "metrics", "measure", "errors"},
+    | {"prefetch", "hardware", "memory", "precision"},
+    "inference": {"graph", "features", "metrics", "measure", "errors", "memory", "precision"},
     "dataset": {"graph", "csr", "errors"},
     "hash_numba": set(),
     "compiled": {"hash_numba"},
@@ -35,6 +35,9 @@ ALLOWED = {
     "report": {"errors"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled"},
     "recorder": {"errors"},
+    "hardware": set(),
+    "memory": {"errors"},
+    "precision": {"errors", "hardware"},
     "csr": {"compiled", "transpose_numba"},
     "transpose_numba": set(),
     "features": set(),

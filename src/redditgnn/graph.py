@@ -62,7 +62,7 @@ class GraphData:
 
     @property
     def num_bytes(self) -> int:
-        """Size of features and adjacency: what a device that computes on the whole graph holds."""
+        """Size of features and adjacency: what computing on the whole graph holds at least."""
         return sum(t.numel() * t.element_size() for t in (self.x, self.rowptr, self.col))
 
     @property
@@ -278,8 +278,7 @@ class Batch:
 
 
 def _moved(holder: GraphData | Batch, device: torch.device) -> dict[str, Any]:
-    names = holder.__dataclass_fields__
-    values = {name: getattr(holder, name) for name in names}
+    values = {name: getattr(holder, name) for name in holder.__dataclass_fields__}
     return {
         name: value.to(device, non_blocking=True)
         for name, value in values.items()

@@ -84,6 +84,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"not installed: {', '.join(missing)}; run 'pip install redditgnn'")
     memories = _memories()
     _print("hardware", [(name, f"{mib:,.0f} MiB") for name, mib in memories.items()])
+    _print("arithmetic", arithmetic())
     _print("samplers", samplers())
     _print("kernels", kernels())
     _print("memory (MiB)", memory_table(memories))
@@ -101,6 +102,25 @@ def versions() -> list[Row]:
 
         rows.insert(3, ("cuda", torch.version.cuda or "not in this build of torch"))
     return list(rows)
+
+
+def arithmetic() -> list[Row]:
+    """Tell what the CPU computes with, and which settings of `trainer` can run."""
+    import torch
+
+    from redditgnn.hardware import bf16_obstacle, compile_obstacle
+
+    devices = {"CPU": torch.device("cpu")}
+    devices |= {f"GPU {i}": torch.device("cuda", i) for i in range(torch.cuda.device_count())}
+    return [
+        ("CPU", f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"),
+        *((f"precision=bf16, {name}", _verdict(bf16_obstacle(devices[name]))) for name in devices),
+        ("compile=true", _verdict(compile_obstacle())),
+    ]
+
+
+def _verdict(obstacle: str | None) -> str:
+    return "runs" if obstacle is None else f"no: {obstacle}"
 
 
 def samplers() -> list[Row]:

@@ -135,21 +135,21 @@ def _dropout(dropout: float, key: Tensor | None) -> tuple[np.uint32, np.uint32, 
     return np.uint32(threshold_of(dropout)), np.uint32(number), np.float32(1 / (1 - dropout))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def row_key_of(key, row):
     """Hash `key` and the number of a destination."""
     return mixed(np.uint64(key) + np.uint64(row + 1) * np.uint64(ROW_STEP))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def edge_key_of(row_key, source):
     """Hash the key of a destination and the number of a source."""
     return mixed(np.uint64(row_key) + np.uint64(source + 1) * np.uint64(EDGE_STEP))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def fetch_row(table, row, width):
     """Ask for the cache lines of one row."""
@@ -157,7 +157,7 @@ def fetch_row(table, row, width):
         prefetch(table, k)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def settle(part, whole):
     """Add the sums of a block of edges to those of the row, and start them anew."""
@@ -166,7 +166,7 @@ def settle(part, whole):
         store(part, k, splat(0.0))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def add_row(sums, weight, weight_at, table, table_at, heads, channels):
     """Add a row of `table` to `sums`, each head's channels times its weight."""
@@ -178,7 +178,7 @@ def add_row(sums, weight, weight_at, table, table_at, heads, channels):
             k += LANES
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def dot(left, left_at, right, right_at, length):
     """Return the inner product of two pieces whose length is a multiple of the lanes."""
@@ -225,7 +225,7 @@ def _forward_rows(
         finish_row(row, whole, largest, heads, channels, scale, out, logsumexp)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, forceinline=True, error_model="numpy")
 @no_type_check
 def finish_row(row, whole, largest, heads, channels, scale, out, logsumexp):
     """Divide the sums of a row by the softmax's denominators; a row without edges gets zeros."""
@@ -238,7 +238,7 @@ def finish_row(row, whole, largest, heads, channels, scale, out, logsumexp):
         logsumexp[row * padded + head] = largest[head] + np.log(denominator)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _largest_logits(sources, score_src, score_dst, row, padded, slope, largest):
     """Write each head's largest logit over the `sources` of `row`; -inf if there are none."""
@@ -334,7 +334,7 @@ def _backward_columns(
             grad_src[source * padded + head] = product - whole[2 * width + head]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _add_row_twice(sums, weight, other, table, table_at, heads, channels):
     """Add a row of `table` with two weights a head, to the first and to the second sums."""

@@ -23,12 +23,13 @@ from torch import Tensor
 
 from redditgnn.compiled import row_ranges, run_on_ranges, run_on_rows
 from redditgnn.kernels.gat_numba import (
+    AHEAD,
+    BLOCK,
     _dropout,
     _flat,
     _padded,
     _wide,
     add_row,
-    dot,
     edge_key_of,
     fetch_row,
     finish_row,
@@ -44,7 +45,7 @@ from redditgnn.kernels.simd_numba import (
     maximum,
     splat,
     store,
-    total,
+    totals,
     where_positive,
 )
 
@@ -143,7 +144,7 @@ def _forward_rows(
     weight, shrink = np.zeros(CHUNK * padded, np.float32), np.empty(padded, np.float32)
     # of a row: its sums, then the softmax's denominators
     whole, part = np.empty(width + padded, np.float32), np.zeros(width + padded, np.float32)
-    top = np.empty(padded, np.float32)
+    top, products = np.empty(padded, np.float32), np.zeros(padded * LANES, np.float32)
     for row in range(start, stop):
         whole[:] = 0
         top[:] = -np.inf
@@ -153,12 +154,12 @@ def _forward_rows(
             for source in col[upcoming : min(upcoming + CHUNK, last)]:
                 fetch_row(value, np.int64(source), width)
             for number, source in enumerate(sources):
-                for head in range(heads):
-                    k = head * channels
-                    weight[number * padded + head] = score(
-                        value, np.int64(source) * width + k, query, row * width + k, att, k,
-                        channels, slope,
-                    )  # fmt: skip
+                _multiply(
+                    products, value, np.int64(source) * width, query, row * width, att, heads,
+                    channels, slope,
+                )  # fmt: skip
+                for head in range(0, padded, LANES):
+                    store(weight, number * padded + head, totals(products, head * LANES))
             _softmax_chunk(weight, len(sources), padded, top, shrink, whole, part, heads, channels)
             for number, source in enumerate(sources):
                 here = number * padded
@@ -168,7 +169,7 @@ def _forward_rows(
         finish_row(row, whole, top, heads, channels, scale, out, logsumexp)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def drop(weight, weight_at, padded, edge_key, threshold):
     """Zero the weights of the heads of an edge that the hash drops."""
@@ -178,18 +179,21 @@ def drop(weight, weight_at, padded, edge_key, threshold):
             store(weight, head, load(weight, head) * keep)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
-def score(value, value_at, query, query_at, att, att_at, channels, slope):
-    """Return att . LeakyReLU(value + query) of one edge and head."""
-    products, one, flat = splat(0.0), splat(1.0), splat(slope)
-    for c in range(0, channels, LANES):
-        x = load(value, value_at + c) + load(query, query_at + c)
-        products = products + load(att, att_at + c) * x * where_positive(x, one, flat)
-    return total(products)
+def _multiply(products, value, value_at, query, query_at, att, heads, channels, slope):
+    """Write att LeakyReLU(value + query) of one edge, summed over channels to eight a head."""
+    one, flat, k = splat(1.0), splat(slope), 0
+    for head in range(heads):
+        sums = splat(0.0)
+        for _ in range(0, channels, LANES):
+            x = load(value, value_at + k) + load(query, query_at + k)
+            sums = sums + load(att, k) * x * where_positive(x, one, flat)
+            k += LANES
+        store(products, head * LANES, sums)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _softmax_chunk(weight, num_edges, padded, top, shrink, whole, part, heads, channels):
     """Turn logits into exp(logit - top), with top raised to the largest and the sums scaled."""
@@ -221,7 +225,8 @@ def _backward_rows(
 ):  # fmt: skip
     width = len(att)
     channels, padded = width // heads, len(scalars) // 2 // (len(rowptr) - 1)
-    logit, product = np.zeros(CHUNK * padded, np.float32), np.zeros(CHUNK * padded, np.float32)
+    share, gradient = np.empty(padded, np.float32), np.empty(padded, np.float32)
+    products = np.zeros(2 * padded * LANES, np.float32)
     # of a row: sums of g slope, and of that times value + query; the latter go on to `att_sums`
     whole, part = np.empty(2 * width, np.float32), np.zeros(2 * width, np.float32)
     for number in range(start, stop):
@@ -229,24 +234,21 @@ def _backward_rows(
             whole[:] = 0
             first, last, row_key = rowptr[row], rowptr[row + 1], row_key_of(key, row)
             query_at = row * 2 * width
-            for begin in range(first, last, CHUNK):
-                end = min(begin + CHUNK, last)
-                for edge in range(begin, end):
-                    fetch_row(value, np.int64(col[min(edge + CHUNK, last - 1)]), width)
-                    _scores(
-                        value, np.int64(col[edge]) * width, of_rows, query_at, att, heads,
-                        slope, logit, product, (edge - begin) * padded,
+            for begin in range(first, last, BLOCK):
+                for edge in range(begin, min(begin + BLOCK, last)):
+                    fetch_row(value, np.int64(col[min(edge + AHEAD, last - 1)]), width)
+                    source = np.int64(col[edge])
+                    _multiply_both(
+                        products, value, source * width, of_rows, query_at, att, heads, channels,
+                        slope,
                     )  # fmt: skip
-                for edge in range(begin, end):
-                    source, here = np.int64(col[edge]), (edge - begin) * padded
-                    edge_key = edge_key_of(row_key, source)
                     _logit_gradients(
-                        logit, product, here, padded, scalars, row * 2 * padded, edge_key,
-                        threshold, scale,
+                        products, share, gradient, padded, scalars, row * 2 * padded,
+                        edge_key_of(row_key, source), threshold, scale,
                     )  # fmt: skip
                     _add_to_query_and_att(
-                        part, product, here, value, source * width, of_rows, query_at, heads,
-                        channels, slope,
+                        part, gradient, value, source * width, of_rows, query_at, heads, channels,
+                        slope,
                     )  # fmt: skip
                 settle(part, whole)
             for k in range(width):
@@ -254,45 +256,51 @@ def _backward_rows(
                 att_sums[number * width + k] += whole[width + k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
-def _scores(value, value_at, of_rows, query_at, att, heads, slope, logit, product, here):
-    """Write the logit, and value . grad_out, of each head of one edge."""
-    width = len(att)
-    channels = width // heads
+def _multiply_both(
+    products, value, value_at, of_rows, query_at, att, heads, channels, slope
+):  # fmt: skip
+    """Write what `_multiply` does and, behind it, value times grad_out, both eight a head."""
+    one, flat, width, k = splat(1.0), splat(slope), heads * channels, 0
     for head in range(heads):
-        k = head * channels
-        logit[here + head] = score(
-            value, value_at + k, of_rows, query_at + k, att, k, channels, slope
-        )
-        product[here + head] = dot(value, value_at + k, of_rows, query_at + width + k, channels)
+        sums, others = splat(0.0), splat(0.0)
+        for _ in range(0, channels, LANES):
+            piece = load(value, value_at + k)
+            x = piece + load(of_rows, query_at + k)
+            sums = sums + load(att, k) * x * where_positive(x, one, flat)
+            others = others + piece * load(of_rows, query_at + width + k)
+            k += LANES
+        store(products, head * LANES, sums)
+        store(products, len(products) // 2 + head * LANES, others)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _logit_gradients(
-    logit, product, here, padded, scalars, scalars_at, edge_key, threshold, scale
+    products, share, gradient, padded, scalars, scalars_at, edge_key, threshold, scale
 ):  # fmt: skip
-    """Replace `logit` by the share (alpha, dropped or scaled), `product` by logit's gradient."""
+    """Write each head's share (alpha, dropped or scaled), and the gradient of its logit."""
     for head in range(0, padded, LANES):
         logsumexp = load(scalars, scalars_at + head)
         delta = load(scalars, scalars_at + padded + head)
-        alpha = exp(load(logit, here + head) - logsumexp)
-        share = alpha
+        alpha = exp(totals(products, head * LANES) - logsumexp)
+        dropped = alpha
         if threshold > 0:
-            share = share * kept(edge_key, head, threshold) * splat(scale)
-        store(logit, here + head, share)
-        store(product, here + head, share * load(product, here + head) - alpha * delta)
+            dropped = alpha * kept(edge_key, head, threshold) * splat(scale)
+        product = totals(products, (padded + head) * LANES)
+        store(share, head, dropped)
+        store(gradient, head, dropped * product - alpha * delta)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _add_to_query_and_att(
-    sums, gradient, here, value, value_at, of_rows, query_at, heads, channels, slope
+    sums, gradient, value, value_at, of_rows, query_at, heads, channels, slope
 ):  # fmt: skip
     one, flat, width, k = splat(1.0), splat(slope), heads * channels, 0
     for head in range(heads):
-        factor = splat(gradient[here + head])
+        factor = splat(gradient[head])
         for _ in range(0, channels, LANES):
             x = load(value, value_at + k) + load(of_rows, query_at + k)
             sloped = factor * where_positive(x, one, flat)
@@ -309,45 +317,43 @@ def _backward_columns(
 ):  # fmt: skip
     width = len(att)
     channels, padded = width // heads, heads + -heads % LANES
-    logit, product = np.zeros(CHUNK * padded, np.float32), np.zeros(CHUNK * padded, np.float32)
+    share, gradient = np.empty(padded, np.float32), np.empty(padded, np.float32)
+    products = np.zeros(2 * padded * LANES, np.float32)
     # of a source: sums of alpha d grad_out, and of g slope
     whole, part = np.empty(2 * width, np.float32), np.zeros(2 * width, np.float32)
     for source in range(start, stop):
         whole[:] = 0
         first, last, value_at = t_rowptr[source], t_rowptr[source + 1], source * width
-        for begin in range(first, last, CHUNK):
-            end = min(begin + CHUNK, last)
-            for edge in range(begin, end):
-                fetch_row(of_rows, np.int64(t_row[min(edge + CHUNK, last - 1)]), 2 * width)
-                _scores(
-                    value, value_at, of_rows, np.int64(t_row[edge]) * 2 * width, att, heads, slope,
-                    logit, product, (edge - begin) * padded,
+        for begin in range(first, last, BLOCK):
+            for edge in range(begin, min(begin + BLOCK, last)):
+                fetch_row(of_rows, np.int64(t_row[min(edge + AHEAD, last - 1)]), 2 * width)
+                row = np.int64(t_row[edge])
+                query_at = row * 2 * width
+                _multiply_both(
+                    products, value, value_at, of_rows, query_at, att, heads, channels, slope
                 )  # fmt: skip
-            for edge in range(begin, end):
-                row, here = np.int64(t_row[edge]), (edge - begin) * padded
-                edge_key = edge_key_of(row_key_of(key, row), source)
                 _logit_gradients(
-                    logit, product, here, padded, scalars, row * 2 * padded, edge_key, threshold,
-                    scale,
+                    products, share, gradient, padded, scalars, row * 2 * padded,
+                    edge_key_of(row_key_of(key, row), source), threshold, scale,
                 )  # fmt: skip
                 _add_to_value(
-                    part, logit, product, here, value, value_at, of_rows, row * 2 * width, heads,
-                    channels, slope,
+                    part, share, gradient, value, value_at, of_rows, query_at, heads, channels,
+                    slope,
                 )  # fmt: skip
             settle(part, whole)
         for k in range(width):
             grad_value[value_at + k] = whole[k] + att[k] * whole[width + k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _add_to_value(
-    sums, share, gradient, here, value, value_at, of_rows, query_at, heads, channels, slope
+    sums, share, gradient, value, value_at, of_rows, query_at, heads, channels, slope
 ):  # fmt: skip
     one, flat, width, k = splat(1.0), splat(slope), heads * channels, 0
     grad_out_at = query_at + width
     for head in range(heads):
-        weight, factor = splat(share[here + head]), splat(gradient[here + head])
+        weight, factor = splat(share[head]), splat(gradient[head])
         for _ in range(0, channels, LANES):
             x = load(value, value_at + k) + load(of_rows, query_at + k)
             grad_out = load(of_rows, grad_out_at + k)

@@ -185,6 +185,39 @@ largest = _reduction("fmax", None)
 
 @intrinsic
 @no_type_check
+def totals(typing, array, start):
+    """Return the eight sums of eight numbers each, of `array[start : start + 64]`."""
+
+    def generate(context, builder, signature, args):
+        at = context.cast(builder, args[1], signature.args[1], types.intp)
+        rows = []
+        for number in range(LANES):
+            index = builder.add(at, ir.Constant(at.type, number * LANES))
+            item = builder.load(_pointer(context, builder, signature.args[0], args[0], index))
+            item.align = 4
+            rows.append(item)
+        for distance in (1, 2, 4):  # each step adds lanes that far apart, and joins two rows
+            rows = [
+                _added_across(builder, rows[number], rows[number + 1], distance)
+                for number in range(0, len(rows), 2)
+            ]
+        return rows[0]
+
+    return lanes(array, start), generate
+
+
+def _added_across(builder: Any, left: Any, right: Any, distance: int) -> Any:
+    """Add lanes `distance` apart: sums of `left` go to lanes without that bit, of `right` to it."""
+    first = [lane if not lane & distance else lane - distance + LANES for lane in range(LANES)]
+    pieces = [
+        builder.shuffle_vector(left, right, ir.Constant(INTS, [lane + step for lane in first]))
+        for step in (0, distance)
+    ]
+    return builder.fadd(*pieces)
+
+
+@intrinsic
+@no_type_check
 def exp(typing, values):
     """Return e ** values for values <= 0; below -87 the result is 1.6e-38. NaN stays NaN."""
 
