@@ -7,6 +7,7 @@ import scipy.sparse
 import torch
 
 from redditgnn import csr
+from redditgnn.compiled import numba_works
 from redditgnn.csr import CSR, pointers
 
 SHAPES = {"empty": (0, 4, 0), "no edges": (3, 2, 0), "tall": (30, 4, 100), "wide": (4, 50, 60)}
@@ -40,3 +41,15 @@ def test_the_transpose_is_that_of_scipy_and_its_edges_lead_back(shape, dtype):
 def test_the_transpose_is_computed_once():
     matrix = random_csr(5, 5, 9, torch.int32)
     assert matrix.transpose is matrix.transpose
+
+
+def test_a_transpose_asked_for_while_torch_compiles_leaves_numba_working():
+    assert numba_works()
+    numba_works.cache_clear()
+    try:
+        matrix = random_csr(4, 5, 9, torch.int32)
+        compiled = torch.compile(lambda h, matrix: h + matrix.transpose.row, backend="eager")
+        assert torch.equal(compiled(torch.zeros(9), matrix), matrix.transpose.row.float())
+        assert numba_works()
+    finally:
+        numba_works.cache_clear()

@@ -52,23 +52,33 @@ class CSR:
 
     @cached_property
     def transpose(self) -> Transpose:
-        if self.col.device.type == "cpu" and numba_works():
-            from redditgnn.transpose_numba import transposed
-
-            arrays = transposed(self.rowptr.numpy(), self.col.numpy(), self.num_src)
-            return Transpose(*map(torch.from_numpy, arrays))
-        counts = torch.bincount(self.col, minlength=self.num_src)
-        return Transpose(pointers(counts), self.row.to(torch.int32)[self.edge_of_transpose])
+        return _transpose(self)
 
     @cached_property
     def edge_of_transpose(self) -> Int64[Tensor, " edges"]:
         """The position in `col` of each entry of the transpose: edge values follow it."""
-        if self.col.device.type == "cpu" and numba_works():
-            from redditgnn.transpose_numba import transposed_edges
+        return _edge_of_transpose(self)
 
-            edges = transposed_edges(self.transpose.rowptr.numpy(), self.col.numpy())
-            return torch.from_numpy(edges)
-        return self.col.argsort(stable=True)
+
+@torch.compiler.disable  # Numba does not compile while torch.compile traces
+def _transpose(csr: CSR) -> Transpose:
+    if csr.col.device.type == "cpu" and numba_works():
+        from redditgnn.transpose_numba import transposed
+
+        arrays = transposed(csr.rowptr.numpy(), csr.col.numpy(), csr.num_src)
+        return Transpose(*map(torch.from_numpy, arrays))
+    counts = torch.bincount(csr.col, minlength=csr.num_src)
+    return Transpose(pointers(counts), csr.row.to(torch.int32)[csr.edge_of_transpose])
+
+
+@torch.compiler.disable
+def _edge_of_transpose(csr: CSR) -> Int64[Tensor, " edges"]:
+    if csr.col.device.type == "cpu" and numba_works():
+        from redditgnn.transpose_numba import transposed_edges
+
+        edges = transposed_edges(csr.transpose.rowptr.numpy(), csr.col.numpy())
+        return torch.from_numpy(edges)
+    return csr.col.argsort(stable=True)
 
 
 def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:

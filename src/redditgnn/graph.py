@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int32, Int64, Integer
 from torch import Tensor
 
-from redditgnn.csr import pointers, row_of_edge
+from redditgnn.csr import CSR, pointers, row_of_edge
+from redditgnn.features import Rows
 
 Split = Literal["train", "val", "test"]
 
@@ -60,6 +61,11 @@ class GraphData:
         return self.col.numel()
 
     @property
+    def num_bytes(self) -> int:
+        """Size of features and adjacency: what computing on the whole graph holds at least."""
+        return sum(t.numel() * t.element_size() for t in (self.x, self.rowptr, self.col))
+
+    @property
     def spec(self) -> GraphSpec:
         return GraphSpec(self.num_nodes, self.x.size(1), self.num_classes, self.y.dim() == 2)
 
@@ -67,6 +73,10 @@ class GraphData:
     def degree(self) -> Int64[Tensor, " nodes"]:
         """Number of in-neighbours of each node."""
         return self.rowptr.diff()
+
+    def rows(self, node_ids: Int64[Tensor, " rows"] | None = None) -> Rows:
+        """Return the features of these nodes, or of all, not gathered before they are read."""
+        return Rows(self.x, node_ids)
 
     def mask(self, split: Split) -> Bool[Tensor, " nodes"]:
         return {"train": self.train_mask, "val": self.val_mask, "test": self.test_mask}[split]
@@ -145,8 +155,10 @@ class Block:
     Attributes:
         rowptr, col: CSR of the destinations, in local indices.
         degree: In-degree of each source in the graph that the batch stands for.
-        edge_weight: `sum(edge_weight * message)` over the batch's edges of a row estimates the sum
-            over all its edges; None where the batch has all of them.
+        row_weight, edge_weight: `sum(edge_weight * message)` over the batch's edges of a row
+            estimates the sum over all its edges. None where the batch has all of them. Where a
+            row's edges were equally likely to be drawn, all weigh `row_weight` = degree / drawn,
+            and a mean needs no weights; otherwise `row_weight` is None.
     """
 
     def __init__(
@@ -155,86 +167,62 @@ class Block:
         col: Int32[Tensor, " edges"],
         num_src: int,
         degree: Integer[Tensor, " num_src"],
-        edge_weight: Float[Tensor, " edges"] | None,
+        edge_weight: Float[Tensor, " edges"] | None = None,
+        row_weight: Float[Tensor, " num_dst"] | None = None,
     ) -> None:
+        assert edge_weight is None or row_weight is None, "weights are by edge or by row"
         self.rowptr, self.col, self.num_src = rowptr, col, num_src
         self.num_dst = len(rowptr) - 1
-        self.degree, self.edge_weight = degree, edge_weight
+        self.degree, self.row_weight, self._edge_weight = degree, row_weight, edge_weight
+
+    @property
+    def has_equal_weights(self) -> bool:
+        """Whether the edges of a row weigh the same: the mean over them needs no weights."""
+        return self._edge_weight is None
+
+    @cached_property
+    def edge_weight(self) -> Float[Tensor, " edges"] | None:
+        if self.row_weight is None:
+            return self._edge_weight
+        return self.row_weight[self.csr.row]
+
+    @cached_property
+    def csr(self) -> CSR:
+        """The edges, with a transpose that is computed once."""
+        return CSR(self.rowptr, self.col, self.num_src)
+
+    @cached_property
+    def csr_with_self_loops(self) -> CSR:
+        """The edges and one self-loop for each destination, at the end of its row."""
+        rows = torch.arange(self.num_dst + 1, device=self.col.device)
+        rowptr = self.rowptr + rows
+        col = self.col.new_empty(len(self.col) + self.num_dst)
+        col[torch.arange(len(self.col), device=self.col.device) + self.csr.row] = self.col
+        col[rowptr[1:] - 1] = rows[:-1].to(col.dtype)
+        return CSR(rowptr, col, self.num_src)
+
+    @property
+    def with_self_loops(self) -> tuple[Int64[Tensor, " num_dst_plus_1"], Int32[Tensor, " edges"]]:
+        """`rowptr` and `col` of `csr_with_self_loops`."""
+        return self.csr_with_self_loops.rowptr, self.csr_with_self_loops.col
 
     @cached_property
     def edge_index(self) -> Int64[Tensor, "2 edges"]:
         """COO (source, destination), as any convolution of PyG takes it."""
-        return torch.stack([self.col.long(), row_of_edge(self.rowptr)])
-
-    @cached_property
-    def with_self_loops(self) -> tuple[Int64[Tensor, " num_dst_plus_1"], Int32[Tensor, " edges"]]:
-        """CSR with one self-loop for each destination, at the end of its row."""
-        loops = torch.arange(self.num_dst, dtype=torch.int32, device=self.col.device)
-        col = self._interleave(self.col, loops)
-        return self.rowptr + torch.arange(len(self.rowptr), device=self.rowptr.device), col
-
-    @cached_property
-    def mean_adjacency(self) -> Tensor:
-        """`torch.sparse_csr` [num_dst, num_src]: times `h`, the mean over in-neighbours."""
-        row = row_of_edge(self.rowptr)
-        values = self._weight_or_one / self.degree[row].clamp(min=1)
-        return self._sparse(self.rowptr, self.col, values)
-
-    @cached_property
-    def mean_adjacency_with_self(self) -> Tensor:
-        """`torch.sparse_csr`: times `h`, the mean over a node and its in-neighbours."""
-        row = row_of_edge(self.rowptr)
-        loop = 1 / (self.degree[: self.num_dst] + 1.0)
-        values = self._interleave(self._weight_or_one / (self.degree[row] + 1), loop)
-        return self._sparse(*self.with_self_loops, values)
-
-    @cached_property
-    def gcn_adjacency(self) -> Tensor:
-        """`torch.sparse_csr` of D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8)."""
-        row = row_of_edge(self.rowptr)
-        scale = (self.degree + 1.0).rsqrt()
-        loop = 1 / (self.degree[: self.num_dst] + 1.0)
-        values = self._interleave(self._weight_or_one * scale[row] * scale[self.col], loop)
-        return self._sparse(*self.with_self_loops, values)
-
-    @property
-    def _weight_or_one(self) -> Tensor:
-        if self.edge_weight is not None:
-            return self.edge_weight
-        return torch.ones(self.col.numel(), device=self.col.device)
-
-    def _interleave(self, of_edges: Tensor, of_rows: Tensor) -> Tensor:
-        """Put each row's extra entry behind the entries of its edges."""
-        joined = of_edges.new_empty(len(of_edges) + len(of_rows))
-        rows = torch.arange(self.num_dst, device=of_edges.device)
-        joined[self.rowptr[1:] + rows] = of_rows
-        joined[torch.arange(len(of_edges), device=of_edges.device) + row_of_edge(self.rowptr)] = (
-            of_edges
-        )
-        return joined
-
-    def _sparse(self, rowptr: Tensor, col: Tensor, values: Tensor) -> Tensor:
-        index = torch.int32 if len(col) < 2**31 else torch.int64
-        return torch.sparse_csr_tensor(
-            rowptr.to(index),
-            col.to(index),
-            values,
-            size=(self.num_dst, self.num_src),
-            check_invariants=False,
-        )
+        return torch.stack([self.col.long(), self.csr.row])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
     """A subgraph whose first `num_targets` nodes are to be predicted.
 
-    Nodes stand in breadth-first order, targets first; row i of the CSR and of `x` belongs to global
-    node `node_ids[i]`. Layer l computes the rows [0, num_dst[l]) and no others, so that a layer's
-    block is a prefix of the CSR. `(loss_weight * per_node_loss).sum()` estimates the mean loss
-    over the training nodes: the sampler owns the normalisation.
+    Nodes stand in breadth-first order, targets first; row i of the CSR and of `features` belongs
+    to global node `node_ids[i]`. Layer l computes the rows [0, num_dst[l]) and no others, so that
+    a layer's block is a prefix of the CSR. `(loss_weight * per_node_loss).sum()` estimates the
+    mean loss over the training nodes: the sampler owns the normalisation.
     """
 
-    x: Float[Tensor, "nodes features"]
+    features: Rows
     y: Int64[Tensor, " targets"] | Float[Tensor, "targets classes"]
     loss_weight: Float[Tensor, " targets"]
     node_ids: Int64[Tensor, " nodes"]
@@ -243,8 +231,14 @@ class Batch:
     degree: Integer[Tensor, " nodes"]
     num_dst: tuple[int, ...]
     edge_weight: Float[Tensor, " edges"] | None = None
+    row_weight: Float[Tensor, " rows"] | None = None
     histories: Histories | None = None
     _blocks: dict[tuple[int, int], Block] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def x(self) -> Float[Tensor, "nodes features"]:
+        """The features, gathered when first asked for, in float32."""
+        return self.features.gathered
 
     @property
     def num_targets(self) -> int:
@@ -255,13 +249,13 @@ class Batch:
         num_dst, num_src = self.num_dst[layer], self._num_src(layer)
         if (num_dst, num_src) not in self._blocks:
             num_edges = int(self.rowptr[num_dst])
-            weight = None if self.edge_weight is None else self.edge_weight[:num_edges]
             self._blocks[num_dst, num_src] = Block(
                 self.rowptr[: num_dst + 1],
                 self.col[:num_edges],
                 num_src,
                 self.degree[:num_src],
-                weight,
+                None if self.edge_weight is None else self.edge_weight[:num_edges],
+                None if self.row_weight is None else self.row_weight[:num_dst],
             )
         return self._blocks[num_dst, num_src]
 
@@ -273,9 +267,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Copy every tensor to `device`; the batch itself if it is there already."""
-        if self.x.device == device:
+        if self.rowptr.device == device and self.features.device == device:
             return self
-        return replace(self, **_moved(self, device), _blocks={})
+        return replace(self, features=self.features.to(device), **_moved(self, device), _blocks={})
 
     def _num_src(self, layer: int) -> int:
         if layer == 0 or self.histories is not None:
@@ -284,8 +278,7 @@ class Batch:
 
 
 def _moved(holder: GraphData | Batch, device: torch.device) -> dict[str, Any]:
-    names = holder.__dataclass_fields__
-    values = {name: getattr(holder, name) for name in names}
+    values = {name: getattr(holder, name) for name in holder.__dataclass_fields__}
     return {
         name: value.to(device, non_blocking=True)
         for name, value in values.items()

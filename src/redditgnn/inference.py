@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from redditgnn.features import Rows
 from redditgnn.graph import Block, GraphData, Split
 from redditgnn.memory import free_memory
 from redditgnn.metrics import Scores, mean_loss, scores
 from redditgnn.precision import Precision, at_least_float32, autocast
 
 LEAST_EDGES = 2**16  # smaller chunks take longer and save nothing
+CUT_BYTES_PER_EDGE = 40  # cutting a chunk out of the graph: rows, positions, local indices
 
 
 @runtime_checkable
@@ -23,11 +25,12 @@ class LayeredModel(Protocol):
 
     num_layers: int
     reads_every_layer: bool
+    reads_h0: bool
     whole_graph_only: bool
 
-    def encode(self, x: Tensor) -> Tensor: ...
+    def encode(self, x: Rows) -> Tensor | Rows: ...
 
-    def layer(self, index: int, h: Tensor, block: Block, h0: Tensor) -> Tensor: ...
+    def layer(self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows) -> Tensor: ...
 
     def decode(self, states: list[Tensor]) -> Tensor: ...
 
@@ -74,23 +77,38 @@ class ExactInference:
     def _layer(
         self, model: LayeredModel, index: int, chunk: _Chunk, previous: Tensor | None
     ) -> Tensor:
-        x, block = chunk.load()
-        h0 = model.encode(x)
-        h = h0 if previous is None else chunk.select(previous)
+        rows, block = chunk.load()
+        h: Tensor | Rows
+        if previous is None:
+            h = h0 = model.encode(rows.to(self._device))
+        else:
+            h = chunk.select(previous)
+            h0 = model.encode(rows.to(self._device)) if model.reads_h0 else h
         out = model.layer(index, h, block, h0)
         return out if chunk.is_whole else out.cpu()
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
         """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
-        limit = self._chunk_edges or self._affordable_edges(model)
-        if self._graph.num_edges <= limit or model.whole_graph_only:
+        if model.whole_graph_only or self._fits(model):
             return [_Chunk(self._graph, self._device, None)]
+        limit = self._chunk_edges or self._affordable_edges(model)
         rows = chunk_rows(self._graph.rowptr, limit)
         return [_Chunk(self._graph, self._device, ids) for ids in rows]
 
+    def _fits(self, model: LayeredModel) -> bool:
+        if self._chunk_edges is not None:
+            return self._graph.num_edges <= self._chunk_edges
+        needed = self._graph.num_edges * model.bytes_per_edge()
+        if self._graph.rowptr.device != self._device:
+            needed += self._graph.num_bytes
+        return needed <= self._affordable_bytes()
+
     def _affordable_edges(self, model: LayeredModel) -> int:
-        free = free_memory(self._device)
-        return max(LEAST_EDGES, free // 2 // model.bytes_per_edge())
+        cost = model.bytes_per_edge() + CUT_BYTES_PER_EDGE
+        return max(LEAST_EDGES, self._affordable_bytes() // cost)
+
+    def _affordable_bytes(self) -> int:
+        return free_memory(self._device) // 2
 
 
 class _Chunk:
@@ -101,23 +119,22 @@ class _Chunk:
     ) -> None:
         self._graph, self._device, self._node_ids = graph, device, node_ids
         self._sources = node_ids
-        self._loaded: tuple[Tensor, Block] | None = None
+        self._loaded: tuple[Rows, Block] | None = None
         self.is_whole = node_ids is None
 
-    def load(self) -> tuple[Float[Tensor, "src features"], Block]:
+    def load(self) -> tuple[Rows, Block]:
         """Return features of the sources, and the block; of the whole graph they are kept."""
         if self._loaded is not None:
             return self._loaded
         if self._node_ids is None:
             graph = self._graph.to(self._device)
-            block = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree, None)
-            self._loaded = graph.x, block
+            block = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree)
+            self._loaded = graph.rows(), block
             return self._loaded
         self._sources, rowptr, col = self._graph.neighborhood(self._node_ids)
         degree = self._graph.degree[self._sources]
         rowptr, col, degree = (t.to(self._device) for t in (rowptr, col, degree))
-        x = self._graph.x[self._sources].to(self._device)
-        return x, Block(rowptr, col, len(self._sources), degree, None)
+        return self._graph.rows(self._sources), Block(rowptr, col, len(self._sources), degree)
 
     def select(self, h: Float[Tensor, "nodes width"]) -> Float[Tensor, "src width"]:
         """Pick the sources' rows out of the states of all nodes."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from redditgnn.csr import pointers
 from redditgnn.graph import Batch, GraphData
 from redditgnn.prefetch import Prefetched
-from redditgnn.sampler import neighbor_numba, neighbor_torch, subgraph_numba
+from redditgnn.sampler import neighbor_numba, subgraph_numba
 from redditgnn.sampler.cluster import ClusterSampler
 from redditgnn.sampler.gas import GASSampler
 from redditgnn.sampler.neighbor import NeighborSampler
@@ -277,14 +277,3 @@ def test_a_graph_of_one_node_gives_a_batch_of_one_node() -> None:
         assert batch.node_ids.tolist() == [0]
         assert batch.rowptr.tolist() == [0, 0]
         assert len(batch.col) == 0
-
-
-def test_degrees_and_weights_are_those_of_tensor_operations() -> None:
-    graph, picked = hub(20_000), pointers(torch.tensor([10, 0, 1, 0]))
-    node_ids = torch.tensor([0, 20_003, 7, 9, 20_000, 5])
-    found = neighbor_numba.degrees_and_weights(graph.rowptr, node_ids, picked)
-    expected = neighbor_torch.degrees_and_weights(graph.rowptr, node_ids, picked)
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == other.dtype
-        assert torch.equal(one, other)
-    assert found[1].tolist() == [2000.0] * 10 + [1.0]

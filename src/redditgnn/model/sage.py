@@ -11,7 +11,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch_geometric.nn import SAGEConv
 
+from redditgnn.features import Rows
 from redditgnn.graph import Block, GraphSpec
+from redditgnn.kernels.aggregate import BYTES_PER_EDGE
+from redditgnn.kernels.conv_linear import LinearSAGEConv
 from redditgnn.model.lstm import PackedLSTMAggregation
 from redditgnn.model.stack import ConvStack, Jump, Norm
 
@@ -39,7 +42,7 @@ class GraphSAGE(ConvStack):
         residual: bool,
         jk: Jump | None,
     ) -> None:
-        self.aggr = aggr
+        self.aggr, self.reads_rows = aggr, aggr in ("mean", "gcn")
         self._widest = max(spec.num_features, hidden_channels)
         super().__init__(
             spec,
@@ -52,17 +55,15 @@ class GraphSAGE(ConvStack):
             jk=jk,
         )
 
-    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        if self.aggr == "gcn":
-            adjacency = block.mean_adjacency_with_self
-        elif self.aggr == "mean":
-            adjacency = block.mean_adjacency
-        else:
-            adjacency = block.edge_index
-        return conv((h, h[: block.num_dst]), adjacency)
+    def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
+        if self.reads_rows:
+            return conv(h, block)
+        return conv((h, h[: block.num_dst]), block.edge_index)
 
     def bytes_per_edge(self) -> int:
-        messages = {"max": 2, "lstm": 12}.get(self.aggr, 0)  # copies of a source's state
+        if self.reads_rows:
+            return BYTES_PER_EDGE
+        messages = {"max": 2, "lstm": 12}[self.aggr]  # copies of a source's state
         return 40 + 4 * self._widest * messages
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> SAGEConv:
@@ -71,6 +72,7 @@ class GraphSAGE(ConvStack):
             return SAGEConv(in_channels, out_channels, aggr=lstm)
         if self.aggr == "max":
             return SAGEConv(in_channels, out_channels, aggr="max", project=True)
-        # The mean is in the values of the adjacency: a sum over it, weighted as the batch says.
-        root_weight = self.aggr == "mean"
-        return SAGEConv(in_channels, out_channels, aggr="sum", root_weight=root_weight)
+        with_self = self.aggr == "gcn"
+        return LinearSAGEConv(
+            in_channels, out_channels, with_self=with_self, root_weight=not with_self
+        )

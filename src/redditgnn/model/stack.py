@@ -9,15 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import JumpingKnowledge
 
 from redditgnn.errors import require, require_positive, require_probability
+from redditgnn.features import Rows, gathered
 from redditgnn.graph import Batch, Block, GraphSpec
 from redditgnn.kernels.dropout import dropout
 
@@ -56,6 +56,12 @@ class ConvStack(nn.Module, ABC):
     whole_graph_only = False
     """A row of a block does not suffice to compute its node: only batches without halo will do."""
 
+    reads_rows = False
+    """Layer 0 takes features that are not gathered yet; other layers always take a tensor."""
+
+    reads_h0 = False
+    """Layers after the first read what `encode` gave; elsewhere their `h0` may be anything."""
+
     def __init__(
         self,
         spec: GraphSpec,
@@ -91,10 +97,11 @@ class ConvStack(nn.Module, ABC):
         """Build the convolution of one layer."""
 
     @abstractmethod
-    def convolve(
-        self, conv: nn.Module, h: Float[Tensor, "src width"], block: Block
-    ) -> Float[Tensor, "dst out"]:
-        """Apply one layer's convolution to the part of the graph that `block` holds."""
+    def convolve(self, conv: nn.Module, h: Any, block: Block) -> Float[Tensor, "dst out"]:
+        """Apply one layer's convolution to the part of the graph that `block` holds.
+
+        `h` [src, width] are the sources' states: a tensor, or `Rows` where the stack reads those.
+        """
 
     @abstractmethod
     def bytes_per_edge(self) -> int:
@@ -105,19 +112,27 @@ class ConvStack(nn.Module, ABC):
         """Whether `decode` needs the outputs of all layers, or only of the last."""
         return self.jump is not None
 
-    def encode(self, x: Float[Tensor, "nodes features"]) -> Tensor:
-        """Map features to the states that layer 0 reads; those stored in 16 bits to float32."""
-        return x.to(torch.promote_types(x.dtype, torch.float32))
+    def encode(self, x: Rows) -> Tensor | Rows:
+        """Map features to the states that layer 0 reads; here they are those states."""
+        return x
 
     def layer(
-        self, index: int, h: Float[Tensor, "src width"], block: Block, h0: Float[Tensor, "src _"]
+        self,
+        index: int,
+        h: Float[Tensor, "src width"] | Rows,
+        block: Block,
+        h0: Float[Tensor, "src _"] | Rows,
     ) -> Float[Tensor, "dst out"]:
         """Compute the rows of `block` from its sources' states `h`; `h0` is what `encode` gave."""
         rate = self.dropout if index else self.input_dropout
-        h = dropout(h, rate, self.training)
+        drops = self.training and rate > 0  # each row once, so rows have to be there
+        if isinstance(h, Rows) and (drops or not self.reads_rows):
+            h = h.gathered
+        if isinstance(h, Tensor):
+            h = dropout(h, rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
-            out = out + self.skips[index](h[: block.num_dst])
+            out = out + self.skips[index](gathered(h[: block.num_dst]))
         if index == self.num_layers - 1 and self.jump is None:
             return out
         return self.activation(self.norms[index](out))
@@ -128,7 +143,7 @@ class ConvStack(nn.Module, ABC):
 
     def forward(self, batch: Batch) -> Float[Tensor, "targets classes"]:
         """Return the logits of the batch's targets."""
-        h = h0 = self.encode(batch.x)
+        h = h0 = self.encode(batch.features)
         states: list[Tensor] = []
         for index in range(self.num_layers):
             block = batch.block(index)

@@ -87,17 +87,6 @@ def append_unseen(nodes, neighbors, local_id):
     return grown[:num_nodes]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-@no_type_check
-def weigh_rows(rowptr, nodes, picked, degree, weights):
-    """Fill in the degree of each of `nodes`, and for every edge degree over edges of its row."""
-    for row in range(len(nodes)):
-        degree[row] = rowptr[nodes[row] + 1] - rowptr[nodes[row]]
-    for row in range(len(picked) - 1):
-        count = max(picked[row + 1] - picked[row], 1)
-        weights[picked[row] : picked[row + 1]] = np.float32(degree[row]) / np.float32(count)
-
-
 @njit(cache=True, nogil=True)
 @no_type_check
 def number_nodes(nodes, local_id):

@@ -19,7 +19,7 @@ class FullSampler:
     ) -> None:
         mask = graph.train_mask
         self._batch = Batch(
-            x=graph.x,
+            features=graph.rows(),
             y=graph.y,
             loss_weight=mask / mask.sum(),
             node_ids=torch.arange(graph.num_nodes),

@@ -97,7 +97,7 @@ class GASSampler:
     def _batch(self, inside: Int64[Tensor, " inside"]) -> Batch:
         node_ids, rowptr, col = self._subgraphs.neighborhood(inside)
         return Batch(
-            x=self._graph.x[node_ids],
+            features=self._graph.rows(node_ids),
             y=self._graph.y.index_select(0, inside),
             loss_weight=self._drawer.loss_weight.index_select(0, inside),
             node_ids=node_ids,

@@ -96,21 +96,18 @@ def sampled_batch(
     loss_weight: float,
 ) -> Batch:
     """Complete a sampled neighbourhood to a batch whose targets all weigh `loss_weight`."""
-    if _is_for_numba(graph):
-        from redditgnn.sampler.neighbor_numba import degrees_and_weights
-    else:
-        from redditgnn.sampler.neighbor_torch import degrees_and_weights
-    degree, edge_weight = degrees_and_weights(graph.rowptr, node_ids, rowptr)
+    degree = graph.rowptr.index_select(0, node_ids + 1) - graph.rowptr.index_select(0, node_ids)
+    drawn = rowptr.diff()
     targets = node_ids[:num_targets]
     return Batch(
-        x=graph.x[node_ids],
+        features=graph.rows(node_ids),
         y=graph.y.index_select(0, targets),
         loss_weight=torch.full((num_targets,), loss_weight, device=graph.x.device),
         node_ids=node_ids,
         rowptr=rowptr,
         col=col,
         degree=degree,
-        edge_weight=edge_weight,
+        row_weight=degree[: len(drawn)] / drawn.clamp(min=1),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
 

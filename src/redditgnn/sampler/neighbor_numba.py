@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Int32, Int64
 from torch import Tensor
 
 from redditgnn.csr import pointers
@@ -16,7 +16,6 @@ from redditgnn.sampler.csr_numba import (
     number_nodes,
     pick_neighbors,
     row_pointers,
-    weigh_rows,
 )
 from redditgnn.sampler.ranges import run_on_heavy_rows
 
@@ -70,14 +69,3 @@ class NumbaNeighborhoods:
             entries_a_task=PICKS_A_TASK,
         )
         return picked, neighbors
-
-
-def degrees_and_weights(
-    rowptr: Int64[Tensor, " nodes_plus_1"],
-    node_ids: Int64[Tensor, " local"],
-    picked: Int64[Tensor, " rows_plus_1"],
-) -> tuple[Int64[Tensor, " local"], Float[Tensor, " edges"]]:
-    """Do as the function of that name in `neighbor_torch`."""
-    degree, weights = np.empty(len(node_ids), np.int64), np.empty(int(picked[-1]), np.float32)
-    weigh_rows(rowptr.numpy(), node_ids.numpy(), picked.numpy(), degree, weights)
-    return torch.from_numpy(degree), torch.from_numpy(weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Int32, Int64
 from torch import Tensor
 
 from redditgnn.csr import pointers, row_of_edge
@@ -66,21 +66,6 @@ class TorchNeighborhoods:
         unseen = unseen[first[unseen] == position]
         self._local_id[unseen] = num_seen + torch.arange(len(unseen), device=unseen.device)
         return unseen
-
-
-def degrees_and_weights(
-    rowptr: Int64[Tensor, " nodes_plus_1"],
-    node_ids: Int64[Tensor, " local"],
-    picked: Int64[Tensor, " rows_plus_1"],
-) -> tuple[Int64[Tensor, " local"], Float[Tensor, " edges"]]:
-    """Return the degree of each node, and for every edge picked the degree over edges of its row.
-
-    `picked` points to the edges of the first of `node_ids`.
-    """
-    degree = rowptr.index_select(0, node_ids + 1) - rowptr.index_select(0, node_ids)
-    counts = picked.diff()
-    scale = degree[: len(counts)] / counts.clamp(min=1)
-    return degree, scale[row_of_edge(picked)]
 
 
 def floyd(

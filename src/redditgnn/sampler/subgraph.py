@@ -90,7 +90,7 @@ def subgraph_batch(
 ) -> Batch:
     """Complete a subgraph to a batch in which every layer computes every node."""
     return Batch(
-        x=graph.x[node_ids],
+        features=graph.rows(node_ids),
         y=graph.y.index_select(0, node_ids),
         loss_weight=loss_weight,
         node_ids=node_ids,

@@ -1,0 +1,162 @@
+"""Sums and means of the rows that each destination reads: one operator, forward and backward.
+
+It gathers and adds in one pass, so nothing of size edges x width exists. The gradient is the same
+operator over the transposed CSR. A half-precision table gives half-precision results, added up in
+float32 on the way.
+
+What computes it is a stock operator of torch: `embedding_bag`, or a product with a sparse matrix.
+On x86 CPUs the first is far ahead (its kernels prefetch), and fixed, so that runs repeat bit for
+bit; elsewhere the faster one of a small trial is taken for the rest of the process.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from redditgnn.csr import CSR
+from redditgnn.features import HALF, Rows, upcast
+
+BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, where a trial chose that
+
+TRIAL_ROWS, TRIAL_DEGREE, TRIAL_WIDTH, TRIAL_REPEATS = 2**13, 32, 64, 5
+
+
+def aggregate(
+    h: Float[Tensor, "src width"] | Rows,
+    csr: CSR,
+    *,
+    weight: Float[Tensor, " edges"] | None = None,
+    mean: bool = False,
+) -> Float[Tensor, "dst width"]:
+    """Sum the rows of `h` that each destination reads, or average them; zeros if it reads none.
+
+    Lazy rows are read where they lie; they have no gradient. `weight` multiplies the messages of a
+    sum and has no gradient either.
+    """
+    assert weight is None or not mean, "a mean has no weights: divide a weighted sum"
+    if isinstance(h, Rows):
+        if not isinstance(h.table, Tensor):
+            return aggregate(h.gathered, csr, weight=weight, mean=mean)
+        index = csr.col if h.node_ids is None else h.node_ids.to(csr.col.device)[csr.col]
+        out = aggregate_rows(h.table, csr.rowptr, index, weight, mean, None, None, None)
+        return upcast(out)
+    transposed: tuple[Tensor | None, ...] = (None, None, None)
+    if h.requires_grad and torch.is_grad_enabled():
+        of_transpose = None if weight is None else weight[csr.edge_of_transpose]
+        transposed = (*csr.transpose, of_transpose)
+    return aggregate_rows(h, csr.rowptr, csr.col, weight, mean, *transposed)
+
+
+@torch.library.custom_op(
+    "redditgnn::aggregate_rows",
+    mutates_args=(),
+    schema="(Tensor table, Tensor rowptr, Tensor index, Tensor? weight, bool mean, "
+    "Tensor? back_rowptr, Tensor? back_index, Tensor? back_weight) -> Tensor",
+)
+def aggregate_rows(
+    table: Tensor,
+    rowptr: Tensor,
+    index: Tensor,
+    weight: Tensor | None,
+    mean: bool,
+    back_rowptr: Tensor | None,
+    back_index: Tensor | None,
+    back_weight: Tensor | None,
+) -> Tensor:
+    """Sum `weight[e] * table[index[e]]` over the entries e of each row of `rowptr`.
+
+    The last three are the transpose, which only the backward pass reads.
+    """
+    weight = None if weight is None else weight.detach().to(table.dtype)
+    half = table.dtype in HALF  # products of sparse matrices are slow or missing in these
+    compute = _embedding_bag if half else CANDIDATES[chosen(table.device.type)]
+    out = compute(table.detach().contiguous(), rowptr, index, weight)
+    return out.div_(_counts(rowptr, out)) if mean else out
+
+
+@aggregate_rows.register_fake
+def _(table: Tensor, rowptr: Tensor, *_: Any) -> Tensor:
+    return table.new_empty(rowptr.size(0) - 1, table.size(1))
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, rowptr, index, weight, ctx.mean, back_rowptr, back_index, back_weight = inputs
+    ctx.save_for_backward(rowptr, index, weight, back_rowptr, back_index, back_weight)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    rowptr, index, weight, back_rowptr, back_index, back_weight = ctx.saved_tensors
+    if ctx.mean:
+        grad = grad / _counts(rowptr, grad)
+    grad = aggregate_rows(grad, back_rowptr, back_index, back_weight, False, rowptr, index, weight)
+    return grad, *(None,) * 7
+
+
+aggregate_rows.register_autograd(_backward, setup_context=_setup)
+
+
+def _embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
+    if len(index) == 0:
+        return table.new_zeros(len(rowptr) - 1, table.size(1))
+    if index.dtype != rowptr.dtype and len(index) >= 2**31:
+        index = index.long()
+    return F.embedding_bag(
+        index,
+        table,
+        rowptr.to(index.dtype),
+        mode="sum",  # its mean writes the row of every entry first, which takes longer than the sum
+        per_sample_weights=weight,
+        include_last_offset=True,
+    )
+
+
+def _sparse_mm(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
+    values = table.new_ones(len(index)) if weight is None else weight
+    matrix = torch.sparse_csr_tensor(
+        rowptr,
+        index.to(rowptr.dtype),
+        values,
+        size=(len(rowptr) - 1, len(table)),
+        check_invariants=False,
+    )
+    return matrix @ table
+
+
+def _counts(rowptr: Tensor, like: Tensor) -> Tensor:
+    return rowptr.diff().clamp(min=1)[:, None].to(like.dtype)
+
+
+Candidate = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm": _sparse_mm}
+
+
+@cache
+def chosen(device_type: str) -> str:
+    """Return the name of what aggregates on such a device; elsewhere than on x86 by a trial."""
+    if device_type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
+        return "embedding_bag"
+    return min(CANDIDATES, key=lambda name: _trial(CANDIDATES[name], torch.device(device_type)))
+
+
+def _trial(candidate: Candidate, device: torch.device) -> float:
+    """Return the least seconds of a few sums of random rows."""
+    generator = torch.Generator().manual_seed(0)
+    num_edges = TRIAL_ROWS * TRIAL_DEGREE
+    index = torch.randint(TRIAL_ROWS, (num_edges,), generator=generator).int().to(device)
+    rowptr = torch.arange(0, num_edges + 1, TRIAL_DEGREE, device=device)
+    table = torch.ones(TRIAL_ROWS, TRIAL_WIDTH, device=device)
+    seconds = []
+    for _ in range(TRIAL_REPEATS):
+        start = time.perf_counter()
+        candidate(table, rowptr, index, None)[0, 0].item()  # waits for the device
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
