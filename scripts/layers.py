@@ -54,7 +54,8 @@ class Case:
         return self._edges(self.kind.pyg_loops)
 
     def _edges(self, loops: bool) -> tuple[Tensor, Tensor]:
-        return self.block.with_self_loops if loops else (self.block.rowptr, self.block.col)
+        csr = self.block.csr_with_self_loops if loops else self.block.csr
+        return csr.rowptr, csr.col
 
     @cached_property
     def checked_rows(self) -> Tensor:

@@ -201,11 +201,6 @@ class Block:
         col[rowptr[1:] - 1] = rows[:-1].to(col.dtype)
         return CSR(rowptr, col, self.num_src)
 
-    @property
-    def with_self_loops(self) -> tuple[Int64[Tensor, " num_dst_plus_1"], Int32[Tensor, " edges"]]:
-        """`rowptr` and `col` of `csr_with_self_loops`."""
-        return self.csr_with_self_loops.rowptr, self.csr_with_self_loops.col
-
     @cached_property
     def edge_index(self) -> Int64[Tensor, "2 edges"]:
         """COO (source, destination), as any convolution of PyG takes it."""

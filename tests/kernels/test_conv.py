@@ -92,8 +92,7 @@ def test_with_the_csr_of_a_block_too(
     graph = make_graph(num_nodes=30, num_edges=120)
     block = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree, None)
     fused, stock = twins(pair, 5, 4, heads=3)
-    csr = CSR(*block.with_self_loops, block.num_src)
-    assert_same(fused, stock, graph.x, csr, block.edge_index)
+    assert_same(fused, stock, graph.x, block.csr_with_self_loops, block.edge_index)
 
 
 @every_layer

@@ -59,6 +59,17 @@ def gatv2_attention(
     return _attend("gatv2", csr, negative_slope, dropout, value, query, att)
 
 
+def attention_bytes_per_edge(value: Float[Tensor, "_ heads channels"], copies: int) -> int:
+    """Return about how many bytes an edge costs where rows are like those of `value`.
+
+    `copies` is how many tensors of size edges x heads x channels the reference holds at once; the
+    compiled backends read the edges and their transpose.
+    """
+    if backend_for(value) != "torch":
+        return 16
+    return 40 + copies * value.element_size() * value.size(1) * value.size(2)
+
+
 def _attend(
     kind: str,
     csr: CSR,

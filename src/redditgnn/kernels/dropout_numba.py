@@ -8,7 +8,6 @@ from numba import njit, uint64
 
 from redditgnn.hash_numba import hashed
 
-
 GROUP = 4  # elements that one hash decides for
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.csr import CSR
 from redditgnn.errors import require_probability
 from redditgnn.graph import Block, GraphSpec
+from redditgnn.kernels.attention import attention_bytes_per_edge
 from redditgnn.kernels.conv import FusedGATConv
 from redditgnn.model.stack import ConvStack, Jump, Norm, check_heads
 
@@ -21,7 +21,7 @@ class GAT(ConvStack):
     activation = staticmethod(nn.functional.elu)
     conv_class: type[nn.Module] = FusedGATConv
     edge_copies = 2
-    """How many tensors of size edges x heads x channels the attention holds at once."""
+    """How many tensors of size edges x heads x channels the reference of attention holds."""
 
     def __init__(
         self,
@@ -67,7 +67,8 @@ class GAT(ConvStack):
         )
 
     def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        return conv(h, CSR(*block.with_self_loops, block.num_src))
+        return conv(h, block.csr_with_self_loops)
 
     def bytes_per_edge(self) -> int:
-        return 40 + 4 * self._widest * self.edge_copies
+        rows = next(self.parameters()).new_empty(0, self._heads, self._widest // self._heads)
+        return attention_bytes_per_edge(rows, self.edge_copies)

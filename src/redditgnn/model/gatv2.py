@@ -5,6 +5,9 @@ arXiv:2105.14491. `hidden_channels` is the width over all heads, as in `redditgn
 
 from __future__ import annotations
 
+from torch import Tensor, nn
+
+from redditgnn.graph import Block
 from redditgnn.kernels.conv import FusedGATv2Conv
 from redditgnn.model.gat import GAT
 
@@ -14,3 +17,7 @@ class GATv2(GAT):
 
     conv_class = FusedGATv2Conv
     edge_copies = 4
+
+    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
+        """Give the destinations apart: the sources need no queries."""
+        return conv((h, h[: block.num_dst]), block.csr_with_self_loops)
