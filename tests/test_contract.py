@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from redditgnn.config import compose_settings
-from redditgnn.csr import pointers
-from redditgnn.graph import Batch, GraphData, GraphSpec, gather_rows
+from redditgnn.csr import gather_rows, pointers
+from redditgnn.graph import Batch, GraphData, GraphSpec
 from redditgnn.inference import ExactInference
 from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.gas import GASSampler

@@ -39,7 +39,7 @@ class CSR:
     @cached_property
     def row(self) -> Int64[Tensor, " edges"]:
         """The destination of each edge."""
-        return row_of_edge(self.rowptr)
+        return row_of_edge(self.rowptr, len(self.col))
 
     @cached_property
     def transpose(self) -> Transpose:
@@ -48,7 +48,9 @@ class CSR:
 
             arrays = transposed(self.rowptr.numpy(), self.col.numpy(), self.num_src)
             return Transpose(*map(torch.from_numpy, arrays))
-        counts = torch.bincount(self.col, minlength=self.num_src)
+        # No bincount: it would wait for the device, to see whether there are larger numbers.
+        counts = self.rowptr.new_zeros(self.num_src)
+        counts.index_add_(0, self.col, counts.new_ones(()).expand(len(self.col)))
         return Transpose(pointers(counts), self.row.to(torch.int32)[self.edge_of_transpose])
 
     @cached_property
@@ -69,7 +71,24 @@ def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:
     return rowptr
 
 
-def row_of_edge(rowptr: Int64[Tensor, " rows_plus_1"]) -> Int64[Tensor, " edges"]:
-    """Return the row that each entry of a CSR belongs to."""
+def row_of_edge(
+    rowptr: Int64[Tensor, " rows_plus_1"], num_edges: int | None = None
+) -> Int64[Tensor, " edges"]:
+    """Return the row that each entry of a CSR belongs to.
+
+    Without `num_edges`, the last of `rowptr`, a device has to be waited for.
+    """
     rows = torch.arange(len(rowptr) - 1, device=rowptr.device)
-    return rows.repeat_interleave(rowptr.diff())
+    return rows.repeat_interleave(rowptr.diff(), output_size=num_edges)
+
+
+def gather_rows(
+    rowptr: Int64[Tensor, " nodes_plus_1"],
+    col: Int32[Tensor, " edges"],
+    node_ids: Int64[Tensor, " rows"],
+) -> tuple[Int64[Tensor, " picked"], Int32[Tensor, " picked"]]:
+    """Concatenate the CSR rows `node_ids`: for each entry its position in `node_ids`, and `col`."""
+    picked = pointers(rowptr[node_ids + 1] - rowptr[node_ids])
+    rows = row_of_edge(picked)
+    shift = (rowptr[node_ids] - picked[:-1])[rows]
+    return rows, col[torch.arange(len(rows), device=col.device) + shift]
