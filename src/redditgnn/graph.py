@@ -261,7 +261,9 @@ class Batch:
         """Copy every tensor to `device`; the batch itself if it is there already."""
         if self.rowptr.device == device and self.features.device == device:
             return self
-        return replace(self, features=self.features.to(device), **_moved(self, device), _blocks={})
+        num_edges = self.num_edges or tuple(int(self.rowptr[rows]) for rows in self.num_dst)
+        moved = _moved(self, device) | {"features": self.features.to(device)}
+        return replace(self, **moved, num_edges=num_edges, _blocks={})
 
     def _num_src(self, layer: int) -> int:
         if layer == 0 or self.histories is not None:
