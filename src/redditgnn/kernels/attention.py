@@ -13,6 +13,7 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from redditgnn.csr import row_of_edge
 from redditgnn.kernels.dropout import dropout as drop
 
 
@@ -32,7 +33,7 @@ def gat_attention(
     that an attention coefficient is zeroed, the rest scaled up; 0 outside training. Extra memory:
     a few tensors of size E x H, and two of size E x H x C.
     """
-    row = _row_of_edge(rowptr)
+    row = row_of_edge(rowptr, len(col))
     score = score_src.index_select(0, col) + score_dst.index_select(0, row)
     logit = F.leaky_relu(score, negative_slope)
     return _weighted_sum(value.index_select(0, col), logit, row, len(rowptr) - 1, dropout)
@@ -53,7 +54,7 @@ def gatv2_attention(
     Equation 7 of Brody et al. 2022 (arXiv:2105.14491). `dropout` as in `gat_attention`. Extra
     memory: about four tensors of size E x H x C.
     """
-    row = _row_of_edge(rowptr)
+    row = row_of_edge(rowptr, len(col))
     message = value.index_select(0, col)
     score = F.leaky_relu(message + query.index_select(0, row), negative_slope)
     logit = (score * att).sum(-1)
@@ -76,8 +77,3 @@ def _weighted_sum(
     alpha = drop(weight / total.index_select(0, row), dropout, training=dropout > 0)
     zeros = message.new_zeros(num_rows, heads, channels)
     return zeros.index_add(0, row, message * alpha[:, :, None])
-
-
-def _row_of_edge(rowptr: Int64[Tensor, " dst_plus_1"]) -> Int64[Tensor, " edges"]:
-    rows = torch.arange(len(rowptr) - 1, device=rowptr.device)
-    return rows.repeat_interleave(rowptr.diff())
