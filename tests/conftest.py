@@ -6,6 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+# A virtual machine may announce AMX whose first use kills the process.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+
 import torch
 
 if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: before any import

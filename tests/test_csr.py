@@ -7,6 +7,7 @@ import scipy.sparse
 import torch
 
 from redditgnn import csr
+from redditgnn.compiled import numba_works
 from redditgnn.csr import CSR, pointers, row_of_edge
 
 SHAPES = {"empty": (0, 4, 0), "no edges": (3, 2, 0), "tall": (30, 4, 100), "wide": (4, 50, 60)}
@@ -46,3 +47,15 @@ def test_rows_with_a_known_number_of_edges_are_the_same():
     matrix = random_csr(30, 4, 100, torch.int32)
     assert torch.equal(row_of_edge(matrix.rowptr), row_of_edge(matrix.rowptr, 100))
     assert torch.equal(matrix.row, row_of_edge(matrix.rowptr))
+
+
+def test_a_transpose_asked_for_while_torch_compiles_leaves_numba_working():
+    assert numba_works()
+    numba_works.cache_clear()
+    try:
+        matrix = random_csr(4, 5, 9, torch.int32)
+        compiled = torch.compile(lambda h, matrix: h + matrix.transpose.row, backend="eager")
+        assert torch.equal(compiled(torch.zeros(9), matrix), matrix.transpose.row.float())
+        assert numba_works()
+    finally:
+        numba_works.cache_clear()

@@ -19,23 +19,26 @@ ALLOWED = {
     "__main__": {"cli"},
     "cli": {"command", "run", "config", "errors"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
-    | {"measure", "metrics", "provenance", "checkpoint"},
+    | {"measure", "metrics", "provenance", "checkpoint", "hardware"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
-    | {"recorder", "checkpoint", "provenance", "prefetch"},
+    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
     "config": {"errors", "mistakes"},
     "mistakes": set(),
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
-    | {"prefetch", "captured_step"},
-    "inference": {"graph", "features", "metrics", "measure", "errors"},
+    | {"prefetch", "captured_step", "hardware", "memory", "precision"},
+    "inference": {"graph", "features", "metrics", "measure", "errors", "memory", "precision"},
     "dataset": {"graph", "csr", "errors"},
     "hash_numba": set(),
     "compiled": {"hash_numba"},
-    "sampler": {"graph", "csr", "features", "errors", "hash_numba", "compiled"},
+    "sampler": {"graph", "csr", "features", "errors", "hash_numba", "compiled", "memory"},
     "captured_step": {"graph", "errors"},
     "model": {"graph", "csr", "features", "errors", "kernels"},
     "report": {"errors"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled"},
     "recorder": {"errors"},
+    "hardware": set(),
+    "memory": {"errors"},
+    "precision": {"errors", "hardware"},
     "csr": {"compiled", "transpose_numba"},
     "transpose_numba": set(),
     "features": set(),
@@ -53,10 +56,11 @@ KNOWN_TO = {
     "omegaconf": {"command", "run", "config", "mistakes"},
     "torch_geometric": {"dataset", "model", "kernels"},
     "numba": set(),
+    "llvmlite": set(),
     "triton": set(),
 }
 # ... and the ending of a file's name that lets it in elsewhere.
-ENDING = {"torch_geometric": "_pyg", "numba": "_numba", "triton": "_triton"}
+ENDING = {"torch_geometric": "_pyg", "numba": "_numba", "llvmlite": "_numba", "triton": "_triton"}
 
 
 def layer_of(path: Path) -> str:

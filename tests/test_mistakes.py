@@ -17,6 +17,12 @@ MISTAKES = {
     "foo": r"'foo' is not KEY=VALUE; quote lists and spaces",
     "seed=x": "seed must be int, got 'x'",
     "device=gpu": "device must be auto or cpu or cuda, got 'gpu'",
+    "kernels.backend=cuda": "kernels.backend must be auto or torch or numba or triton, got 'cuda'",
+    "kernels.back=torch": r"kernels.back: no such key \(did you mean kernels\?\)",
+    "+kernels.foo=1": "kernels.foo: there is no such key of Kernels; leave it out",
+    "~kernels": "kernels must have the key backend, got None; try kernels.backend=auto",
+    "~kernels.backend": "kernels must have the key backend, got {}; try kernels.backend=auto",
+    "kernels=torch": "kernels must have the key backend, got torch; try kernels.backend=auto",
     "protocol=both": "protocol must be transductive or inductive, got 'both'",
 }
 BUILT = {
@@ -25,6 +31,10 @@ BUILT = {
     "model.residual=3": "model.residual must be bool, got 3",
     "trainer.epochs=true": "trainer.epochs must be int, got True",
     "trainer.grad_clip=x": "trainer.grad_clip must be a number or null, got 'x'",
+    "trainer.precision=fp8": "trainer.precision must be fp32 or tf32 or bf16, got 'fp8'",
+    "trainer.compile=1": "trainer.compile must be bool, got 1",
+    "trainer.memory_limit_gib=all": "trainer.memory_limit_gib must be a number or null, got 'all'",
+    "dataset.feature_dtype=int8": "dataset.feature_dtype must be fp32 or fp16 or bf16, got 'int8'",
     "sampler.num_neighbors=5": r"sampler.num_neighbors must be list\[int\], got 5",
     "optimizer.lr=abc": "optimizer.lr must be a number, got 'abc'",
     "+model.foo=1": "model.foo: there is no such key of GraphSAGE; leave it out",

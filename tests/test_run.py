@@ -183,5 +183,6 @@ def test_a_config_hash_covers_settings_and_not_the_seed_or_places() -> None:
     def hashed(*overrides: str) -> str:
         return run.hash_of_config(compose_settings([*QUICK, *overrides]))
 
-    assert hashed() == hashed("seed=5", "results_dir=elsewhere", "data_dir=there")
+    places = ["results_dir=elsewhere", "data_dir=there"]
+    assert hashed() == hashed("seed=5", *places, "kernels.backend=torch")
     assert len({hashed(), hashed("model.dropout=0.1"), hashed("protocol=inductive")}) == 3

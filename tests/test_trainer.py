@@ -25,6 +25,10 @@ USUAL = {
     "monitor": "val_micro_f1",
     "grad_clip": None,
     "eval_chunk_edges": None,
+    "precision": "fp32",
+    "compile": False,
+    "memory_limit_gib": None,
+    "device": CPU,
 }
 
 
@@ -70,9 +74,7 @@ def fit(
         trainer = Trainer(**{**USUAL, **changes})
         rows: list = []
         best = tmp_path / "best.pt"
-        training = trainer.fit(
-            model, optimizer, scheduler, sampler, evaluate, CPU, best, rows.append
-        )
+        training = trainer.fit(model, optimizer, scheduler, sampler, evaluate, best, rows.append)
         assert training.rows == rows
         return training, model
 
@@ -153,6 +155,8 @@ def test_batches_are_prepared_in_another_thread_and_its_errors_arrive(fit: Calla
         ({"patience": 0}, "trainer.patience must be positive, got 0"),
         ({"grad_clip": 0.0}, "trainer.grad_clip must be positive, or null for no clipping"),
         ({"eval_chunk_edges": -5}, "trainer.eval_chunk_edges must be positive, got -5"),
+        ({"memory_limit_gib": 0}, "trainer.memory_limit_gib must be positive, or null, got 0"),
+        ({"precision": "tf32"}, "trainer.precision=tf32 needs a CUDA device.*precision=fp32"),
     ],
 )
 def test_a_wrong_setting_is_named(change: dict, message: str) -> None:

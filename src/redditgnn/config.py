@@ -35,6 +35,13 @@ _TYPE_RULES = BeartypeConf(is_pep484_tower=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Kernels:
+    """The keys below `kernels`: how operators are computed, not what."""
+
+    backend: Literal["auto", "torch", "numba", "triton"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """The top-level keys of conf/train.yaml, and every group as it was resolved."""
 
@@ -43,6 +50,7 @@ class Settings:
     protocol: Literal["transductive", "inductive"]
     data_dir: str
     results_dir: str
+    kernels: Kernels
     components: dict[str, dict[str, Any]]
     choices: dict[str, str | None]
 
@@ -90,8 +98,19 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
     components = {group: top_level.pop(group) for group in COMPONENTS}
     chosen = {group: choices.get(group) for group in (*COMPONENTS, "experiment")}
-    call = partial(Settings, components=components, choices=chosen, **top_level)
+    kernels = _kernels(top_level.pop("kernels", None))
+    call = partial(Settings, kernels=kernels, components=components, choices=chosen, **top_level)
     check_types("", call)
+    return call()
+
+
+def _kernels(values: Any) -> Kernels:
+    if not isinstance(values, dict) or "backend" not in values:
+        raise ConfigError(
+            f"kernels must have the key backend, got {values}; try kernels.backend=auto"
+        )
+    call = partial(Kernels, **values)
+    check_types("kernels", call)
     return call()
 
 
@@ -167,5 +186,6 @@ def _spoken(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return " or ".join(map(str, typing.get_args(hint)))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(map(_spoken, typing.get_args(hint)))
+        args = typing.get_args(hint)
+        return " or ".join(_spoken(arg) for arg in args if arg is not int or float not in args)
     return hint.__name__ if type(hint) is type else str(hint)

@@ -36,6 +36,15 @@ class CSR:
         self.rowptr, self.col, self.num_src = rowptr, col, num_src
         self.num_dst = len(rowptr) - 1
 
+    @classmethod
+    def from_edge_index(
+        cls, edge_index: Integer[Tensor, "2 edges"], num_src: int, num_dst: int
+    ) -> CSR:
+        """Sort (source, destination) pairs by destination; pairs of one destination keep order."""
+        source, destination = edge_index
+        counts = torch.bincount(destination, minlength=num_dst)
+        return cls(pointers(counts), source[destination.argsort(stable=True)], num_src)
+
     @cached_property
     def row(self) -> Int64[Tensor, " edges"]:
         """The destination of each edge."""
@@ -43,25 +52,35 @@ class CSR:
 
     @cached_property
     def transpose(self) -> Transpose:
-        if self.col.device.type == "cpu" and numba_works():
-            from redditgnn.transpose_numba import transposed
-
-            arrays = transposed(self.rowptr.numpy(), self.col.numpy(), self.num_src)
-            return Transpose(*map(torch.from_numpy, arrays))
-        # No bincount: it would wait for the device, to see whether there are larger numbers.
-        counts = self.rowptr.new_zeros(self.num_src)
-        counts.index_add_(0, self.col, counts.new_ones(()).expand(len(self.col)))
-        return Transpose(pointers(counts), self.row.to(torch.int32)[self.edge_of_transpose])
+        return _transpose(self)
 
     @cached_property
     def edge_of_transpose(self) -> Int64[Tensor, " edges"]:
         """The position in `col` of each entry of the transpose: edge values follow it."""
-        if self.col.device.type == "cpu" and numba_works():
-            from redditgnn.transpose_numba import transposed_edges
+        return _edge_of_transpose(self)
 
-            edges = transposed_edges(self.transpose.rowptr.numpy(), self.col.numpy())
-            return torch.from_numpy(edges)
-        return self.col.argsort(stable=True)
+
+@torch.compiler.disable  # Numba does not compile while torch.compile traces
+def _transpose(csr: CSR) -> Transpose:
+    if csr.col.device.type == "cpu" and numba_works():
+        from redditgnn.transpose_numba import transposed
+
+        arrays = transposed(csr.rowptr.numpy(), csr.col.numpy(), csr.num_src)
+        return Transpose(*map(torch.from_numpy, arrays))
+    # No bincount: it would wait for the device, to see whether there are larger numbers.
+    counts = csr.rowptr.new_zeros(csr.num_src)
+    counts.index_add_(0, csr.col, counts.new_ones(()).expand(len(csr.col)))
+    return Transpose(pointers(counts), csr.row.to(torch.int32)[csr.edge_of_transpose])
+
+
+@torch.compiler.disable
+def _edge_of_transpose(csr: CSR) -> Int64[Tensor, " edges"]:
+    if csr.col.device.type == "cpu" and numba_works():
+        from redditgnn.transpose_numba import transposed_edges
+
+        edges = transposed_edges(csr.transpose.rowptr.numpy(), csr.col.numpy())
+        return torch.from_numpy(edges)
+    return csr.col.argsort(stable=True)
 
 
 def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:

@@ -5,7 +5,6 @@ A layer that only averages rows reads them where they lie, and never asks for th
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -46,6 +45,7 @@ class Rows:
         node_ids: Int64[Tensor, " rows"] | None = None,
     ) -> None:
         self.table, self.node_ids = table, node_ids
+        self._gathered: Tensor | None = None
 
     def __len__(self) -> int:
         return self.table.shape[0] if self.node_ids is None else len(self.node_ids)
@@ -58,10 +58,12 @@ class Rows:
     def device(self) -> torch.device:
         return self.table.device
 
-    @cached_property
+    @property
     def gathered(self) -> Float[Tensor, "rows features"]:
         """The rows as one tensor, half precision made float32; kept. The table itself if it is."""
-        return upcast(self._stored(pinned=False))
+        if self._gathered is None:  # the lock of a `cached_property` ends what torch.compile traces
+            self._gathered = upcast(self._stored(pinned=False))
+        return self._gathered
 
     def __getitem__(self, rows: slice) -> Rows:
         """Return some of the rows, as lazy as before."""
@@ -92,3 +94,8 @@ class Rows:
 def upcast(rows: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
     """Make float32 of half precision: the one place where stored features widen."""
     return rows.float() if rows.dtype in HALF else rows
+
+
+def gathered(h: Float[Tensor, "rows width"] | Rows) -> Float[Tensor, "rows width"]:
+    """Return states as a tensor, whether they are one or still lazy."""
+    return h.gathered if isinstance(h, Rows) else h

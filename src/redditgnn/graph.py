@@ -64,6 +64,11 @@ class GraphData:
         return self.col.numel()
 
     @property
+    def num_bytes(self) -> int:
+        """Size of features and adjacency: what computing on the whole graph holds at least."""
+        return sum(t.numel() * t.element_size() for t in (self.x, self.rowptr, self.col))
+
+    @property
     def spec(self) -> GraphSpec:
         return GraphSpec(self.num_nodes, self.x.size(1), self.num_classes, self.y.dim() == 2)
 
@@ -272,8 +277,7 @@ class Batch:
 
 
 def _moved(holder: GraphData | Batch, device: torch.device) -> dict[str, Any]:
-    names = holder.__dataclass_fields__
-    values = {name: getattr(holder, name) for name in names}
+    values = {name: getattr(holder, name) for name in holder.__dataclass_fields__}
     return {
         name: value.to(device, non_blocking=True)
         for name, value in values.items()

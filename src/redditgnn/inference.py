@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, cast, runtime_checkable
 
-import psutil
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from redditgnn.features import Rows
 from redditgnn.graph import Block, GraphData, Split
+from redditgnn.memory import free_memory
 from redditgnn.metrics import Scores, mean_loss, scores
+from redditgnn.precision import Precision, at_least_float32, autocast
 
 LEAST_EDGES = 2**16  # smaller chunks take longer and save nothing
+CUT_BYTES_PER_EDGE = 40  # cutting a chunk out of the graph: rows, positions, local indices
 
 
 @runtime_checkable
@@ -39,16 +41,30 @@ class ExactInference:
     """Computes the logits of every node of `graph` from all edges, without sampling.
 
     `chunk_edges`: the most edges to compute at once; None takes what half of the free memory
-    holds. A graph that fits is one chunk, and stays on the device between calls.
+    holds. A graph that fits is one chunk, and stays on the device between calls. `precision`: what
+    matrix products are computed in; the logits are float32.
     """
 
-    def __init__(self, graph: GraphData, device: torch.device, *, chunk_edges: int | None) -> None:
+    def __init__(
+        self,
+        graph: GraphData,
+        device: torch.device,
+        *,
+        chunk_edges: int | None,
+        precision: Precision = "fp32",
+    ) -> None:
         self._graph, self._device, self._chunk_edges = graph, device, chunk_edges
+        self._precision = precision
         self._chunks: list[_Chunk] = []
 
     @torch.no_grad()
     def __call__(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
         """Return the logits, on the CPU. `model` must be in evaluation mode."""
+        with autocast(self._precision, self._device):
+            logits = self._logits(model)
+        return at_least_float32(logits).cpu()
+
+    def _logits(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
         chunks = self._chunks = self._chunks or self._cut(model)
         states: list[Tensor] = []
         for index in range(model.num_layers):
@@ -56,7 +72,7 @@ class ExactInference:
             out = [self._layer(model, index, chunk, previous) for chunk in chunks]
             joined = torch.cat(out) if len(out) > 1 else out[0]
             states = [*states, joined] if model.reads_every_layer else [joined]
-        return model.decode([state.to(self._device) for state in states]).cpu()
+        return model.decode([state.to(self._device) for state in states])
 
     def _layer(
         self, model: LayeredModel, index: int, chunk: _Chunk, previous: Tensor | None
@@ -73,20 +89,26 @@ class ExactInference:
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
         """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
-        limit = self._chunk_edges or self._affordable_edges(model)
-        if self._graph.num_edges <= limit or model.whole_graph_only:
+        if model.whole_graph_only or self._fits(model):
             return [_Chunk(self._graph, self._device, None)]
+        limit = self._chunk_edges or self._affordable_edges(model)
         rows = chunk_rows(self._graph.rowptr, limit)
         return [_Chunk(self._graph, self._device, ids) for ids in rows]
 
+    def _fits(self, model: LayeredModel) -> bool:
+        if self._chunk_edges is not None:
+            return self._graph.num_edges <= self._chunk_edges
+        needed = self._graph.num_edges * model.bytes_per_edge()
+        if self._graph.rowptr.device != self._device:
+            needed += self._graph.num_bytes
+        return needed <= self._affordable_bytes()
+
     def _affordable_edges(self, model: LayeredModel) -> int:
-        if self._device.type == "cuda":
-            unused = torch.cuda.memory_reserved(self._device)
-            unused -= torch.cuda.memory_allocated(self._device)
-            free = torch.cuda.mem_get_info(self._device)[0] + unused
-        else:
-            free = psutil.virtual_memory().available
-        return max(LEAST_EDGES, free // 2 // model.bytes_per_edge())
+        cost = model.bytes_per_edge() + CUT_BYTES_PER_EDGE
+        return max(LEAST_EDGES, self._affordable_bytes() // cost)
+
+    def _affordable_bytes(self) -> int:
+        return free_memory(self._device) // 2
 
 
 class _Chunk:

@@ -1,17 +1,23 @@
-"""Prepare the next item in a background thread while the present one is being used."""
+"""Prepare the next items in a background thread while the present one is being used."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+DEPTH = 2  # items ahead: the second evens out steps and items that take unequally long
+
 
 class Prefetched(Generic[Item]):
-    """Iterates over `items` one ahead; the threads meet once an item, so order is kept.
+    """Iterates over `items`, `DEPTH` of them ahead, in their order and with their errors.
+
+    One thread makes all items one after another, so that they are the same as without it. When the
+    loop is left early, what it is making is still finished, and then it ends.
 
     Attributes:
         prepare_s: Seconds that the background thread has spent making items.
@@ -23,11 +29,16 @@ class Prefetched(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         source = iter(self._items)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler") as pool:
-            coming = pool.submit(self._next, source)
-            while (found := coming.result()) is not None:
-                coming = pool.submit(self._next, source)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        coming: deque[Future[tuple[Item] | None]] = deque()
+        try:
+            for _ in range(DEPTH):
+                coming.append(pool.submit(self._next, source))
+            while (found := coming.popleft().result()) is not None:
+                coming.append(pool.submit(self._next, source))
                 yield found[0]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _next(self, source: Iterator[Item]) -> tuple[Item] | None:
         start = time.perf_counter()

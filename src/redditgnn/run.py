@@ -21,6 +21,7 @@ from redditgnn.config import COMPONENTS, Settings
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
 from redditgnn.graph import GraphData, Sampler
 from redditgnn.inference import Evaluator, ExactInference
+from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import (
     Stopwatch,
     peak_cuda_mib,
@@ -100,14 +101,26 @@ def resolve_device(name: str) -> torch.device:
 
 def _execute(settings: Settings, device: torch.device, folder: Path, progress: Progress) -> None:
     reset_peak_rss()
-    watch = Stopwatch(device)
-    graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-    fingerprint = f"{graph.fingerprint}-{settings.protocol}"
-    progress.facts.update(load_s=watch.seconds(), fingerprint=fingerprint)
+    trainer: Trainer = settings.build("trainer", device=device)
+    with use_backend(settings.kernels.backend, device), trainer.in_effect():
+        watch = Stopwatch(device)
+        graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+        fingerprint = f"{graph.fingerprint}-{settings.protocol}"
+        progress.facts.update(load_s=watch.seconds(), fingerprint=fingerprint)
+        _train_and_test(settings, trainer, graph, device, folder, progress)
+
+
+def _train_and_test(
+    settings: Settings,
+    trainer: Trainer,
+    graph: GraphData,
+    device: torch.device,
+    folder: Path,
+    progress: Progress,
+) -> None:
     torch.manual_seed(settings.seed)
     reset_peak_cuda(device)
     watch = Stopwatch(device)
-    trainer: Trainer = settings.build("trainer")
     model: nn.Module = settings.build("model", graph.spec).to(device)
     sampler = _sampler(settings, graph, model, device)
     optimizer = settings.build("optimizer", model.parameters())
@@ -116,7 +129,9 @@ def _execute(settings: Settings, device: torch.device, folder: Path, progress: P
     progress.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)
     _make_folder("results_dir", folder)
     write_json({"settings": asdict(settings), **provenance(device)}, folder / "run.json")
-    inference = ExactInference(graph, device, chunk_edges=trainer.eval_chunk_edges)
+    inference = ExactInference(
+        graph, device, chunk_edges=trainer.eval_chunk_edges, precision=trainer.precision
+    )
     evaluate = Evaluator(graph, inference)
     with closing(EpochRecorder(folder)) as recorder:
 
@@ -125,7 +140,7 @@ def _execute(settings: Settings, device: torch.device, folder: Path, progress: P
             progress.rows.append(row)
 
         training = trainer.fit(
-            model, optimizer, scheduler, sampler, evaluate, device, folder / "best.pt", record
+            model, optimizer, scheduler, sampler, evaluate, folder / "best.pt", record
         )
     progress.facts.update(_result(training))
     _, scores = evaluate(model, "test")

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 
 from redditgnn import checkpoint
+from redditgnn.captured_step import CapturedTraining, TakeStep, captured_training
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph import Batch, Sampler, Split
+from redditgnn.hardware import compile_obstacle
 from redditgnn.measure import Phases, Stopwatch
+from redditgnn.memory import memory_limit
 from redditgnn.metrics import Scores, per_node_loss
+from redditgnn.precision import (
+    Precision,
+    at_least_float32,
+    autocast,
+    check_precision,
+    float32_products,
+)
 from redditgnn.prefetch import Prefetched
 from redditgnn.recorder import EpochRow
 
+Forward = Callable[[Batch], Tensor]
 Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
 
 
@@ -64,6 +77,10 @@ class Trainer:
             with the lower loss wins; of equal losses the earlier.
         grad_clip: Largest norm of the gradient over all parameters; None: as it is.
         eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
+        precision: What matrix products are computed in, see `redditgnn.precision`.
+        compile: Generate code for the training step's forward pass with `torch.compile`, which
+            takes a minute or so at first; evaluation, one pass an epoch, runs without.
+        memory_limit_gib: Most memory of the CUDA device that torch may allocate; None: all.
     """
 
     def __init__(
@@ -75,6 +92,10 @@ class Trainer:
         monitor: Literal["val_micro_f1", "val_loss"],
         grad_clip: float | None,
         eval_chunk_edges: int | None,
+        precision: Precision,
+        compile: bool,
+        memory_limit_gib: int | float | None,
+        device: torch.device,
     ) -> None:
         require_positive("trainer.epochs", epochs)
         require_positive("trainer.eval_every", eval_every)
@@ -84,9 +105,32 @@ class Trainer:
             grad_clip is None or grad_clip > 0,
             f"trainer.grad_clip must be positive, or null for no clipping, got {grad_clip}",
         )
-        self.eval_chunk_edges = eval_chunk_edges
+        require(
+            memory_limit_gib is None or memory_limit_gib > 0,
+            f"trainer.memory_limit_gib must be positive, or null, got {memory_limit_gib}",
+        )
+        check_precision("trainer.precision", precision, device)
+        if compile:
+            _refuse_to_compile(compile_obstacle())
+        self.eval_chunk_edges, self.precision = eval_chunk_edges, precision
+        self._compile, self._memory_limit_gib, self._device = compile, memory_limit_gib, device
         self._epochs, self._eval_every = epochs, eval_every
         self._patience, self._monitor, self._grad_clip = patience, monitor, grad_clip
+
+    @contextmanager
+    def in_effect(self) -> Iterator[None]:
+        """Set what torch keeps for the whole process, and restore it for the next run.
+
+        Raises:
+            ConfigError: the device has less memory than `memory_limit_gib`, or is a CPU.
+        """
+        limited = memory_limit("trainer.memory_limit_gib", self._memory_limit_gib, self._device)
+        with float32_products(self.precision), limited:
+            try:
+                yield
+            finally:
+                if self._compile:
+                    torch.compiler.reset()  # code of this run's model: the next has another
 
     def fit(
         self,
@@ -95,7 +139,6 @@ class Trainer:
         scheduler: LRScheduler,
         sampler: Sampler,
         evaluate: Evaluate,
-        device: torch.device,
         best_weights: Path,
         record: Callable[[EpochRow], None],
     ) -> Training:
@@ -107,10 +150,15 @@ class Trainer:
             TrainingDiverged: the loss is not finite.
         """
         training, best_state, stale = Training(), None, 0
+        # A second name for the same weights: `model` itself is what is saved and evaluated.
+        forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
+        take_step = partial(self._step, model, forward, optimizer)
+        captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
         try:
             for epoch in range(1, self._epochs + 1):
-                row = self._epoch(epoch, model, optimizer, sampler, evaluate, device, bar)
+                rate = float(optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
+                row = self._epoch(epoch, rate, model, sampler, take_step, captured, evaluate, bar)
                 self._advance(scheduler, row)
                 record(row)
                 better = self._is_better(row, training.best)
@@ -131,16 +179,24 @@ class Trainer:
     def _epoch(
         self,
         epoch: int,
+        learning_rate: float,
         model: nn.Module,
-        optimizer: Optimizer,
         sampler: Sampler,
+        take_step: TakeStep,
+        captured: CapturedTraining | None,
         evaluate: Evaluate,
-        device: torch.device,
         bar: tqdm,
     ) -> EpochRow:
+        device = self._device
         watch, phases, batches = Stopwatch(device), Phases(device), Prefetched(sampler)
-        learning_rate = optimizer.param_groups[0]["lr"]
-        train_loss = self._train(model, optimizer, batches, device, phases, bar)
+        model.train()
+        if captured is None:
+            losses = self._take_steps(take_step, batches, phases, bar)
+        else:
+            with phases.phase("compute"):
+                losses = captured.run_epoch(bar.update)
+        train_loss = losses.mean().item()
+        _refuse_not_finite("training", train_loss)
         epoch_s, watch = watch.seconds(), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | tuple[None, None, None] = (None, None, None)
@@ -163,34 +219,33 @@ class Trainer:
             eval_s=watch.seconds(),
         )
 
-    def _train(
-        self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        batches: Prefetched[Batch],
-        device: torch.device,
-        phases: Phases,
-        bar: tqdm,
-    ) -> float:
-        """Take one step a batch; return the mean of the batches' losses."""
-        model.train()
+    def _take_steps(
+        self, take_step: TakeStep, batches: Prefetched[Batch], phases: Phases, bar: tqdm
+    ) -> Tensor:
+        """Take one step a batch; return their losses."""
         losses = []  # kept on the device: one wait an epoch, not one a batch
         for batch in batches:
             with phases.phase("transfer"):
-                batch = batch.to(device)
+                batch = batch.to(self._device)
             with phases.phase("compute"):
-                per_node = per_node_loss(model(batch), batch.y)
-                loss = (batch.loss_weight * per_node).sum()
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                if self._grad_clip is not None:
-                    nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
-                optimizer.step()
-            losses.append(loss.detach())
+                losses.append(take_step(batch))
             bar.update()
-        mean = torch.stack(losses).mean().item()
-        _refuse_not_finite("training", mean)
-        return mean
+        return torch.stack(losses)
+
+    def _step(
+        self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
+    ) -> Tensor:
+        """Take one step of the optimizer; return the loss before it."""
+        with autocast(self.precision, self._device):
+            logits = forward(batch)
+        per_node = per_node_loss(at_least_float32(logits), batch.y)
+        loss = (batch.loss_weight * per_node).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self._grad_clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
+        optimizer.step()
+        return loss.detach()
 
     def _advance(self, scheduler: LRScheduler, row: EpochRow) -> None:
         if not isinstance(scheduler, ReduceLROnPlateau):
@@ -214,6 +269,14 @@ class Trainer:
 def _refuse_not_finite(kind: str, loss: float) -> None:
     if not math.isfinite(loss):
         raise TrainingDiverged(f"{kind} loss became {loss}; lower optimizer.lr")
+
+
+def _refuse_to_compile(obstacle: str | None) -> None:
+    require(
+        obstacle is None,
+        f"trainer.compile=true cannot generate code here: {obstacle}; install what is missing "
+        "(Debian: g++ and python3-dev; or name a compiler in CXX), or use trainer.compile=false",
+    )
 
 
 def _copy_of_weights(model: nn.Module) -> checkpoint.Weights:

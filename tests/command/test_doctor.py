@@ -8,13 +8,13 @@ import torch
 from redditgnn import CONF_DIR
 from redditgnn.command import doctor
 from redditgnn.errors import UserError
-from redditgnn.kernels import BACKENDS
+from redditgnn.kernels import OPERATORS
 
 
 def test_it_names_versions_memory_samplers_and_kernels(capsys):
     assert doctor.main([]) == 0
     shown = capsys.readouterr().out
-    names = [torch.__version__, *doctor.REQUIRED, *doctor.OPTIONAL, *doctor.SIZES, *BACKENDS]
+    names = [torch.__version__, *doctor.REQUIRED, *doctor.OPTIONAL, *doctor.SIZES, *OPERATORS]
     names += [path.stem for path in (CONF_DIR / "sampler").glob("*.yaml")]
     assert [name for name in names if name not in shown] == []
     assert max(map(len, shown.splitlines())) <= 160

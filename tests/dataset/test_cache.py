@@ -131,7 +131,7 @@ def counted(*args, **kwargs):
 sbm.block_model_edges = counted
 graph = sbm.load(Path(sys.argv[1]), name="sbm", scale=0.002, num_classes=5, num_features=4,
     latent_features=4, feature_signal=1.0, label_noise=0.0, homophily=0.8, class_skew=0.5,
-    degree_skew=1.0, max_degree_ratio=9.0, seed=0)
+    degree_skew=1.0, max_degree_ratio=9.0, feature_dtype="fp32", seed=0)
 print(graph.fingerprint)
 """
 

@@ -125,3 +125,14 @@ def test_histories_push_the_inside_and_pull_the_halo() -> None:
     assert second.tolist() == [[5.0], [1.0], [2.0]]
     second.sum().backward()
     assert h.grad.tolist() == [[5.0], [0.0]]  # nothing flows into what was pulled
+
+
+def test_histories_of_another_precision_are_converted() -> None:
+    table = HistoryTable(3, CPU)
+    table.exchange(0, torch.tensor([[1.0], [2.0]]), torch.tensor([2, 1]))
+    h = torch.tensor([[5.0]], dtype=torch.bfloat16)
+    joined = table.exchange(0, h, torch.tensor([0, 2, 1]))
+    assert joined.dtype == torch.bfloat16
+    assert joined.tolist() == [[5.0], [1.0], [2.0]]
+    assert table.states[0].dtype == torch.float32
+    assert table.states[0].tolist() == [[5.0], [2.0], [1.0]]

@@ -11,9 +11,9 @@ import torch
 from redditgnn.csr import pointers
 from redditgnn.features import FeatureTable, Rows
 from redditgnn.graph import GraphData
+from redditgnn.memory import GIB
 from redditgnn.sampler.host_table import HostTable
 from redditgnn.sampler.tier import (
-    GIB,
     Choice,
     Demand,
     Memory,

@@ -63,12 +63,13 @@ def _without_raw_option(argv: list[str]) -> tuple[list[str], Path | None]:
 def _facts(graph: GraphData) -> dict[str, str]:
     degree = graph.degree
     sizes = [int(graph.mask(split).sum()) for split in ("train", "val", "test")]
+    stored = str(graph.x.dtype).removeprefix("torch.")
     labels = ", several per node" if graph.spec.multi_label else ""
     return {
         "dataset": graph.name,
         "nodes": f"{graph.num_nodes:,}",
         "edges": f"{graph.num_edges:,} (each direction counts; self-loops removed)",
-        "features": f"{graph.spec.num_features:,}",
+        "features": f"{graph.spec.num_features:,}, stored as {stored}",
         "classes": f"{graph.num_classes:,}{labels}",
         "split": "{:,} train, {:,} val, {:,} test".format(*sizes),
         "degree": f"min {int(degree.min()):,}, median {int(degree.median()):,}, "

@@ -84,6 +84,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"not installed: {', '.join(missing)}; run 'pip install redditgnn'")
     memories = _memories()
     _print("hardware", [(name, f"{mib:,.0f} MiB") for name, mib in memories.items()])
+    _print("arithmetic", arithmetic())
     _print("samplers", samplers())
     _print("kernels", kernels())
     _print("memory (MiB)", memory_table(memories))
@@ -103,6 +104,25 @@ def versions() -> list[Row]:
     return list(rows)
 
 
+def arithmetic() -> list[Row]:
+    """Tell what the CPU computes with, and which settings of `trainer` can run."""
+    import torch
+
+    from redditgnn.hardware import bf16_obstacle, compile_obstacle
+
+    devices = {"CPU": torch.device("cpu")}
+    devices |= {f"GPU {i}": torch.device("cuda", i) for i in range(torch.cuda.device_count())}
+    return [
+        ("CPU", f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"),
+        *((f"precision=bf16, {name}", _verdict(bf16_obstacle(devices[name]))) for name in devices),
+        ("compile=true", _verdict(compile_obstacle())),
+    ]
+
+
+def _verdict(obstacle: str | None) -> str:
+    return "runs" if obstacle is None else f"no: {obstacle}"
+
+
 def samplers() -> list[Row]:
     """Tell for every sampler whether it can run here."""
     paths = sorted((CONF_DIR / "sampler").glob("*.yaml"))
@@ -112,10 +132,15 @@ def samplers() -> list[Row]:
 
 
 def kernels() -> list[Row]:
-    """Tell which backends each kernel has."""
-    from redditgnn.kernels import BACKENDS
+    """Tell which backend each kernel gets on each device."""
+    import torch
 
-    return [(name, ", ".join(backends)) for name, backends in BACKENDS.items()]
+    from redditgnn.kernels import OPERATORS
+    from redditgnn.kernels.backend import fastest
+
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    backends = ", ".join(f"{fastest(torch.device(device))} ({device})" for device in devices)
+    return [(name, backends) for name in OPERATORS]
 
 
 def needs(size: Size) -> Needs:

@@ -2,6 +2,9 @@
 
 Parallel processes share one copy in the page cache, and only one of them converts. A cache that
 was truncated or altered, or is older than its raw files, is noticed and made anew.
+
+The arrays are what was converted, features in float32. A copy of the features in 16 bits is written
+beside them when it is first asked for, and mapped like them from then on.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +26,12 @@ import torch
 from filelock import FileLock
 
 from redditgnn.dataset.checked import MASKS, Converted
+from redditgnn.dataset.narrow import DTYPES, FeatureDtype, in_16_bits
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph import GraphData
 
 FOLDER = "redditgnn-cache"
+OF_ITS_LOADING = ("data_dir", "feature_dtype")  # arguments that do not change what is converted
 _FORMAT = 1  # raise it when a conversion changes its result
 _ARRAYS = ("x", "rowptr", "col", "y", *MASKS)
 _LOG = logging.getLogger(__name__)
@@ -40,12 +46,26 @@ def cached(
     name: str,
     parameters: Mapping[str, Any],
     convert: Callable[[], Converted],
+    feature_dtype: FeatureDtype = "fp32",
 ) -> GraphData:
     """Load the graph that these `parameters` stand for, converting it first where necessary.
 
+    Features in 16 bits are another fingerprint: scores may differ.
+
     Raises:
         DataError: the cache cannot be written, or whatever `convert` raises.
+        ConfigError: `name` is no file name, or a feature too large for `feature_dtype`.
     """
+    graph = _as_converted(data_dir, name, parameters, convert)
+    return graph if feature_dtype == "fp32" else _narrowed(graph, feature_dtype)
+
+
+def _as_converted(
+    data_dir: Path,
+    name: str,
+    parameters: Mapping[str, Any],
+    convert: Callable[[], Converted],
+) -> GraphData:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(f"dataset.name must be a plain file name, got {name!r}")
     folder = data_dir / FOLDER / f"{name}-{_key(parameters)}"
@@ -64,6 +84,49 @@ def cached(
     if graph is None:
         raise DataError(f"dataset={name}: {folder} changes while it is read; run one command only")
     return graph
+
+
+def _narrowed(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
+    folder = graph.cache_dir
+    assert folder is not None, "what was just loaded has a folder"
+    bits = _load_copy(folder, feature_dtype)
+    if bits is None:
+        with _lock(folder, graph.name):
+            # Another process may have written it while this one waited.
+            if (bits := _load_copy(folder, feature_dtype)) is None:
+                bits = in_16_bits(graph.name, graph.x, feature_dtype)
+                try:
+                    _write_copy(folder, feature_dtype, bits)
+                except OSError as error:
+                    raise _unwritable(folder, graph.name, error) from error
+                bits = _load_copy(folder, feature_dtype)
+    if bits is None:
+        raise DataError(
+            f"dataset={graph.name}: {folder} changes while it is read; run one command only"
+        )
+    x = torch.from_numpy(bits).view(DTYPES[feature_dtype])
+    return replace(graph, x=x, fingerprint=f"{graph.fingerprint}-{feature_dtype}")
+
+
+def _load_copy(folder: Path, feature_dtype: FeatureDtype) -> np.ndarray | None:
+    """Map the features in 16 bits; None if there are none, or they were damaged."""
+    key = f"x-{feature_dtype}"
+    try:
+        meta = json.loads((folder / f"{key}.json").read_text())
+        return _mapped(folder, key, meta)
+    except (_Unusable, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_copy(folder: Path, feature_dtype: FeatureDtype, bits: np.ndarray) -> None:
+    """Write array and facts beside their places, then rename: the facts last, they vouch for it."""
+    key = f"x-{feature_dtype}"
+    array, facts = folder / f"{key}.npy", folder / f"{key}.json"
+    partial, told = folder / f"{key}.npy.tmp", folder / f"{key}.json.tmp"
+    told.write_text(json.dumps({"arrays": {key: _save(partial, bits)}}))
+    partial.replace(array)
+    told.replace(facts)
+    _flush_folder(folder)
 
 
 def _key(parameters: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from redditgnn.dataset.cache import cached
+from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.checked import Converted, Mask, RawGraph, converted
+from redditgnn.dataset.narrow import FeatureDtype
 from redditgnn.dataset.rawfiles import damaged, discard_new_files, not_fetched, reason
 from redditgnn.errors import DataError
 from redditgnn.graph import GraphData
@@ -33,6 +34,7 @@ def load(
     folder: str,
     split: str,
     undirected: bool,
+    feature_dtype: FeatureDtype,
     expected: dict[str, int | None] | None,
     download_size: str,
 ) -> GraphData:
@@ -41,7 +43,7 @@ def load(
     Raises:
         DataError: files are missing, damaged, or contradict themselves or `expected`.
     """
-    parameters = {key: value for key, value in locals().items() if key != "data_dir"}
+    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
     root = data_dir / folder
     raw_files = [root / "raw" / file for file in _RAW]
     split_files = [root / "split" / split / file for file in _SPLITS]
@@ -53,7 +55,7 @@ def load(
         made = converted(name, raw, expected, files)  # the expected counts are of one direction
         return converted(name, _with_reverse(raw), None, files) if undirected else made
 
-    return cached(data_dir, name, parameters, convert)
+    return cached(data_dir, name, parameters, convert, feature_dtype)
 
 
 def _fetch_missing(name: str, url: str, root: Path, files: list[Path], size: str) -> None:

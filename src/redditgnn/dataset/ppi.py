@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from redditgnn.dataset.cache import cached
+from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.checked import Converted, RawGraph, converted
+from redditgnn.dataset.narrow import FeatureDtype
 from redditgnn.dataset.source import Source
 from redditgnn.graph import GraphData
 
@@ -22,6 +23,7 @@ def load(
     *,
     name: str,
     folder: str,
+    feature_dtype: FeatureDtype,
     expected: dict[str, int | None] | None,
     download_size: str,
 ) -> GraphData:
@@ -30,7 +32,7 @@ def load(
     Raises:
         DataError: files are missing, damaged, or contradict themselves or `expected`.
     """
-    parameters = {key: value for key, value in locals().items() if key != "data_dir"}
+    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
     files = Source(
         name=name,
         path="torch_geometric.datasets.PPI",
@@ -43,7 +45,7 @@ def load(
         dataset = files.open()
         return converted(name, _disjoint_union(dataset), expected, dataset.raw_paths)
 
-    return cached(data_dir, name, parameters, convert)
+    return cached(data_dir, name, parameters, convert, feature_dtype)
 
 
 def _disjoint_union(dataset: Any) -> RawGraph:

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
-from redditgnn.dataset.cache import cached
+from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.checked import Converted, Labels, RawGraph, converted, row_normalized
+from redditgnn.dataset.narrow import FeatureDtype
 from redditgnn.dataset.rawfiles import marked_as_copy
 from redditgnn.dataset.source import Source
 from redditgnn.dataset.split import SplitRule
@@ -33,6 +34,7 @@ def load(
     split_seed: int,
     train_per_class: int,
     val_per_class: int,
+    feature_dtype: FeatureDtype,
     expected: dict[str, int | None] | None,
     download_size: str,
 ) -> GraphData:
@@ -42,7 +44,7 @@ def load(
         DataError: files are missing, damaged, or contradict themselves or `expected`.
         ConfigError: `source`, `arguments` or the split do not fit.
     """
-    parameters = {key: value for key, value in locals().items() if key != "data_dir"}
+    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
     rule = SplitRule(
         kind=split,
         index=split_index,
@@ -55,9 +57,11 @@ def load(
     )
 
     counts = _checked_counts(expected, split)
-    return cached(
-        data_dir, name, parameters, lambda: _convert(files, rule, counts, normalize_features)
-    )
+
+    def convert() -> Converted:
+        return _convert(files, rule, counts, normalize_features)
+
+    return cached(data_dir, name, parameters, convert, feature_dtype)
 
 
 def _convert(

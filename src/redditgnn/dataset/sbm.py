@@ -22,8 +22,9 @@ from redditgnn.dataset.blockmodel import (
     degree_weights,
     symmetric_csr,
 )
-from redditgnn.dataset.cache import cached
+from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.checked import MASKS, Converted, Mask
+from redditgnn.dataset.narrow import FeatureDtype
 from redditgnn.errors import require
 from redditgnn.graph import GraphData
 
@@ -46,6 +47,7 @@ def load(
     class_skew: float,
     degree_skew: float,
     max_degree_ratio: float,
+    feature_dtype: FeatureDtype,
     seed: int,
 ) -> GraphData:
     """Load from the cache, or generate.
@@ -53,10 +55,10 @@ def load(
     Raises:
         ConfigError: a parameter is outside its range.
     """
-    parameters = {key: value for key, value in locals().items() if key != "data_dir"}
+    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
     model = BlockModel(**{key: value for key, value in parameters.items() if key != "name"})
     _check(model.num_nodes, **asdict(model))
-    return cached(data_dir, name, parameters, lambda: model.generate(name))
+    return cached(data_dir, name, parameters, lambda: model.generate(name), feature_dtype)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

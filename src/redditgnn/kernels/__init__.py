@@ -1,3 +1,3 @@
-"""Operators over CSR graphs. `BACKENDS` says which implementations each of them has."""
+"""Operators over CSR graphs, each with the backends of `redditgnn.kernels.backend`."""
 
-BACKENDS = {"gat_attention": ["torch"], "gatv2_attention": ["torch"]}
+OPERATORS = ("gat_attention", "gatv2_attention")

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from redditgnn.csr import CSR
-from redditgnn.features import Rows, upcast
+from redditgnn.features import HALF, Rows, upcast
 
 BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, where a trial chose that
 
@@ -77,8 +77,10 @@ def aggregate_rows(
     The last three are the transpose, which only the backward pass reads.
     """
     weight = None if weight is None else weight.detach().to(table.dtype)
-    compute = CANDIDATES[backend(table.device.type)]
-    return compute(table.detach().contiguous(), rowptr, index, weight, mean)
+    half = table.dtype in HALF  # products of sparse matrices are slow or missing in these
+    compute = _embedding_bag if half else CANDIDATES[chosen(table.device.type)]
+    out = compute(table.detach().contiguous(), rowptr, index, weight)
+    return out.div_(_counts(rowptr, out)) if mean else out
 
 
 @aggregate_rows.register_fake
@@ -94,7 +96,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     rowptr, index, weight, back_rowptr, back_index, back_weight = ctx.saved_tensors
     if ctx.mean:
-        grad = grad / rowptr.diff().clamp(min=1)[:, None].to(grad.dtype)
+        grad = grad / _counts(rowptr, grad)
     grad = aggregate_rows(grad, back_rowptr, back_index, back_weight, False, rowptr, index, weight)
     return grad, *(None,) * 7
 
@@ -102,9 +104,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 aggregate_rows.register_autograd(_backward, setup_context=_setup)
 
 
-def _embedding_bag(
-    table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None, mean: bool
-) -> Tensor:
+def _embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
     if len(index) == 0:
         return table.new_zeros(len(rowptr) - 1, table.size(1))
     if index.dtype != rowptr.dtype and len(index) >= 2**31:
@@ -113,15 +113,13 @@ def _embedding_bag(
         index,
         table,
         rowptr.to(index.dtype),
-        mode="mean" if mean else "sum",
+        mode="sum",  # its mean writes the row of every entry first, which takes longer than the sum
         per_sample_weights=weight,
         include_last_offset=True,
     )
 
 
-def _sparse_mm(
-    table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None, mean: bool
-) -> Tensor:
+def _sparse_mm(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
     values = table.new_ones(len(index)) if weight is None else weight
     matrix = torch.sparse_csr_tensor(
         rowptr,
@@ -130,16 +128,19 @@ def _sparse_mm(
         size=(len(rowptr) - 1, len(table)),
         check_invariants=False,
     )
-    out = matrix @ table
-    return out / rowptr.diff().clamp(min=1)[:, None].to(out.dtype) if mean else out
+    return matrix @ table
 
 
-Candidate = Callable[[Tensor, Tensor, Tensor, Tensor | None, bool], Tensor]
+def _counts(rowptr: Tensor, like: Tensor) -> Tensor:
+    return rowptr.diff().clamp(min=1)[:, None].to(like.dtype)
+
+
+Candidate = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm": _sparse_mm}
 
 
 @cache
-def backend(device_type: str) -> str:
+def chosen(device_type: str) -> str:
     """Return the name of what aggregates on such a device; elsewhere than on x86 by a trial."""
     if device_type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
         return "embedding_bag"
@@ -156,6 +157,6 @@ def _trial(candidate: Candidate, device: torch.device) -> float:
     seconds = []
     for _ in range(TRIAL_REPEATS):
         start = time.perf_counter()
-        candidate(table, rowptr, index, None, False)[0, 0].item()  # waits for the device
+        candidate(table, rowptr, index, None)[0, 0].item()  # waits for the device
         seconds.append(time.perf_counter() - start)
     return min(seconds)

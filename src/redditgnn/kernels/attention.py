@@ -1,28 +1,35 @@
-"""Attention over the in-neighbours of each node: the readable reference, on any device.
+"""Attention over the in-neighbours of each node, as operators of torch.
 
-Rows are picked by `index_select`, whose gradient is a sum over rows; that of `x[index]` sorts.
+`redditgnn::gat_attention` and `redditgnn::gatv2_attention` have three implementations with the same
+signatures: `gat_torch` (the reference), `gat_numba` (CPU) and `gat_triton` (CUDA). The two compiled
+ones read the CSR forward, and the CSR and its transpose backward, and make nothing of the size of
+the edges; all give the same bits whatever the number of threads. `key` is a number below 2^32 on
+the device of `value`, None without dropout.
 
 Shapes: E edges, S sources, D destinations, H heads, C channels a head. Rows of the CSR are the
-destinations. A destination without in-neighbours gets zeros.
+destinations. A destination without in-neighbours gets zeros. Sums are in float32 (float64 for
+float64, which the reference alone takes); results have the type of `value`.
 """
 
 from __future__ import annotations
 
-import torch
-from jaxtyping import Float, Int32, Int64
-from torch import Tensor
-from torch.nn import functional as F
+from importlib import import_module
+from typing import Any
 
-from redditgnn.csr import row_of_edge
-from redditgnn.kernels.dropout import dropout as drop
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from redditgnn.csr import CSR
+from redditgnn.errors import require
+from redditgnn.kernels.backend import BACKENDS, backend_for
 
 
 def gat_attention(
     value: Float[Tensor, "src heads channels"],
     score_src: Float[Tensor, "src heads"],
     score_dst: Float[Tensor, "dst heads"],
-    rowptr: Int64[Tensor, " dst_plus_1"],
-    col: Int32[Tensor, " edges"],
+    csr: CSR,
     *,
     negative_slope: float,
     dropout: float,
@@ -30,50 +37,130 @@ def gat_attention(
     """Average each row's in-neighbours, weighted by softmax(LeakyReLU(score_src + score_dst)).
 
     Equations 1 to 4 of Velickovic et al. 2018 (arXiv:1710.10903). `dropout` is the probability
-    that an attention coefficient is zeroed, the rest scaled up; 0 outside training. Extra memory:
-    a few tensors of size E x H, and two of size E x H x C.
+    that an attention coefficient is zeroed, the rest scaled up; 0 outside training. It draws a key
+    from torch's global generator.
     """
-    row = row_of_edge(rowptr, len(col))
-    score = score_src.index_select(0, col) + score_dst.index_select(0, row)
-    logit = F.leaky_relu(score, negative_slope)
-    return _weighted_sum(value.index_select(0, col), logit, row, len(rowptr) - 1, dropout)
+    return _attend("gat", csr, negative_slope, dropout, value, score_src, score_dst)
 
 
 def gatv2_attention(
     value: Float[Tensor, "src heads channels"],
     query: Float[Tensor, "dst heads channels"],
     att: Float[Tensor, "heads channels"],
-    rowptr: Int64[Tensor, " dst_plus_1"],
-    col: Int32[Tensor, " edges"],
+    csr: CSR,
     *,
     negative_slope: float,
     dropout: float,
 ) -> Float[Tensor, "dst heads channels"]:
     """Average each row's in-neighbours, weighted by softmax(att . LeakyReLU(value + query)).
 
-    Equation 7 of Brody et al. 2022 (arXiv:2105.14491). `dropout` as in `gat_attention`. Extra
-    memory: about four tensors of size E x H x C.
+    Equation 7 of Brody et al. 2022 (arXiv:2105.14491). `dropout` as in `gat_attention`.
     """
-    row = row_of_edge(rowptr, len(col))
-    message = value.index_select(0, col)
-    score = F.leaky_relu(message + query.index_select(0, row), negative_slope)
-    logit = (score * att).sum(-1)
-    return _weighted_sum(message, logit, row, len(rowptr) - 1, dropout)
+    return _attend("gatv2", csr, negative_slope, dropout, value, query, att)
 
 
-def _weighted_sum(
-    message: Float[Tensor, "edges heads channels"],
-    logit: Float[Tensor, "edges heads"],
-    row: Int64[Tensor, " edges"],
-    num_rows: int,
+def _attend(
+    kind: str,
+    csr: CSR,
+    negative_slope: float,
     dropout: float,
-) -> Float[Tensor, "dst heads channels"]:
-    heads, channels = message.shape[1:]
-    index = row[:, None].expand(-1, heads)
-    largest = logit.new_full((num_rows, heads), -torch.inf)
-    largest = largest.scatter_reduce(0, index, logit.detach(), "amax")
-    weight = (logit - largest.index_select(0, row)).exp()
-    total = weight.new_zeros(num_rows, heads).index_add(0, row, weight)
-    alpha = drop(weight / total.index_select(0, row), dropout, training=dropout > 0)
-    zeros = message.new_zeros(num_rows, heads, channels)
-    return zeros.index_add(0, row, message * alpha[:, :, None])
+    value: Tensor,
+    left: Tensor,
+    right: Tensor,
+) -> Tensor:
+    require(0.0 <= dropout < 1.0, f"dropout must be in [0, 1), got {dropout}")
+    backend = backend_for(value)
+    taken = BACKENDS[backend].dtypes
+    inputs = [t if t.dtype in taken else t.float() for t in (value, left, right)]
+    key = torch.randint(2**32, (), device=value.device) if dropout else None
+    needs_transpose = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    transpose = csr.transpose if needs_transpose else (None, None)
+    operator = getattr(torch.ops.redditgnn, f"{kind}_attention")
+    out, _ = operator(
+        *inputs, csr.rowptr, csr.col, *transpose, negative_slope, dropout, key, backend
+    )
+    return out.to(value.dtype)
+
+
+def _implementation(kind: str, backend: str, direction: str) -> Any:
+    module = import_module(f"redditgnn.kernels.{kind}_{backend}")
+    return getattr(module, f"{kind}_{direction}")
+
+
+GRAPH = "Tensor rowptr, Tensor col, Tensor? t_rowptr, Tensor? t_row"
+SETTINGS = "float negative_slope, float dropout, Tensor? key, str backend"
+
+
+def _define(kind: str) -> None:
+    """Register the operator `redditgnn::<kind>_attention` and its gradient.
+
+    `left` and `right` are what the scores are made of: score_src and score_dst, or query and att.
+    """
+    inputs = "Tensor value, Tensor left, Tensor right"
+
+    @torch.library.custom_op(
+        f"redditgnn::{kind}_attention",
+        mutates_args=(),
+        schema=f"({inputs}, {GRAPH}, {SETTINGS}) -> (Tensor, Tensor)",
+    )
+    def forward(
+        value: Any, left: Any, right: Any, rowptr: Any, col: Any, t_rowptr: Any, t_row: Any,
+        negative_slope: Any, dropout: Any, key: Any, backend: Any,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        run = _implementation(kind, backend, "forward")
+        return run(value, left, right, rowptr, col, negative_slope, dropout, key)
+
+    @torch.library.custom_op(
+        f"redditgnn::{kind}_attention_backward",
+        mutates_args=(),
+        schema=f"(Tensor grad_out, {inputs}, Tensor out, Tensor logsumexp, {GRAPH}, {SETTINGS})"
+        " -> (Tensor, Tensor, Tensor)",
+    )
+    def backward(*arguments: Any) -> tuple[Tensor, ...]:
+        *tensors_and_settings, backend = arguments
+        run = _implementation(kind, backend, "backward")
+        return tuple(grad.contiguous() for grad in run(*tensors_and_settings))
+
+    def remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        *tensors, negative_slope, dropout, key, backend = inputs
+        ctx.save_for_backward(*tensors, *output, key)
+        ctx.settings = negative_slope, dropout
+        ctx.backend = backend
+        ctx.mark_non_differentiable(output[1])
+
+    def differentiate(ctx: Any, grad_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        *inputs, rowptr, col, t_rowptr, t_row, out, logsumexp, key = ctx.saved_tensors
+        grads = backward(
+            grad_out.contiguous(),
+            *(*inputs, out, logsumexp, rowptr, col, t_rowptr, t_row),
+            *ctx.settings,
+            key,
+            ctx.backend,
+        )
+        return *grads, *[None] * 8
+
+    def refuse(ctx: Any, *grads: Tensor) -> None:
+        raise RuntimeError(
+            f"{kind}_attention has no second derivative; "
+            "differentiate torch_geometric's own layer twice instead"
+        )
+
+    forward.register_fake(_shapes_of_output)
+    backward.register_fake(_shapes_of_gradients)
+    forward.register_autograd(differentiate, setup_context=remember)
+    backward.register_autograd(refuse)
+
+
+def _shapes_of_output(value: Tensor, left: Tensor, right: Tensor, rowptr: Tensor, *_: Any) -> Any:
+    rows = rowptr.size(0) - 1
+    return value.new_empty(rows, *value.shape[1:]), value.new_empty(rows, value.size(1))
+
+
+def _shapes_of_gradients(
+    grad_out: Tensor, value: Tensor, left: Tensor, right: Tensor, *_: Any
+) -> Any:
+    return tuple(torch.empty_like(tensor).contiguous() for tensor in (value, left, right))
+
+
+_define("gat")
+_define("gatv2")

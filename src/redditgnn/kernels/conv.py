@@ -1,69 +1,106 @@
-"""PyG's attention layers over a CSR of destinations: same constructor, parameters and numbers.
+"""PyG's attention layers with the attention in one pass: same constructor, parameters and numbers.
 
-`FusedGATConv` and `FusedGATv2Conv` are called `conv(h, rowptr, col)`, with self-loops already in
-the CSR (`add_self_loops` and `fill_value` mean nothing here) and the destinations the first rows of
-`h`. They refuse edge features and `residual`. The attention is one call of
-`redditgnn.kernels.attention`.
+PyG's own `forward` runs: linear maps, heads, bias, residual. Only what it does edge by edge,
+`edge_updater` and `propagate`, is replaced by one call of `redditgnn.kernels.attention`.
 """
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int32, Int64
-from torch import Tensor
-from torch_geometric.nn import GATConv, GATv2Conv
+from typing import Any
 
+from jaxtyping import Float, Integer
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+from torch_geometric.nn import GATConv, GATv2Conv
+from torch_geometric.utils import add_self_loops, remove_self_loops
+
+from redditgnn.csr import CSR
+from redditgnn.errors import require
 from redditgnn.kernels.attention import gat_attention, gatv2_attention
 
+Rows = Float[Tensor, "src in_channels"]
+_csrs: Any = WeakIdKeyDictionary()  # edge_index -> {how it was read: its CSR}
 
-class FusedGATConv(GATConv):
+
+class _Fused:
+    """What both layers have in common: their edges come as a CSR, and no attention is kept."""
+
+    edge_dim: int | None
+    flow: str
+    add_self_loops: bool
+    negative_slope: float
+    dropout: float
+    training: bool
+
+    def forward(
+        self,
+        x: Rows | tuple[Rows, Float[Tensor, "dst _"]],
+        edge_index: Integer[Tensor, "2 edges"] | CSR,
+    ) -> Float[Tensor, "dst out_channels"]:
+        """Return the new states of the destinations.
+
+        Args:
+            x: States of the nodes, or of sources and destinations apart. With a `CSR` of fewer
+                destinations than sources, those are the first rows.
+            edge_index: (source, destination) as PyG takes it, with self-loops replaced as PyG does
+                if `add_self_loops`; its CSR is kept while the tensor lives. Or a `CSR`, which is
+                taken as it is.
+        """
+        require(
+            self.edge_dim is None and self.flow == "source_to_target",
+            f"{type(self).__name__} takes no edge_dim and flow=source_to_target only, got "
+            f"edge_dim={self.edge_dim}, flow={self.flow}; use torch_geometric's own layer",
+        )
+        if isinstance(edge_index, Tensor):
+            edge_index = _csr_of(edge_index, *_sizes(x), self.add_self_loops)
+        return super().forward(x, edge_index)  # type: ignore[misc]
+
+    @property
+    def _settings(self) -> dict[str, float]:
+        dropout = self.dropout if self.training else 0.0
+        return {"negative_slope": self.negative_slope, "dropout": dropout}
+
+
+class FusedGATConv(_Fused, GATConv):
     """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv."""
 
-    def forward(
-        self,
-        h: Float[Tensor, "src in_channels"],
-        rowptr: Int64[Tensor, " dst_plus_1"],
-        col: Int32[Tensor, " edges"],
-    ) -> Float[Tensor, "dst out_channels"]:
-        """Return the new states of the destinations, the first `len(rowptr) - 1` rows of `h`."""
-        num_dst = len(rowptr) - 1
-        value = self.lin(h).view(-1, self.heads, self.out_channels)
-        out = gat_attention(
-            value,
-            (value * self.att_src).sum(-1),
-            (value[:num_dst] * self.att_dst).sum(-1),
-            rowptr,
-            col,
-            negative_slope=self.negative_slope,
-            dropout=self.dropout if self.training else 0.0,
-        )
-        return _merge_heads(self, out)
+    def edge_updater(self, edge_index: CSR, *, alpha: Any, **_: Any) -> Any:
+        return alpha
+
+    def propagate(
+        self, edge_index: CSR, size: Any = None, *, x: Any, alpha: tuple[Tensor, Tensor]
+    ) -> Float[Tensor, "dst heads channels"]:
+        """Attend; `alpha` are the scores of the sources and those of the destinations."""
+        score_dst = alpha[1][: edge_index.num_dst]
+        return gat_attention(x[0], alpha[0], score_dst, edge_index, **self._settings)
 
 
-class FusedGATv2Conv(GATv2Conv):
+class FusedGATv2Conv(_Fused, GATv2Conv):
     """Dynamic attention (Brody et al. 2022, arXiv:2105.14491); arguments as in PyG's GATv2Conv."""
 
-    def forward(
-        self,
-        h: Float[Tensor, "src in_channels"],
-        rowptr: Int64[Tensor, " dst_plus_1"],
-        col: Int32[Tensor, " edges"],
-    ) -> Float[Tensor, "dst out_channels"]:
-        """Return the new states of the destinations, the first `len(rowptr) - 1` rows of `h`."""
-        shape = (-1, self.heads, self.out_channels)
-        out = gatv2_attention(
-            self.lin_l(h).view(shape),
-            self.lin_r(h[: len(rowptr) - 1]).view(shape),
-            self.att[0],
-            rowptr,
-            col,
-            negative_slope=self.negative_slope,
-            dropout=self.dropout if self.training else 0.0,
-        )
-        return _merge_heads(self, out)
+    def edge_updater(self, edge_index: CSR, **_: Any) -> None:
+        return None
+
+    def propagate(
+        self, edge_index: CSR, size: Any = None, *, x: tuple[Tensor, Tensor], alpha: None
+    ) -> Float[Tensor, "dst heads channels"]:
+        """Attend; `x` are the sources' values and the destinations' queries."""
+        query = x[1][: edge_index.num_dst]
+        return gatv2_attention(x[0], query, self.att[0], edge_index, **self._settings)
 
 
-def _merge_heads(conv: GATConv | GATv2Conv, out: Float[Tensor, "dst heads channels"]) -> Tensor:
-    assert conv.res is None, "residual belongs to the stack of layers, not to the layer"
-    assert conv.lin_edge is None, "edge features are not supported"
-    merged = out.flatten(1) if conv.concat else out.mean(1)
-    return merged if conv.bias is None else merged + conv.bias
+def _sizes(x: Tensor | tuple[Tensor, Tensor]) -> tuple[int, int]:
+    return (len(x), len(x)) if isinstance(x, Tensor) else (len(x[0]), len(x[1]))
+
+
+def _csr_of(edge_index: Tensor, num_src: int, num_dst: int, loops: bool) -> CSR:
+    """Sort the edges by destination, once for each tensor and way to read it."""
+    known = _csrs.setdefault(edge_index, {})
+    reading = edge_index._version, num_src, num_dst, loops
+    if reading not in known:
+        if loops:
+            edge_index = remove_self_loops(edge_index)[0]
+            edge_index = add_self_loops(edge_index, num_nodes=min(num_src, num_dst))[0]
+        known.clear()  # of older versions
+        known[reading] = CSR.from_edge_index(edge_index, num_src, num_dst)
+    return known[reading]

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GCNConv, SAGEConv
 
-from redditgnn.features import Rows
+from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block
 from redditgnn.kernels.aggregate import aggregate
 
@@ -127,11 +127,6 @@ def transforms_first(h: States, block: Block, out_channels: int) -> bool:
     if isinstance(h, Rows) and h.node_ids is not None:
         transformed += num_src * in_channels * GATHER_COST
     return transformed < aggregated
-
-
-def gathered(h: States) -> Float[Tensor, "rows width"]:
-    """Return states as a tensor."""
-    return h.gathered if isinstance(h, Rows) else h
 
 
 def _linear_of(operator: Operator, h: States, block: Block, weight: Tensor) -> Tensor:

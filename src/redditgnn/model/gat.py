@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from redditgnn.csr import CSR
 from redditgnn.errors import require_probability
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.conv import FusedGATConv
@@ -66,7 +67,7 @@ class GAT(ConvStack):
         )
 
     def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        return conv(h, *block.with_self_loops)
+        return conv(h, CSR(*block.with_self_loops, block.num_src))
 
     def bytes_per_edge(self) -> int:
         return 40 + 4 * self._widest * self.edge_copies

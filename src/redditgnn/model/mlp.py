@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block
 from redditgnn.model.stack import ConvStack
 
@@ -11,11 +12,13 @@ from redditgnn.model.stack import ConvStack
 class MLP(ConvStack):
     """Linear layers and ReLU; runs in the same loop as the graph models and ignores the edges."""
 
+    reads_rows = True
+
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         return nn.Linear(in_channels, out_channels)
 
-    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        return conv(h[: block.num_dst])
+    def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
+        return conv(gathered(h[: block.num_dst]))
 
     def bytes_per_edge(self) -> int:
         return 4

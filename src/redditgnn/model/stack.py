@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import JumpingKnowledge
 
 from redditgnn.errors import require, require_positive, require_probability
-from redditgnn.features import Rows
+from redditgnn.features import Rows, gathered
 from redditgnn.graph import Batch, Block, GraphSpec
 from redditgnn.kernels.dropout import dropout
 
@@ -132,8 +132,7 @@ class ConvStack(nn.Module, ABC):
             h = dropout(h, rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
-            own = h[: block.num_dst]
-            out = out + self.skips[index](own.gathered if isinstance(own, Rows) else own)
+            out = out + self.skips[index](gathered(h[: block.num_dst]))
         if index == self.num_layers - 1 and self.jump is None:
             return out
         return self.activation(self.norms[index](out))

@@ -9,7 +9,7 @@ import torch
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
 from redditgnn.sampler.partition import parts_of
-from redditgnn.sampler.subgraph import Subgraphs, subgraph_batch
+from redditgnn.sampler.subgraph import subgraph_batch, subgraphs_of
 
 
 class ClusterSampler:
@@ -33,21 +33,21 @@ class ClusterSampler:
     ) -> None:
         self._drawer = PartDrawer(graph, num_parts=num_parts, batch_size=batch_size, seed=seed)
         self._graph, self._num_layers = graph, num_layers
-        self._subgraphs = Subgraphs(graph)
+        self._subgraphs = subgraphs_of(graph)
 
     def __len__(self) -> int:
         return len(self._drawer)
 
     def __iter__(self) -> Iterator[Batch]:
         for node_ids in self._drawer:
-            rowptr, col, _ = self._subgraphs.edges(node_ids)
+            rowptr, col = self._subgraphs.edges(node_ids)
             yield subgraph_batch(
                 self._graph,
                 node_ids,
                 rowptr,
                 col,
                 num_layers=self._num_layers,
-                loss_weight=self._drawer.loss_weight[node_ids],
+                loss_weight=self._drawer.loss_weight.index_select(0, node_ids),
                 degree=rowptr.diff(),
             )
 

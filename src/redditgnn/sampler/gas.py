@@ -7,7 +7,7 @@ computed but read from a table that every layer's output was last written to.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from redditgnn.graph import Batch, GraphData
 from redditgnn.sampler.cluster import PartDrawer
+from redditgnn.sampler.subgraph import subgraphs_of
 
 
 class HistoryTable:
@@ -38,8 +39,27 @@ class HistoryTable:
             )
         history, node_ids = self.states[layer], node_ids.to(self._device)
         inside, halo = node_ids[: len(h)], node_ids[len(h) :]
-        history[inside] = h.detach().to(self._device)
-        return torch.cat([h, history[halo].to(h.device)])
+        history.index_copy_(0, inside, h.detach().to(history))
+        return _Appended.apply(h, history, halo)  # type: ignore[no-untyped-call]
+
+
+class _Appended(torch.autograd.Function):
+    """`torch.cat([h, history[halo]])`, which would write the halo's rows twice."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, history: Tensor, halo: Tensor) -> Tensor:
+        ctx.num_rows = len(h)
+        joined = h.new_empty(len(h) + len(halo), h.size(1))
+        joined[: len(h)] = h
+        if (history.device, history.dtype) == (h.device, h.dtype):
+            torch.index_select(history, 0, halo, out=joined[len(h) :])
+        else:
+            joined[len(h) :] = history.index_select(0, halo)
+        return joined
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return grad[: ctx.num_rows], None, None
 
 
 class GASSampler:
@@ -63,6 +83,7 @@ class GASSampler:
     ) -> None:
         self._drawer = PartDrawer(graph, num_parts=num_parts, batch_size=batch_size, seed=seed)
         self._graph, self._num_layers = graph, num_layers
+        self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
         place = device if history_device == "auto" else torch.device(history_device)
         self.histories = HistoryTable(graph.num_nodes, place)
 
@@ -74,15 +95,15 @@ class GASSampler:
             yield self._batch(node_ids)
 
     def _batch(self, inside: Int64[Tensor, " inside"]) -> Batch:
-        node_ids, rowptr, col = self._graph.neighborhood(inside)
+        node_ids, rowptr, col = self._subgraphs.neighborhood(inside)
         return Batch(
             features=self._graph.rows(node_ids),
-            y=self._graph.y[inside],
-            loss_weight=self._drawer.loss_weight[inside],
+            y=self._graph.y.index_select(0, inside),
+            loss_weight=self._drawer.loss_weight.index_select(0, inside),
             node_ids=node_ids,
             rowptr=rowptr,
             col=col,
-            degree=self._graph.degree[node_ids],
+            degree=self._degree.index_select(0, node_ids),
             num_dst=(len(inside),) * self._num_layers,
             histories=self.histories,
         )

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
 from redditgnn.sampler.side_stream import SideStream
@@ -22,7 +23,7 @@ from redditgnn.sampler.tier import FeatureTier, place
 
 @runtime_checkable
 class Neighborhoods(Protocol):
-    """What samples: `NumbaNeighborhoods` on a CPU, `TorchNeighborhoods` elsewhere."""
+    """What samples: `NumbaNeighborhoods` on a CPU with Numba, `TorchNeighborhoods` elsewhere."""
 
     def sample(
         self, targets: Tensor, num_neighbors: Sequence[int], key: int
@@ -84,7 +85,7 @@ class NeighborSampler:
 
     @staticmethod
     def _neighborhoods_of(graph: GraphData) -> Neighborhoods:
-        if graph.rowptr.is_cuda:
+        if not _is_for_numba(graph):
             from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 
             return TorchNeighborhoods(graph.rowptr, graph.col)
@@ -104,20 +105,24 @@ def sampled_batch(
     loss_weight: float,
 ) -> Batch:
     """Complete a sampled neighbourhood to a batch whose targets all weigh `loss_weight`."""
-    degree = graph.rowptr[node_ids + 1] - graph.rowptr[node_ids]
-    sampled = rowptr.diff()
+    degree = graph.rowptr.index_select(0, node_ids + 1) - graph.rowptr.index_select(0, node_ids)
+    drawn = rowptr.diff()
     targets = node_ids[:num_targets]
     return Batch(
         features=graph.rows(node_ids),
-        y=graph.y[targets],
+        y=graph.y.index_select(0, targets),
         loss_weight=torch.full((num_targets,), loss_weight, device=node_ids.device),
         node_ids=node_ids,
         rowptr=rowptr,
         col=col,
         degree=degree,
-        row_weight=degree[: len(sampled)] / sampled.clamp(min=1),
+        row_weight=degree[: len(drawn)] / drawn.clamp(min=1),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
+
+
+def _is_for_numba(graph: GraphData) -> bool:
+    return not graph.rowptr.is_cuda and numba_works()
 
 
 def rows_per_layer(

@@ -12,13 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
-from redditgnn.sampler.subgraph import Subgraphs, subgraph_batch
+from redditgnn.sampler.subgraph import Inclusions, subgraph_batch, subgraphs_of
 
 
 class SaintSampler(ABC):
@@ -51,7 +53,7 @@ class SaintSampler(ABC):
         self._graph, self._num_layers = graph, num_layers
         self._batch_size, self._num_steps = batch_size, num_steps
         self._generator = torch.Generator().manual_seed(seed)
-        self._subgraphs = Subgraphs(graph)
+        self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
         self._count_inclusions(sample_coverage * graph.num_nodes)
 
     @abstractmethod
@@ -61,7 +63,7 @@ class SaintSampler(ABC):
     @property
     def node_probability(self) -> Float[Tensor, " nodes"]:
         """Estimated probability that a subgraph contains each node."""
-        return self._node_count.clamp(min=1) / self._num_drawn
+        return self._seen.of_node.clamp(min=1) / self._num_drawn
 
     def edge_probability(self, edges: Int64[Tensor, " picked"]) -> Float[Tensor, " picked"]:
         """Estimate the probability of each edge in a subgraph that has its destination (alpha).
@@ -69,8 +71,8 @@ class SaintSampler(ABC):
         `edges` are positions in `graph.col`.
         """
         destination = torch.bucketize(edges, self._graph.rowptr, right=True) - 1
-        of_destination = self._node_count[destination].clamp(min=1)
-        return self._edge_count[edges].clamp(min=1) / of_destination
+        of_destination = self._seen.of_node[destination].clamp(min=1)
+        return self._seen.of_edge[edges].clamp(min=1) / of_destination
 
     def __len__(self) -> int:
         return self._num_steps
@@ -79,28 +81,25 @@ class SaintSampler(ABC):
         mask = self._graph.train_mask
         loss_weight = mask / (self.node_probability * mask.sum())
         for _ in range(self._num_steps):
-            node_ids = self.draw().unique()
-            rowptr, col, edges = self._subgraphs.edges(node_ids)
+            node_ids = self._subgraphs.distinct(self.draw())
+            rowptr, col, edge_weight = self._subgraphs.weighted_edges(node_ids, self._seen)
             yield subgraph_batch(
                 self._graph,
                 node_ids,
                 rowptr,
                 col,
                 num_layers=self._num_layers,
-                loss_weight=loss_weight[node_ids],
-                degree=self._graph.degree[node_ids],
-                edge_weight=1 / self.edge_probability(edges),
+                loss_weight=loss_weight.index_select(0, node_ids),
+                degree=self._degree.index_select(0, node_ids),
+                edge_weight=edge_weight,
             )
 
     def _count_inclusions(self, nodes_to_draw: int) -> None:
-        self._node_count = torch.zeros(self._graph.num_nodes, dtype=torch.int32)
-        self._edge_count = torch.zeros(self._graph.num_edges, dtype=torch.int32)
+        self._seen = Inclusions(self._graph)
         self._num_drawn, drawn_nodes = 0, 0
         while drawn_nodes < nodes_to_draw:
-            node_ids = self.draw().unique()
-            _, _, edges = self._subgraphs.edges(node_ids)
-            self._node_count[node_ids] += 1
-            self._edge_count[edges] += 1
+            node_ids = self._subgraphs.distinct(self.draw())
+            self._subgraphs.include(node_ids, self._seen)
             self._num_drawn += 1
             drawn_nodes += len(node_ids)
 
@@ -114,7 +113,8 @@ class SaintNode(SaintSampler):
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         uniform = torch.rand(self._batch_size, generator=self._generator, dtype=torch.float64)
-        return torch.searchsorted(self._cumulative, uniform * self._cumulative[-1], right=True)
+        goals = (uniform * self._cumulative[-1]).numpy()
+        return torch.from_numpy(np.searchsorted(self._cumulative.numpy(), goals, side="right"))
 
 
 class SaintEdge(SaintSampler):
@@ -130,7 +130,8 @@ class SaintEdge(SaintSampler):
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         size = (self._batch_size,)
-        ends = self._connected[torch.randint(len(self._connected), size, generator=self._generator)]
+        drawn = torch.randint(len(self._connected), size, generator=self._generator)
+        ends = self._connected.index_select(0, drawn)
         return torch.cat([ends, step(self._graph, ends, self._generator)])
 
 
@@ -173,16 +174,23 @@ class SaintRandomWalk(SaintSampler):
 def node_importance(graph: GraphData) -> Float[Tensor, " nodes"]:
     """Return the squared column norms of D^-1 A: sum over out-neighbours of 1 / degree^2."""
     of_row = graph.degree.clamp(min=1).double().pow(-2)
-    of_edge = of_row.repeat_interleave(graph.degree)
-    return torch.zeros(graph.num_nodes, dtype=torch.float64).index_add_(0, graph.col, of_edge)
+    total = torch.zeros(graph.num_nodes, dtype=torch.float64)
+    if not numba_works():
+        return total.index_add_(0, graph.col, of_row.repeat_interleave(graph.degree))
+    from redditgnn.sampler.csr_numba import add_to_sources
+
+    col = graph.col.numpy().view(np.uint32)
+    add_to_sources(graph.rowptr.numpy(), col, of_row.numpy(), total.numpy())
+    return total
 
 
 def step(
     graph: GraphData, node_ids: Int64[Tensor, " walkers"], generator: torch.Generator
 ) -> Int64[Tensor, " walkers"]:
     """Move each walker to a uniform in-neighbour; one without neighbours stays."""
-    degree = graph.rowptr[node_ids + 1] - graph.rowptr[node_ids]
+    first = graph.rowptr.index_select(0, node_ids)
+    degree = graph.rowptr.index_select(0, node_ids + 1) - first
     uniform = torch.rand(len(node_ids), generator=generator, dtype=torch.float64)
-    edge = graph.rowptr[node_ids] + (uniform * degree).long()
-    moved = graph.col[edge.clamp(max=graph.num_edges - 1)].long()
+    edge = first + (uniform * degree).long()
+    moved = graph.col.index_select(0, edge.clamp(max=graph.num_edges - 1)).long()
     return torch.where(degree > 0, moved, node_ids)

@@ -1,38 +1,80 @@
-"""Batches that are induced subgraphs: some nodes and all edges among them."""
+"""Batches cut out of the graph: induced subgraphs, and rows with their halo.
+
+Vectors are read by `index_select`, here and in the samplers: `vector[ids]` hands even a short one
+to all of torch's threads, and a sampler that waits for those in use by training waits long.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from redditgnn.csr import pointers
+from redditgnn.compiled import numba_works
 from redditgnn.graph import Batch, GraphData
 
 
-class Subgraphs:
-    """Cuts induced subgraphs out of one graph."""
+class Inclusions:
+    """How many of the subgraphs drawn so far contain each node and each edge.
+
+    Attributes:
+        of_edge: In the order of `graph.col`.
+    """
 
     def __init__(self, graph: GraphData) -> None:
-        self._rowptr, self._col = graph.rowptr.numpy(), graph.col.numpy()
-        self._local_id = np.full(graph.num_nodes, -1, np.int32)
+        self.of_node = torch.zeros(graph.num_nodes, dtype=torch.int32)
+        self.of_edge = torch.zeros(graph.num_edges, dtype=torch.int32)
+
+
+@runtime_checkable
+class Subgraphs(Protocol):
+    """Cuts pieces out of one graph: `NumbaSubgraphs`, or `TorchSubgraphs` where Numba is missing.
+
+    Both give the same pieces, bit by bit. What a piece costs depends on the rows of its nodes, not
+    on the edges of the graph.
+    """
+
+    def distinct(self, drawn: Int64[Tensor, " drawn"]) -> Int64[Tensor, " nodes"]:
+        """Return the nodes in `drawn` once each, in ascending order."""
+        ...
 
     def edges(
         self, node_ids: Int64[Tensor, " nodes"]
-    ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Int64[Tensor, " edges"]]:
-        """Return the CSR of the edges among `node_ids`, and each one's position in `graph.col`."""
-        from redditgnn.sampler.csr_numba import induced_edges
+    ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"]]:
+        """Return the CSR of the edges among `node_ids`, in local indices."""
+        ...
 
-        nodes = node_ids.numpy()
-        self._local_id[nodes] = np.arange(len(nodes), dtype=np.int32)
-        counts, sources, positions = induced_edges(self._rowptr, self._col, nodes, self._local_id)
-        self._local_id[nodes] = -1
-        return (
-            pointers(torch.from_numpy(counts)),
-            torch.from_numpy(sources),
-            torch.from_numpy(positions),
-        )
+    def weighted_edges(
+        self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions
+    ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
+        """Return the edges among `node_ids`, and each one's inverse share.
+
+        That is how many subgraphs had its destination, over how many had the edge too.
+        """
+        ...
+
+    def include(self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions) -> None:
+        """Count the subgraph of `node_ids` in `seen`."""
+        ...
+
+    def neighborhood(
+        self, node_ids: Int64[Tensor, " rows"]
+    ) -> tuple[Int64[Tensor, " local"], Int64[Tensor, " rows_plus_1"], Int32[Tensor, " edges"]]:
+        """Do as `GraphData.neighborhood`."""
+        ...
+
+
+def subgraphs_of(graph: GraphData) -> Subgraphs:
+    """Return what cuts up `graph`, which must be on the CPU."""
+    if numba_works():
+        from redditgnn.sampler.subgraph_numba import NumbaSubgraphs
+
+        return NumbaSubgraphs(graph)
+    from redditgnn.sampler.subgraph_torch import TorchSubgraphs
+
+    return TorchSubgraphs(graph)
 
 
 def subgraph_batch(
@@ -49,7 +91,7 @@ def subgraph_batch(
     """Complete a subgraph to a batch in which every layer computes every node."""
     return Batch(
         features=graph.rows(node_ids),
-        y=graph.y[node_ids],
+        y=graph.y.index_select(0, node_ids),
         loss_weight=loss_weight,
         node_ids=node_ids,
         rowptr=rowptr,

@@ -14,22 +14,21 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
-import psutil
 import torch
 from torch import Tensor
 
 from redditgnn.errors import require
 from redditgnn.features import FeatureTable, Rows
 from redditgnn.graph import GraphData
+from redditgnn.memory import GIB, free_memory
 from redditgnn.sampler.host_table import HostTable
 
 Tier = Literal["device", "pinned", "mmap"]
 FeatureTier = Literal["auto", "device", "pinned", "mmap"]
 
-RESERVED_SHARE = 0.25  # of the device's memory, left to training and evaluation
+RESERVED_SHARE = 0.25  # of the device's free memory, left to training and evaluation
 PINNED_SHARE = 0.5  # of the available host memory: what is page-locked nobody else can have
 BYTES_PER_NODE = 32  # what sampling and the cache's index need beside the graph
-GIB = 2**30
 
 log = logging.getLogger(__name__)
 
@@ -152,14 +151,9 @@ def demand_of(graph: GraphData) -> Demand:
 
 
 def memory_of(device: torch.device) -> Memory:
-    """Ask how much memory there is; torch may have been given a part of the device's only."""
-    free, total = torch.cuda.mem_get_info(device)
-    allocated = torch.cuda.memory_allocated(device)
-    unused = torch.cuda.memory_reserved(device) - allocated
-    allowed = int(total * torch.cuda.get_per_process_memory_fraction(device))
-    usable = min(free + unused, allowed - allocated)
-    available = psutil.virtual_memory().available
-    return Memory(int(usable - RESERVED_SHARE * allowed), int(PINNED_SHARE * available))
+    """Ask how much memory there is."""
+    on_device = (1 - RESERVED_SHARE) * free_memory(device)
+    return Memory(int(on_device), int(PINNED_SHARE * free_memory(torch.device("cpu"))))
 
 
 def most_read(graph: GraphData, count: int) -> Tensor:

@@ -1,0 +1,46 @@
+"""Features in 16 bits: half the memory, and half the bytes that gathering them moves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float32, Int16
+from numpy import ndarray
+from torch import Tensor
+
+from redditgnn.errors import ConfigError
+
+FeatureDtype = Literal["fp32", "fp16", "bf16"]
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+_ROWS = 65536  # at once: a float32 copy of the whole would be large
+
+
+def in_16_bits(
+    name: str, x: Float32[Tensor, "nodes features"], feature_dtype: FeatureDtype
+) -> Int16[ndarray, "nodes features"]:
+    """Round `x` to the nearest numbers of `feature_dtype`; return their bits.
+
+    NumPy has no bfloat16: view what `torch.from_numpy` makes of them as `DTYPES[feature_dtype]`.
+
+    Raises:
+        ConfigError: a number is too large.
+    """
+    narrow = torch.empty(x.shape, dtype=DTYPES[feature_dtype])
+    for start in range(0, len(x), _ROWS):
+        rows = narrow[start : start + _ROWS]
+        rows.copy_(x[start : start + _ROWS])
+        too_large = rows.isinf().any(1)
+        if too_large.any():
+            node = start + int(too_large.int().argmax())
+            raise ConfigError(_too_large(name, node, float(x[node].abs().max()), feature_dtype))
+    return narrow.view(torch.int16).numpy()
+
+
+def _too_large(name: str, node: int, value: float, feature_dtype: FeatureDtype) -> str:
+    most = torch.finfo(DTYPES[feature_dtype]).max
+    way_out = "bf16 or fp32" if feature_dtype == "fp16" else "fp32"
+    return (
+        f"dataset.feature_dtype={feature_dtype} holds numbers up to {most:g}, and node {node} of "
+        f"dataset={name} has {value:g}; use {way_out}"
+    )

@@ -1,0 +1,77 @@
+"""What this machine can do: asked where answers can be trusted, tried where they cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+import torch
+
+TRIAL_S = 120.0  # at most, importing torch included
+SLOWER = 3.0  # bfloat16 products without hardware for them measured 11 to 300 times as slow
+WITHOUT_AMX = (
+    "a machine that announces AMX and lacks it needs ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the "
+    "environment"
+)
+_TRIAL = """
+import time, torch
+def seconds(dtype):
+    a, times = torch.ones(256, 256, dtype=dtype), []
+    for _ in range(6):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return min(times)
+torch.set_num_threads(1)
+print(seconds(torch.bfloat16) / seconds(torch.float32))
+"""
+_COMPILERS = {"darwin": "clang++", "win32": "cl"}
+
+
+def bf16_obstacle(device: torch.device) -> str | None:
+    """Say why matrix products in bfloat16 make no sense on `device`; None if they do."""
+    if device.type == "cpu":
+        return _bf16_obstacle_of_cpu()
+    major, minor = torch.cuda.get_device_capability(device)
+    if major >= 8:
+        return None
+    name = torch.cuda.get_device_name(device)
+    return f"{name} has compute capability {major}.{minor}, and units for it come with 8.0"
+
+
+@cache
+def _bf16_obstacle_of_cpu() -> str | None:
+    """Multiply matrices in another process.
+
+    No flag of the CPU would do: which of them PyTorch uses depends on its build and on
+    ONEDNN_MAX_CPU_ISA, and a virtual machine may announce AMX whose first use kills the process.
+    """
+    command = [sys.executable, "-c", _TRIAL]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"trying it failed ({type(error).__name__})"
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"trying it ended in {name} ({WITHOUT_AMX})"
+    if done.returncode > 0:
+        return f"trying it failed ({(done.stderr.splitlines() or ['no reason given'])[-1]})"
+    slowdown = float(done.stdout)
+    if slowdown <= SLOWER:
+        return None
+    return f"the CPU has no units for it, and takes {slowdown:.0f} times as long as for float32"
+
+
+def compile_obstacle() -> str | None:
+    """Say what `torch.compile` lacks to generate code here; None if nothing."""
+    compiler = os.environ.get("CXX") or _COMPILERS.get(sys.platform, "g++")
+    if shutil.which(compiler) is None:
+        return f"there is no C++ compiler ({compiler})"
+    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    return None if header.is_file() else f"Python's C headers are missing ({header})"

@@ -1,0 +1,250 @@
+"""What the Triton kernels of GAT and GATv2 share: tiles, online softmax, dropout, refusal.
+
+One program owns one row of a CSR and up to BLOCK_HEADS heads of it, and walks along the row's edges
+in tiles of [BLOCK_EDGES, BLOCK_HEADS, BLOCK_CHANNELS]. Each of the BLOCK_EDGES lanes keeps a
+softmax and sums of its own; they meet once, behind the last edge. So nothing crosses lanes in the
+loop but the sum over a head's channels, and the order of all sums is fixed: no atomics, the same
+input gives the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+MAX_CHANNELS = 1024  # of a head; 128 threads then hold two edges of it
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+LOWEST = tl.constexpr(-3.4028234663852886e38)  # of float32; -inf - -inf would not be a number
+
+
+class Tile(NamedTuple):
+    """How many edges, heads and channels (powers of two) a program handles at once."""
+
+    edges: int
+    heads: int
+    channels: int
+    num_warps: int
+
+
+def tile_of(heads: int, channels: int) -> Tile:
+    """Choose a tile: one warp, and 16 numbers a thread and array, so four 128-bit loads each.
+
+    Several heads share a program until a row has 256 numbers, so that 8 heads x 8 channels are
+    read as one row of 64. At most 32 edges, or short rows leave lanes idle. Warps of one program
+    would wait for each other where numbers of an edge's head meet those of its channels.
+    """
+    block_channels = triton.next_power_of_2(channels)
+    block_heads = min(triton.next_power_of_2(heads), max(1, 256 // block_channels))
+    width = block_heads * block_channels
+    block_edges = min(32, max(2, 512 // width))
+    num_warps = max(1, block_edges * width // 512)
+    return Tile(block_edges, block_heads, block_channels, num_warps)
+
+
+def unsupported_reasons(value: Tensor) -> list[str]:
+    """Why the Triton kernels cannot take `value` [sources, heads, channels]; empty if they can."""
+    reasons = []
+    dtypes = (*DTYPES, torch.float64) if INTERPRETED else DTYPES
+    if value.dtype not in dtypes:
+        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+        reasons.append(f"dtype is {str(value.dtype).removeprefix('torch.')}, supported: {names}")
+    if value.shape[-1] > MAX_CHANNELS:
+        reasons.append(f"channels are {value.shape[-1]}, at most {MAX_CHANNELS} fit in registers")
+    if value.device.type != "cuda" and not INTERPRETED:
+        reasons.append(f"device is {value.device}, not CUDA, and TRITON_INTERPRET=1 was not set")
+    return reasons
+
+
+def launch_settings(value: Tensor, negative_slope: float, dropout: float) -> dict[str, Any]:
+    """Return what is known when a kernel is compiled; each new combination compiles anew."""
+    heads, channels = value.shape[1:]
+    tile = tile_of(heads, channels)
+    return {
+        "HEADS": heads,
+        "CHANNELS": channels,
+        "SLOPE": float(negative_slope),
+        "THRESHOLD": min(round(dropout * 2**32), 2**32 - 1),
+        "SCALE": 1.0 / (1.0 - dropout),
+        "ACC": tl.float64 if value.dtype == torch.float64 else tl.float32,
+        "BLOCK_EDGES": tile.edges,
+        "BLOCK_HEADS": tile.heads,
+        "BLOCK_CHANNELS": tile.channels,
+        "num_warps": tile.num_warps,
+        "enable_fp_fusion": True,  # as ever; what is the default depends on Triton's version
+    }
+
+
+def grid_of(num_programs: int, settings: dict[str, Any]) -> tuple[int, int]:
+    """Return how many programs to launch: `num_programs` for each group of heads."""
+    return num_programs, triton.cdiv(settings["HEADS"], settings["BLOCK_HEADS"])
+
+
+def longest_first(rowptr: Tensor) -> Tensor:
+    """Return the rows by descending degree: a hub that starts last would be waited for."""
+    return rowptr.diff().argsort(descending=True, stable=True)
+
+
+def accumulator_dtype(value: Tensor) -> torch.dtype:
+    """Return what sums and logarithms are kept in: float32; float64 only in the interpreter."""
+    return torch.float64 if value.dtype == torch.float64 else torch.float32
+
+
+def as_int32(key: int) -> int:
+    """Return the signed number with the bits of `key`, for Triton's type of an int is its size."""
+    return key - 2**32 if key >= 2**31 else key
+
+
+@triton.jit
+@no_type_check
+def mixed(x):
+    """Hash uint32 to uint32, one to one ("lowbias32", https://nullprogram.com/blog/2018/07/31/)."""
+    x ^= x >> 16
+    x *= 0x7FEB352D
+    x ^= x >> 15
+    x *= 0x846CA68B
+    x ^= x >> 16
+    return x
+
+
+INTERPRETED = not isinstance(mixed, triton.JITFunction)  # decided when this file was imported
+
+
+@triton.jit
+@no_type_check
+def kept(dst, src, head, key, THRESHOLD: tl.constexpr, SCALE: tl.constexpr, ACC: tl.constexpr):
+    """Return SCALE where an edge's head survives dropout, else 0: [edges, heads].
+
+    `head` is [heads]; one of `dst` and `src` is [edges] and the other a scalar.
+    """
+    row_key = mixed(key.to(tl.uint32, bitcast=True) + (dst.to(tl.uint32) + 1) * 0x9E3779B9)
+    edge_key = mixed(row_key + (src.to(tl.uint32) + 1) * 0x85EBCA6B)
+    bits = mixed(edge_key[:, None] + ((head.to(tl.uint32) + 1) * 0xC2B2AE35)[None, :])
+    return (bits >= THRESHOLD).to(ACC) * SCALE
+
+
+@triton.jit
+@no_type_check
+def leaky(sign, x, SLOPE: tl.constexpr):
+    """Scale `x` by SLOPE where `sign` is not positive; LeakyReLU if both are the same."""
+    return tl.where(sign > 0, x, x * SLOPE)
+
+
+@triton.jit
+@no_type_check
+def cells(
+    HEADS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    BLOCK_HEADS: tl.constexpr,
+    BLOCK_CHANNELS: tl.constexpr,
+):
+    """Return this program's heads, its offsets in a row [heads, channels], and which exist."""
+    head = tl.program_id(1) * BLOCK_HEADS + tl.arange(0, BLOCK_HEADS)
+    channel = tl.arange(0, BLOCK_CHANNELS)
+    inside = (head < HEADS)[:, None] & (channel < CHANNELS)[None, :]
+    return head, head[:, None] * CHANNELS + channel[None, :], inside
+
+
+@triton.jit
+@no_type_check
+def bounds(rowptr_ptr, row):
+    """Return a row's first edge, and its degree: a row, unlike a graph, has fewer than 2^31."""
+    start = tl.load(rowptr_ptr + row)
+    return start, (tl.load(rowptr_ptr + row + 1) - start).to(tl.int32)
+
+
+@triton.jit
+@no_type_check
+def edge_tile(col_ptr, start, degree, at, BLOCK_EDGES: tl.constexpr):
+    """Return the ends of a row's edges `at`, `at` + 1, ..., and which of them exist."""
+    lane = at + tl.arange(0, BLOCK_EDGES)
+    valid = lane < degree
+    return tl.load(col_ptr + start + lane, mask=valid, other=0).to(tl.int64), valid
+
+
+@triton.jit
+@no_type_check
+def load_row(ptr, row, cell, inside, WIDTH: tl.constexpr, ACC: tl.constexpr):
+    """Return [heads, channels] of one row of a tensor with WIDTH numbers a row."""
+    return tl.load(ptr + row * WIDTH + cell, mask=inside, other=0.0).to(ACC)
+
+
+@triton.jit
+@no_type_check
+def load_heads(ptr, row, head, HEADS: tl.constexpr, ACC: tl.constexpr):
+    """Return [heads]: one number a head of one row."""
+    return tl.load(ptr + row * HEADS + head, mask=head < HEADS, other=0.0).to(ACC)
+
+
+@triton.jit
+@no_type_check
+def gather_rows(ptr, rows, valid, cell, inside, WIDTH: tl.constexpr, ACC: tl.constexpr):
+    """Return [edges, heads, channels]: the rows `rows`, zeros where not `valid`."""
+    offset = (rows * WIDTH)[:, None, None] + cell[None, :, :]
+    mask = valid[:, None, None] & inside[None, :, :]
+    return tl.load(ptr + offset, mask=mask, other=0.0).to(ACC)
+
+
+@triton.jit
+@no_type_check
+def gather_heads(ptr, rows, valid, head, HEADS: tl.constexpr, ACC: tl.constexpr):
+    """Return [edges, heads]: one number a head of the rows `rows`, zeros where not `valid`."""
+    mask = valid[:, None] & (head < HEADS)[None, :]
+    return tl.load(ptr + (rows * HEADS)[:, None] + head[None, :], mask=mask, other=0.0).to(ACC)
+
+
+@triton.jit
+@no_type_check
+def absorbed(logit, largest, total):
+    """Take one more logit into each lane's softmax, with one exponential.
+
+    Return its weight, what to multiply earlier sums by, and the new `largest` and `total`; of the
+    first two, one is 1. A logit of -inf changes nothing.
+    """
+    decay = tl.exp(-tl.abs(logit - largest))
+    grows = logit > largest
+    weight = tl.where(grows, 1.0, decay)
+    rescale = tl.where(grows, decay, 1.0)
+    return weight, rescale, tl.where(grows, logit, largest), total * rescale + weight
+
+
+@triton.jit
+@no_type_check
+def coefficient(logit, logsumexp, valid):
+    """Return the softmax [edges, heads] of a row whose logsumexp is known, 0 where not `valid`."""
+    return tl.exp(tl.where(valid[:, None], logit - logsumexp, float("-inf")))
+
+
+@triton.jit
+@no_type_check
+def store_softmax(
+    out_ptr,
+    logsumexp_ptr,
+    row,
+    largest,
+    total,
+    acc,
+    head,
+    cell,
+    inside,
+    HEADS: tl.constexpr,
+    WIDTH: tl.constexpr,
+):
+    """Merge the lanes' softmaxes and write a row's average and logarithm of the sum.
+
+    A row without edges gets zeros, and -inf.
+    """
+    row_largest = tl.max(largest, 0)
+    share = tl.exp(largest - row_largest[None, :])
+    row_total = tl.sum(total * share, 0)
+    row_acc = tl.sum(acc * share[:, :, None], 0)
+    empty = row_total == 0.0
+    row_total = tl.where(empty, 1.0, row_total)
+    out = row_acc / row_total[:, None]
+    logsumexp = tl.where(empty, float("-inf"), row_largest + tl.log(row_total))
+    tl.store(out_ptr + row * WIDTH + cell, out, mask=inside)
+    tl.store(logsumexp_ptr + row * HEADS + head, logsumexp, mask=head < HEADS)

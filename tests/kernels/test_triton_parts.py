@@ -1,0 +1,74 @@
+"""What the Triton kernels of attention share: the random bits of dropout, tiles, refusal."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy import stats
+
+triton = pytest.importorskip("triton", exc_type=ImportError)
+tl = pytest.importorskip("triton.language", exc_type=ImportError)
+
+from redditgnn.kernels.attention_triton import (  # noqa: E402
+    MAX_CHANNELS,
+    kept,
+    tile_of,
+    unsupported_reasons,
+)
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@triton.jit(do_not_specialize=["key"])
+def write_kept(out_ptr, key, THRESHOLD: tl.constexpr, SCALE: tl.constexpr):
+    """One program writes the mask of 1024 edges and 8 heads of one row."""
+    src, head = tl.arange(0, 1024), tl.arange(0, 8)
+    mask = kept(tl.program_id(0), src, head, key, THRESHOLD, SCALE, tl.float32)
+    cell = (tl.program_id(0) * 1024 + src)[:, None] * 8 + head[None, :]
+    tl.store(out_ptr + cell, mask)
+
+
+@pytest.mark.parametrize("dropout", [0.1, 0.5, 0.9])
+def test_dropout_keeps_the_share_it_should_whatever_the_neighbour(dropout: float) -> None:
+    masks = torch.empty(2, 16, 1024, 8, device=DEVICE)
+    for key, mask in enumerate(masks):
+        write_kept[(16,)](mask, key, THRESHOLD=round(dropout * 2**32), SCALE=2.0)
+    alive = masks == 2.0
+    assert torch.equal(masks, 2.0 * alive)
+    assert stats.binomtest(int(alive.sum()), alive.numel(), 1 - dropout).pvalue > 1e-4
+    chance = dropout**2 + (1 - dropout) ** 2
+    for axis in range(4):  # the next key, row, source and head
+        agree = alive.narrow(axis, 1, alive.shape[axis] - 1) == alive.narrow(
+            axis, 0, alive.shape[axis] - 1
+        )
+        assert stats.binomtest(int(agree.sum()), agree.numel(), chance).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("heads", [1, 3, 8, 64])
+@pytest.mark.parametrize("channels", [1, 8, 41, 256, 257, MAX_CHANNELS])
+def test_a_thread_holds_16_numbers_of_a_tile_at_most(heads: int, channels: int) -> None:
+    tile = tile_of(heads, channels)
+    numbers = tile.edges * tile.heads * tile.channels
+    assert numbers <= 16 * 32 * tile.num_warps
+    assert tile.channels >= channels
+    assert tile.heads < 2 * heads
+    assert all(size.bit_count() == 1 for size in tile)
+
+
+def test_refusal_has_reasons() -> None:
+    assert unsupported_reasons(torch.zeros(2, 3, 8, device=DEVICE)) == []
+    assert unsupported_reasons(torch.zeros(2, 1, 1024, device=DEVICE).bfloat16()) == []
+    reasons = unsupported_reasons(torch.zeros(2, 1, 1025, device=DEVICE, dtype=torch.int32))
+    assert reasons == [
+        "dtype is int32, supported: float32, float16, bfloat16",
+        "channels are 1025, at most 1024 fit in registers",
+    ]
+
+
+def test_without_cuda_and_interpreter_the_reason_is_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("redditgnn.kernels.attention_triton.INTERPRETED", False)
+    assert unsupported_reasons(torch.zeros(2, 3, 8)) == [
+        "device is cpu, not CUDA, and TRITON_INTERPRET=1 was not set"
+    ]
