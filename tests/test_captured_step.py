@@ -6,8 +6,10 @@ whose size depends on one, fails there. On CUDA the same would wait for the devi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from redditgnn.captured_step import (
     make_capturable,
 )
 from redditgnn.config import compose_settings
+from redditgnn.errors import ConfigError
 from redditgnn.graph import Batch, GraphData
 from redditgnn.metrics import per_node_loss
 from redditgnn.sampler.neighbor_tree import TreeSampler
@@ -167,3 +170,87 @@ def test_adam_counts_its_steps_on_the_device() -> None:
     optimizer = torch.optim.Adam([nn.Parameter(torch.ones(2))])
     make_capturable(optimizer, CPU)
     assert optimizer.param_groups[0]["capturable"] is True
+
+
+class RecordedGraph:
+    """Stands in for CUDA: notes what happens to it."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+
+    def register_generator_state(self, generator: torch.Generator) -> None:
+        assert isinstance(generator, torch.Generator)
+        self.log.append("generator")
+
+    def replay(self) -> None:
+        self.log.append("replay")
+
+
+def fake_cuda(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    @contextmanager
+    def capture(graph: RecordedGraph, stream: object) -> Iterator[None]:
+        log.append("capture")
+        yield
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: RecordedGraph(log))
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+
+
+def test_three_steps_are_taken_one_is_captured_and_the_rest_are_replays(
+    make_graph: Callable[..., GraphData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    fake_cuda(monkeypatch, log)
+    sampler = sampler_of(make_graph(num_nodes=40, num_edges=160))
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
+
+    def take_step(batch: Batch) -> Tensor:
+        log.append("step")
+        return batch.loss_weight.sum()
+
+    sampler.cuda_graph = True
+    training = captured_training(sampler, take_step, optimizer, CPU)
+    assert training is not None
+    bar: list[int] = []
+    losses = [training.run_epoch(lambda: bar.append(1)) for _ in range(2)]
+    assert len(sampler) == 3
+    assert log == ["step"] * 3 + ["generator", "capture", "step"] + ["replay"] * 3
+    assert [len(each) for each in losses] == [3, 3]
+    assert len(bar) == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "message"),
+    [
+        (RuntimeError("not permitted\nmore"), ConfigError, r"captured in a CUDA graph \(not perm"),
+        (torch.OutOfMemoryError("none left"), torch.OutOfMemoryError, "none left"),
+    ],
+)
+def test_what_cannot_be_captured_is_refused_in_one_line(
+    error: Exception,
+    expected: type[Exception],
+    message: str,
+    make_graph: Callable[..., GraphData],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log: list[str] = []
+    fake_cuda(monkeypatch, log)
+    sampler = sampler_of(make_graph(num_nodes=40, num_edges=160))
+    sampler.cuda_graph = True
+
+    def take_step(batch: Batch) -> Tensor:
+        if "capture" in log:
+            raise error
+        return batch.loss_weight.sum()
+
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
+    training = captured_training(sampler, take_step, optimizer, CPU)
+    assert training is not None
+    training.run_epoch(lambda: None)
+    with pytest.raises(expected, match=message) as caught:
+        training.run_epoch(lambda: None)
+    assert "\n" not in str(caught.value)

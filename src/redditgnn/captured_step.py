@@ -83,7 +83,7 @@ class CapturedTraining:
         self._sampler, self._take_step = sampler, take_step
         self._stream = torch.cuda.Stream(device)
         self._step: StaticStep | None = None
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._replay: Callable[[], None] | None = None
         self._num_steps = 0
 
     def run_epoch(self, after_step: Callable[[], object]) -> Tensor:
@@ -111,11 +111,11 @@ class CapturedTraining:
                 step()
             torch.cuda.current_stream().wait_stream(self._stream)
         else:
-            self._graph = self._graph or self._captured(step)
-            self._graph.replay()
+            self._replay = self._replay or self._captured(step)
+            self._replay()
         self._num_steps += 1
 
-    def _captured(self, step: StaticStep) -> torch.cuda.CUDAGraph:
+    def _captured(self, step: StaticStep) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._sampler.generator)
         try:
@@ -129,7 +129,7 @@ class CapturedTraining:
                 "sampler.cuda_graph: a training step of this model cannot be captured in a CUDA "
                 f"graph ({first}); use sampler.cuda_graph=false"
             ) from error
-        return graph
+        return graph.replay
 
 
 def captured_training(
