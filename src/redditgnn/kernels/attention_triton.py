@@ -94,9 +94,14 @@ def accumulator_dtype(value: Tensor) -> torch.dtype:
     return torch.float64 if value.dtype == torch.float64 else torch.float32
 
 
-def as_int32(key: int) -> int:
-    """Return the signed number with the bits of `key`, for Triton's type of an int is its size."""
-    return key - 2**32 if key >= 2**31 else key
+def key_on(value: Tensor, key: Tensor | int | None) -> Tensor:
+    """Return the key of dropout on the device of `value`: no launch waits to know it.
+
+    A key that is there already stays; without dropout it is read by nobody.
+    """
+    if key is None:
+        return torch.empty((), dtype=torch.int64, device=value.device)
+    return torch.as_tensor(key, dtype=torch.int64, device=value.device)
 
 
 @triton.jit
@@ -116,12 +121,12 @@ INTERPRETED = not isinstance(mixed, triton.JITFunction)  # decided when this fil
 
 @triton.jit
 @no_type_check
-def kept(dst, src, head, key, THRESHOLD: tl.constexpr, SCALE: tl.constexpr, ACC: tl.constexpr):
+def kept(dst, src, head, key_ptr, THRESHOLD: tl.constexpr, SCALE: tl.constexpr, ACC: tl.constexpr):
     """Return SCALE where an edge's head survives dropout, else 0: [edges, heads].
 
     `head` is [heads]; one of `dst` and `src` is [edges] and the other a scalar.
     """
-    row_key = mixed(key.to(tl.uint32, bitcast=True) + (dst.to(tl.uint32) + 1) * 0x9E3779B9)
+    row_key = mixed(tl.load(key_ptr).to(tl.uint32) + (dst.to(tl.uint32) + 1) * 0x9E3779B9)
     edge_key = mixed(row_key + (src.to(tl.uint32) + 1) * 0x85EBCA6B)
     bits = mixed(edge_key[:, None] + ((head.to(tl.uint32) + 1) * 0xC2B2AE35)[None, :])
     return (bits >= THRESHOLD).to(ACC) * SCALE

@@ -23,7 +23,6 @@ from redditgnn.kernels.attention_triton import (
     LOWEST,
     absorbed,
     accumulator_dtype,
-    as_int32,
     bounds,
     cells,
     coefficient,
@@ -32,6 +31,7 @@ from redditgnn.kernels.attention_triton import (
     gather_rows,
     grid_of,
     kept,
+    key_on,
     launch_settings,
     leaky,
     load_heads,
@@ -49,11 +49,12 @@ def gat_forward(
     col: Tensor,
     negative_slope: float,
     dropout: float,
-    key: int,
+    key: Tensor | int | None,
 ) -> tuple[Tensor, Tensor]:
     """Average each row's sources, weighted by softmax(LeakyReLU(score_src + score_dst)).
 
-    Returns out, in `value`'s dtype, and logsumexp, float32. `key` is in [0, 2^32).
+    Returns out, in `value`'s dtype, and logsumexp, float32. `key` is in [0, 2^32),
+    or None without dropout.
     """
     value, score_src, score_dst = (t.contiguous() for t in (value, score_src, score_dst))
     num_rows, (heads, channels) = len(rowptr) - 1, value.shape[1:]
@@ -71,7 +72,7 @@ def gat_forward(
                 longest_first(rowptr),
                 out,
                 logsumexp,
-                as_int32(key),
+                key_on(value, key),
                 **settings,
             )
     return out, logsumexp
@@ -90,7 +91,7 @@ def gat_backward(
     t_row: Tensor,
     negative_slope: float,
     dropout: float,
-    key: int,
+    key: Tensor | int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, score_src and score_dst, given that of `out`.
 
@@ -107,17 +108,17 @@ def gat_backward(
         if out.numel():
             csr = (rowptr.contiguous(), col.contiguous(), longest_first(rowptr))
             gat_backward_rows_kernel[grid_of(len(out), settings)](
-                grad_out, out, *scores, *csr, grad_dst, as_int32(key), **settings
+                grad_out, out, *scores, *csr, grad_dst, key_on(value, key), **settings
             )
         if value.numel():
             t_csr = (t_rowptr.contiguous(), t_row.contiguous(), longest_first(t_rowptr))
             gat_backward_columns_kernel[grid_of(len(value), settings)](
-                grad_out, *scores, *t_csr, grad_value, grad_src, as_int32(key), **settings
+                grad_out, *scores, *t_csr, grad_value, grad_src, key_on(value, key), **settings
             )
     return grad_value, grad_src, grad_dst
 
 
-@triton.jit(do_not_specialize=["key"])
+@triton.jit
 @no_type_check
 def gat_forward_kernel(
     value_ptr,
@@ -128,7 +129,7 @@ def gat_forward_kernel(
     order_ptr,
     out_ptr,
     logsumexp_ptr,
-    key,
+    key_ptr,
     HEADS: tl.constexpr,
     CHANNELS: tl.constexpr,
     SLOPE: tl.constexpr,
@@ -155,14 +156,14 @@ def gat_forward_kernel(
         logit = tl.where(valid[:, None], leaky(score, score, SLOPE), float("-inf"))
         weight, rescale, largest, total = absorbed(logit, largest, total)
         if THRESHOLD > 0:
-            weight *= kept(row, src, head, key, THRESHOLD, SCALE, ACC)
+            weight *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
         acc = acc * rescale[:, :, None] + weight[:, :, None] * value
     store_softmax(
         out_ptr, logsumexp_ptr, row, largest, total, acc, head, cell, inside, HEADS, WIDTH
     )
 
 
-@triton.jit(do_not_specialize=["key"])
+@triton.jit
 @no_type_check
 def gat_backward_rows_kernel(
     grad_out_ptr,
@@ -176,7 +177,7 @@ def gat_backward_rows_kernel(
     col_ptr,
     order_ptr,
     grad_dst_ptr,
-    key,
+    key_ptr,
     HEADS: tl.constexpr,
     CHANNELS: tl.constexpr,
     SLOPE: tl.constexpr,
@@ -208,12 +209,12 @@ def gat_backward_rows_kernel(
         alpha = coefficient(leaky(score, score, SLOPE), logsumexp[None, :], valid)
         grad_alpha = tl.sum(value * grad_out[None, :, :], 2)
         if THRESHOLD > 0:
-            grad_alpha *= kept(row, src, head, key, THRESHOLD, SCALE, ACC)
+            grad_alpha *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
         acc += leaky(score, alpha * (grad_alpha - delta[None, :]), SLOPE)
     tl.store(grad_dst_ptr + row * HEADS + head, tl.sum(acc, 0), mask=head < HEADS)
 
 
-@triton.jit(do_not_specialize=["key"])
+@triton.jit
 @no_type_check
 def gat_backward_columns_kernel(
     grad_out_ptr,
@@ -227,7 +228,7 @@ def gat_backward_columns_kernel(
     order_ptr,
     grad_value_ptr,
     grad_src_ptr,
-    key,
+    key_ptr,
     HEADS: tl.constexpr,
     CHANNELS: tl.constexpr,
     SLOPE: tl.constexpr,
@@ -257,7 +258,7 @@ def gat_backward_columns_kernel(
         grad_alpha = tl.sum(grad_out * value[None, :, :], 2)
         weight = alpha
         if THRESHOLD > 0:
-            keep = kept(row, src, head, key, THRESHOLD, SCALE, ACC)
+            keep = kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
             grad_alpha, weight = grad_alpha * keep, alpha * keep
         acc += weight[:, :, None] * grad_out
         acc_score += leaky(score, alpha * (grad_alpha - delta), SLOPE)

@@ -22,7 +22,6 @@ from redditgnn.kernels.attention_triton import (
     LOWEST,
     absorbed,
     accumulator_dtype,
-    as_int32,
     bounds,
     cells,
     coefficient,
@@ -31,6 +30,7 @@ from redditgnn.kernels.attention_triton import (
     gather_rows,
     grid_of,
     kept,
+    key_on,
     launch_settings,
     leaky,
     load_heads,
@@ -51,11 +51,12 @@ def gatv2_forward(
     col: Tensor,
     negative_slope: float,
     dropout: float,
-    key: int,
+    key: Tensor | int | None,
 ) -> tuple[Tensor, Tensor]:
     """Average each row's sources, weighted by softmax(att . LeakyReLU(value + query)).
 
-    Returns out, in `value`'s dtype, and logsumexp, float32. `key` is in [0, 2^32).
+    Returns out, in `value`'s dtype, and logsumexp, float32. `key` is in [0, 2^32),
+    or None without dropout.
     """
     value, query, att = (t.contiguous() for t in (value, query, att))
     out = torch.empty_like(query, dtype=value.dtype)
@@ -72,7 +73,7 @@ def gatv2_forward(
                 longest_first(rowptr),
                 out,
                 logsumexp,
-                as_int32(key),
+                key_on(value, key),
                 **settings,
             )
     return out, logsumexp
@@ -91,7 +92,7 @@ def gatv2_backward(
     t_row: Tensor,
     negative_slope: float,
     dropout: float,
-    key: int,
+    key: Tensor | int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, query and att, given that of `out`.
 
@@ -110,17 +111,17 @@ def gatv2_backward(
         if out.numel():
             csr = (rowptr.contiguous(), col.contiguous(), longest_first(rowptr), len(out))
             gatv2_backward_rows_kernel[grid_of(num_programs, settings)](
-                grad_out, out, *logits, *csr, grad_query, partial, as_int32(key), **settings
+                grad_out, out, *logits, *csr, grad_query, partial, key_on(value, key), **settings
             )
         if value.numel():
             t_csr = (t_rowptr.contiguous(), t_row.contiguous(), longest_first(t_rowptr))
             gatv2_backward_columns_kernel[grid_of(len(value), settings)](
-                grad_out, *logits, *t_csr, grad_value, as_int32(key), **settings
+                grad_out, *logits, *t_csr, grad_value, key_on(value, key), **settings
             )
     return grad_value, grad_query, partial.sum(0).to(att.dtype)
 
 
-@triton.jit(do_not_specialize=["key"])
+@triton.jit
 @no_type_check
 def gatv2_forward_kernel(
     value_ptr,
@@ -131,7 +132,7 @@ def gatv2_forward_kernel(
     order_ptr,
     out_ptr,
     logsumexp_ptr,
-    key,
+    key_ptr,
     HEADS: tl.constexpr,
     CHANNELS: tl.constexpr,
     SLOPE: tl.constexpr,
@@ -160,14 +161,14 @@ def gatv2_forward_kernel(
         logit = tl.where(valid[:, None], logit, float("-inf"))
         weight, rescale, largest, total = absorbed(logit, largest, total)
         if THRESHOLD > 0:
-            weight *= kept(row, src, head, key, THRESHOLD, SCALE, ACC)
+            weight *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
         acc = acc * rescale[:, :, None] + weight[:, :, None] * value
     store_softmax(
         out_ptr, logsumexp_ptr, row, largest, total, acc, head, cell, inside, HEADS, WIDTH
     )
 
 
-@triton.jit(do_not_specialize=["num_rows", "key"])
+@triton.jit(do_not_specialize=["num_rows"])
 @no_type_check
 def gatv2_backward_rows_kernel(
     grad_out_ptr,
@@ -183,7 +184,7 @@ def gatv2_backward_rows_kernel(
     num_rows,
     grad_query_ptr,
     partial_ptr,
-    key,
+    key_ptr,
     HEADS: tl.constexpr,
     CHANNELS: tl.constexpr,
     SLOPE: tl.constexpr,
@@ -221,7 +222,7 @@ def gatv2_backward_rows_kernel(
                 alpha = coefficient(logit, logsumexp[None, :], valid)
                 grad_alpha = tl.sum(value * grad_out[None, :, :], 2)
                 if THRESHOLD > 0:
-                    grad_alpha *= kept(row, src, head, key, THRESHOLD, SCALE, ACC)
+                    grad_alpha *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
                 grad_logit = (alpha * (grad_alpha - delta[None, :]))[:, :, None]
                 passed = leaky(score, grad_logit, SLOPE)
                 acc += passed
@@ -240,7 +241,7 @@ def dealt(first):
     return first + tl.where(back, num_programs - 1 - program, program)
 
 
-@triton.jit(do_not_specialize=["key"])
+@triton.jit
 @no_type_check
 def gatv2_backward_columns_kernel(
     grad_out_ptr,
@@ -253,7 +254,7 @@ def gatv2_backward_columns_kernel(
     row_ptr,
     order_ptr,
     grad_value_ptr,
-    key,
+    key_ptr,
     HEADS: tl.constexpr,
     CHANNELS: tl.constexpr,
     SLOPE: tl.constexpr,
@@ -283,7 +284,7 @@ def gatv2_backward_columns_kernel(
         grad_alpha = tl.sum(grad_out * value[None, :, :], 2)
         weight = alpha
         if THRESHOLD > 0:
-            keep = kept(row, src, head, key, THRESHOLD, SCALE, ACC)
+            keep = kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
             grad_alpha, weight = grad_alpha * keep, alpha * keep
         delta = gather_heads(delta_ptr, row, valid, head, HEADS, ACC)
         grad_logit = (alpha * (grad_alpha - delta))[:, :, None]
