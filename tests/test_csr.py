@@ -8,7 +8,7 @@ import torch
 
 from redditgnn import csr
 from redditgnn.compiled import numba_works
-from redditgnn.csr import CSR, pointers
+from redditgnn.csr import CSR, pointers, row_of_edge
 
 SHAPES = {"empty": (0, 4, 0), "no edges": (3, 2, 0), "tall": (30, 4, 100), "wide": (4, 50, 60)}
 
@@ -41,6 +41,12 @@ def test_the_transpose_is_that_of_scipy_and_its_edges_lead_back(shape, dtype):
 def test_the_transpose_is_computed_once():
     matrix = random_csr(5, 5, 9, torch.int32)
     assert matrix.transpose is matrix.transpose
+
+
+def test_rows_with_a_known_number_of_edges_are_the_same():
+    matrix = random_csr(30, 4, 100, torch.int32)
+    assert torch.equal(row_of_edge(matrix.rowptr), row_of_edge(matrix.rowptr, 100))
+    assert torch.equal(matrix.row, row_of_edge(matrix.rowptr))
 
 
 def test_a_transpose_asked_for_while_torch_compiles_leaves_numba_working():

@@ -48,7 +48,7 @@ class CSR:
     @cached_property
     def row(self) -> Int64[Tensor, " edges"]:
         """The destination of each edge."""
-        return row_of_edge(self.rowptr)
+        return row_of_edge(self.rowptr, len(self.col))
 
     @cached_property
     def transpose(self) -> Transpose:
@@ -67,7 +67,9 @@ def _transpose(csr: CSR) -> Transpose:
 
         arrays = transposed(csr.rowptr.numpy(), csr.col.numpy(), csr.num_src)
         return Transpose(*map(torch.from_numpy, arrays))
-    counts = torch.bincount(csr.col, minlength=csr.num_src)
+    # No bincount: it would wait for the device, to see whether there are larger numbers.
+    counts = csr.rowptr.new_zeros(csr.num_src)
+    counts.index_add_(0, csr.col, counts.new_ones(()).expand(len(csr.col)))
     return Transpose(pointers(counts), csr.row.to(torch.int32)[csr.edge_of_transpose])
 
 
@@ -88,7 +90,24 @@ def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:
     return rowptr
 
 
-def row_of_edge(rowptr: Int64[Tensor, " rows_plus_1"]) -> Int64[Tensor, " edges"]:
-    """Return the row that each entry of a CSR belongs to."""
+def row_of_edge(
+    rowptr: Int64[Tensor, " rows_plus_1"], num_edges: int | None = None
+) -> Int64[Tensor, " edges"]:
+    """Return the row that each entry of a CSR belongs to.
+
+    Without `num_edges`, the last of `rowptr`, a device has to be waited for.
+    """
     rows = torch.arange(len(rowptr) - 1, device=rowptr.device)
-    return rows.repeat_interleave(rowptr.diff())
+    return rows.repeat_interleave(rowptr.diff(), output_size=num_edges)
+
+
+def gather_rows(
+    rowptr: Int64[Tensor, " nodes_plus_1"],
+    col: Int32[Tensor, " edges"],
+    node_ids: Int64[Tensor, " rows"],
+) -> tuple[Int64[Tensor, " picked"], Int32[Tensor, " picked"]]:
+    """Concatenate the CSR rows `node_ids`: for each entry its position in `node_ids`, and `col`."""
+    picked = pointers(rowptr[node_ids + 1] - rowptr[node_ids])
+    rows = row_of_edge(picked)
+    shift = (rowptr[node_ids] - picked[:-1])[rows]
+    return rows, col[torch.arange(len(rows), device=col.device) + shift]

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int32, Int64, Integer
 from torch import Tensor
 
-from redditgnn.csr import CSR, pointers, row_of_edge
+from redditgnn.csr import CSR, gather_rows, pointers
 from redditgnn.features import Rows
 
 Split = Literal["train", "val", "test"]
@@ -51,6 +51,9 @@ class GraphData:
     test_mask: Bool[Tensor, " nodes"]
     fingerprint: str
     cache_dir: Path | None = None
+    _copies: dict[torch.device, GraphData] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def num_nodes(self) -> int:
@@ -82,8 +85,12 @@ class GraphData:
         return {"train": self.train_mask, "val": self.val_mask, "test": self.test_mask}[split]
 
     def to(self, device: torch.device) -> GraphData:
-        """Copy every tensor to `device`; the graph itself if it is there already."""
-        return self if self.x.device == device else replace(self, **_moved(self, device))
+        """Copy every tensor to `device`, once; the graph itself if it is there already."""
+        if self.x.device == device:
+            return self
+        if device not in self._copies:
+            self._copies[device] = replace(self, **_moved(self, device))
+        return self._copies[device]
 
     def induced(self, keep: Bool[Tensor, " nodes"]) -> GraphData:
         """Return the subgraph of the nodes in `keep`, in their order, with the edges among them."""
@@ -124,18 +131,6 @@ class GraphData:
         local_id[local_nodes] = torch.arange(len(local_nodes), dtype=torch.int32, device=col.device)
         counts = torch.bincount(rows, minlength=len(node_ids))
         return local_nodes, pointers(counts), local_id[col]
-
-
-def gather_rows(
-    rowptr: Int64[Tensor, " nodes_plus_1"],
-    col: Int32[Tensor, " edges"],
-    node_ids: Int64[Tensor, " rows"],
-) -> tuple[Int64[Tensor, " picked"], Int32[Tensor, " picked"]]:
-    """Concatenate the CSR rows `node_ids`: for each entry its position in `node_ids`, and `col`."""
-    picked = pointers(rowptr[node_ids + 1] - rowptr[node_ids])
-    rows = row_of_edge(picked)
-    shift = (rowptr[node_ids] - picked[:-1])[rows]
-    return rows, col[torch.arange(len(rows), device=col.device) + shift]
 
 
 @runtime_checkable
@@ -214,7 +209,8 @@ class Batch:
     Nodes stand in breadth-first order, targets first; row i of the CSR and of `features` belongs
     to global node `node_ids[i]`. Layer l computes the rows [0, num_dst[l]) and no others, so that
     a layer's block is a prefix of the CSR. `(loss_weight * per_node_loss).sum()` estimates the
-    mean loss over the training nodes: the sampler owns the normalisation.
+    mean loss over the training nodes: the sampler owns the normalisation. `num_edges` are those
+    that each layer reads; None reads them off `rowptr`, for which a device has to be waited for.
     """
 
     features: Rows
@@ -225,6 +221,7 @@ class Batch:
     col: Int32[Tensor, " edges"]
     degree: Integer[Tensor, " nodes"]
     num_dst: tuple[int, ...]
+    num_edges: tuple[int, ...] | None = None
     edge_weight: Float[Tensor, " edges"] | None = None
     row_weight: Float[Tensor, " rows"] | None = None
     histories: Histories | None = None
@@ -243,7 +240,7 @@ class Batch:
         """Return what layer `layer` computes: views of the CSR, kept for the next call."""
         num_dst, num_src = self.num_dst[layer], self._num_src(layer)
         if (num_dst, num_src) not in self._blocks:
-            num_edges = int(self.rowptr[num_dst])
+            num_edges = self.num_edges[layer] if self.num_edges else int(self.rowptr[num_dst])
             self._blocks[num_dst, num_src] = Block(
                 self.rowptr[: num_dst + 1],
                 self.col[:num_edges],
@@ -264,7 +261,9 @@ class Batch:
         """Copy every tensor to `device`; the batch itself if it is there already."""
         if self.rowptr.device == device and self.features.device == device:
             return self
-        return replace(self, features=self.features.to(device), **_moved(self, device), _blocks={})
+        num_edges = self.num_edges or tuple(int(self.rowptr[rows]) for rows in self.num_dst)
+        moved = _moved(self, device) | {"features": self.features.to(device)}
+        return replace(self, **moved, num_edges=num_edges, _blocks={})
 
     def _num_src(self, layer: int) -> int:
         if layer == 0 or self.histories is not None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -17,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 
 from redditgnn import checkpoint
+from redditgnn.captured_step import CapturedTraining, TakeStep, captured_training
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph import Batch, Sampler, Split
 from redditgnn.hardware import compile_obstacle
@@ -150,10 +152,13 @@ class Trainer:
         training, best_state, stale = Training(), None, 0
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
+        take_step = partial(self._step, model, forward, optimizer)
+        captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
         try:
             for epoch in range(1, self._epochs + 1):
-                row = self._epoch(epoch, model, forward, optimizer, sampler, evaluate, bar)
+                rate = float(optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
+                row = self._epoch(epoch, rate, model, sampler, take_step, captured, evaluate, bar)
                 self._advance(scheduler, row)
                 record(row)
                 better = self._is_better(row, training.best)
@@ -174,18 +179,24 @@ class Trainer:
     def _epoch(
         self,
         epoch: int,
+        learning_rate: float,
         model: nn.Module,
-        forward: Forward,
-        optimizer: Optimizer,
         sampler: Sampler,
+        take_step: TakeStep,
+        captured: CapturedTraining | None,
         evaluate: Evaluate,
         bar: tqdm,
     ) -> EpochRow:
         device = self._device
         watch, phases, batches = Stopwatch(device), Phases(device), Prefetched(sampler)
-        learning_rate = optimizer.param_groups[0]["lr"]
         model.train()
-        train_loss = self._train(model, forward, optimizer, batches, phases, bar)
+        if captured is None:
+            losses = self._take_steps(take_step, batches, phases, bar)
+        else:
+            with phases.phase("compute"):
+                losses = captured.run_epoch(bar.update)
+        train_loss = losses.mean().item()
+        _refuse_not_finite("training", train_loss)
         epoch_s, watch = watch.seconds(), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | tuple[None, None, None] = (None, None, None)
@@ -208,35 +219,33 @@ class Trainer:
             eval_s=watch.seconds(),
         )
 
-    def _train(
-        self,
-        model: nn.Module,
-        forward: Forward,
-        optimizer: Optimizer,
-        batches: Prefetched[Batch],
-        phases: Phases,
-        bar: tqdm,
-    ) -> float:
-        """Take one step a batch; return the mean of the batches' losses."""
+    def _take_steps(
+        self, take_step: TakeStep, batches: Prefetched[Batch], phases: Phases, bar: tqdm
+    ) -> Tensor:
+        """Take one step a batch; return their losses."""
         losses = []  # kept on the device: one wait an epoch, not one a batch
         for batch in batches:
             with phases.phase("transfer"):
                 batch = batch.to(self._device)
             with phases.phase("compute"):
-                with autocast(self.precision, self._device):
-                    logits = forward(batch)
-                per_node = per_node_loss(at_least_float32(logits), batch.y)
-                loss = (batch.loss_weight * per_node).sum()
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                if self._grad_clip is not None:
-                    nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
-                optimizer.step()
-            losses.append(loss.detach())
+                losses.append(take_step(batch))
             bar.update()
-        mean = torch.stack(losses).mean().item()
-        _refuse_not_finite("training", mean)
-        return mean
+        return torch.stack(losses)
+
+    def _step(
+        self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
+    ) -> Tensor:
+        """Take one step of the optimizer; return the loss before it."""
+        with autocast(self.precision, self._device):
+            logits = forward(batch)
+        per_node = per_node_loss(at_least_float32(logits), batch.y)
+        loss = (batch.loss_weight * per_node).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self._grad_clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
+        optimizer.step()
+        return loss.detach()
 
     def _advance(self, scheduler: LRScheduler, row: EpochRow) -> None:
         if not isinstance(scheduler, ReduceLROnPlateau):

@@ -97,7 +97,13 @@ def test_a_graph_without_edges_gives_the_targets_alone(sampling: Callable) -> No
 def test_edge_weights_make_sums_unbiased(make_graph: Callable[..., GraphData]) -> None:
     graph = make_graph(num_nodes=60, num_edges=600)
     sampler = NeighborSampler(
-        graph, num_layers=1, device=CPU, seed=0, num_neighbors=[4], batch_size=100
+        graph,
+        num_layers=1,
+        device=CPU,
+        seed=0,
+        num_neighbors=[4],
+        batch_size=100,
+        feature_tier="auto",
     )
     total = torch.zeros(60, 5)
     for _ in range(400):
@@ -116,7 +122,13 @@ def test_edge_weights_make_sums_unbiased(make_graph: Callable[..., GraphData]) -
 def test_an_epoch_shuffles_the_targets_anew(make_graph: Callable[..., GraphData]) -> None:
     graph = make_graph(num_nodes=60, num_edges=200)
     sampler = NeighborSampler(
-        graph, num_layers=2, device=CPU, seed=0, num_neighbors=[2, 2], batch_size=6
+        graph,
+        num_layers=2,
+        device=CPU,
+        seed=0,
+        num_neighbors=[2, 2],
+        batch_size=6,
+        feature_tier="auto",
     )
     epochs = [[b.node_ids[: b.num_targets].tolist() for b in sampler] for _ in range(2)]
     assert epochs[0] != epochs[1]

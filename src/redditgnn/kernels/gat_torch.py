@@ -25,7 +25,7 @@ def gat_forward(
     key: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Return the attended rows, and the logarithm of the softmax's denominator."""
-    row = row_of_edge(rowptr)
+    row = row_of_edge(rowptr, len(col))
     logit = F.leaky_relu(score_src[col] + score_dst[row], negative_slope)
     logsumexp = log_sum_exp(logit, row, len(score_dst))
     share = dropped((logit - logsumexp[row]).exp(), row, col, dropout, key)
@@ -48,7 +48,7 @@ def gat_backward(
     key: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, score_src and score_dst."""
-    row = row_of_edge(rowptr)
+    row = row_of_edge(rowptr, len(col))
     score = score_src[col] + score_dst[row]
     alpha = (F.leaky_relu(score, negative_slope) - logsumexp[row]).exp()
     share = dropped(alpha, row, col, dropout, key)

@@ -21,7 +21,7 @@ def gatv2_forward(
     key: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Return the attended rows, and the logarithm of the softmax's denominator."""
-    row, message = row_of_edge(rowptr), value[col]
+    row, message = row_of_edge(rowptr, len(col)), value[col]
     logit = (F.leaky_relu(message + query[row], negative_slope) * att).sum(-1)
     logsumexp = log_sum_exp(logit, row, len(query))
     share = dropped((logit - logsumexp[row]).exp(), row, col, dropout, key)
@@ -44,7 +44,7 @@ def gatv2_backward(
     key: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, query and att."""
-    row, message = row_of_edge(rowptr), value[col]
+    row, message = row_of_edge(rowptr, len(col)), value[col]
     score = message + query[row]
     activated = F.leaky_relu(score, negative_slope)
     alpha = ((activated * att).sum(-1) - logsumexp[row]).exp()

@@ -17,17 +17,19 @@ class FullSampler:
     def __init__(
         self, graph: GraphData, *, num_layers: int, device: torch.device, seed: int
     ) -> None:
+        graph = graph.to(device)
         mask = graph.train_mask
         self._batch = Batch(
             features=graph.rows(),
             y=graph.y,
             loss_weight=mask / mask.sum(),
-            node_ids=torch.arange(graph.num_nodes),
+            node_ids=torch.arange(graph.num_nodes, device=device),
             rowptr=graph.rowptr,
             col=graph.col,
             degree=graph.degree,
             num_dst=(graph.num_nodes,) * num_layers,
-        ).to(device)
+            num_edges=(graph.num_edges,) * num_layers,
+        )
 
     def __len__(self) -> int:
         return 1

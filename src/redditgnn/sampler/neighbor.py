@@ -7,6 +7,7 @@ PyG's NeighborLoader; the paper samples anew for every layer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
+from redditgnn.sampler.side_stream import SideStream
+from redditgnn.sampler.tier import FeatureTier, place
 
 
 @runtime_checkable
@@ -30,7 +33,8 @@ class Neighborhoods(Protocol):
 class NeighborSampler:
     """Batches of training nodes with `num_neighbors[h]` sampled in-neighbours of those at hop h.
 
-    -1 takes all neighbours. On CUDA graph and features stay on the device and are sampled there.
+    -1 takes all neighbours. `feature_tier` says where graph and features are kept on CUDA, see
+    `redditgnn.sampler.tier`: a batch is the same in all, but that the CPU draws those of `mmap`.
     """
 
     has_halo = True
@@ -44,11 +48,12 @@ class NeighborSampler:
         seed: int,
         num_neighbors: list[int],
         batch_size: int,
+        feature_tier: FeatureTier,
     ) -> None:
         check_num_neighbors(num_neighbors, num_layers)
         require_positive("sampler.batch_size", batch_size)
-        self._graph = graph.to(device)
-        self._neighborhoods = self._neighborhoods_of(self._graph)
+        self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
+        self._neighborhoods = self._neighborhoods_of(self._placed.graph)
         self._num_neighbors, self._batch_size = num_neighbors, batch_size
         self._targets = graph.train_mask.nonzero().view(-1)
         self._generator = torch.Generator().manual_seed(seed)
@@ -57,15 +62,18 @@ class NeighborSampler:
         return -(-len(self._targets) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        return self._stream.made(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._targets), generator=self._generator)
         for targets in self._targets[order].split(self._batch_size):
             key = int(torch.randint(2**62, (), generator=self._generator))
-            yield self._batch(targets.to(self._graph.x.device), key)
+            yield self._batch(targets.to(self._placed.device), key)
 
     def _batch(self, targets: Int64[Tensor, " targets"], key: int) -> Batch:
         node_ids, rowptr, col = self._neighborhoods.sample(targets, self._num_neighbors, key)
-        return sampled_batch(
-            self._graph,
+        batch = sampled_batch(
+            self._placed.graph,
             node_ids,
             rowptr,
             col,
@@ -73,6 +81,7 @@ class NeighborSampler:
             num_layers=len(self._num_neighbors),
             loss_weight=len(self) / len(self._targets),
         )
+        return replace(batch, features=self._placed.rows(node_ids))
 
     @staticmethod
     def _neighborhoods_of(graph: GraphData) -> Neighborhoods:
@@ -102,7 +111,7 @@ def sampled_batch(
     return Batch(
         features=graph.rows(node_ids),
         y=graph.y.index_select(0, targets),
-        loss_weight=torch.full((num_targets,), loss_weight, device=graph.x.device),
+        loss_weight=torch.full((num_targets,), loss_weight, device=node_ids.device),
         node_ids=node_ids,
         rowptr=rowptr,
         col=col,

@@ -45,12 +45,15 @@ class TorchNeighborhoods:
     def _neighbors(
         self, nodes: Tensor, fanout: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return how many neighbours each of `nodes` gets, and their global ids row by row."""
+        """Return how many neighbours each of `nodes` gets, and their global ids row by row.
+
+        Their number decides the size of what follows: here the device is waited for.
+        """
         first = self._rowptr[nodes]
         degree = self._rowptr[nodes + 1] - first
         counts = degree if fanout < 0 else degree.clamp(max=fanout)
         rowptr = pointers(counts)
-        rows = row_of_edge(rowptr)
+        rows = row_of_edge(rowptr, int(rowptr[-1]))
         offset = torch.arange(len(rows), device=nodes.device) - rowptr[:-1][rows]
         if fanout > 0:
             picks = floyd(degree, fanout, generator)
@@ -58,12 +61,15 @@ class TorchNeighborhoods:
         return counts, self._col[first[rows] + offset].long()
 
     def _append_unseen(self, neighbors: Tensor, num_seen: int) -> Tensor:
-        """Number the nodes not seen before in order of first occurrence, and return them."""
-        unseen = neighbors[self._local_id[neighbors] < 0]
-        position = torch.arange(len(unseen), device=unseen.device)
-        first = torch.full_like(self._local_id, len(unseen))
-        first.scatter_reduce_(0, unseen, position, "amin")
-        unseen = unseen[first[unseen] == position]
+        """Number the nodes not seen before in order of first occurrence, and return them.
+
+        How many they are is not known before: the second wait of a hop.
+        """
+        position = torch.arange(len(neighbors), device=neighbors.device)
+        first = torch.full_like(self._local_id, len(neighbors))
+        first.scatter_reduce_(0, neighbors, position, "amin")
+        is_new = (self._local_id[neighbors] < 0) & (first[neighbors] == position)
+        unseen = neighbors[is_new]
         self._local_id[unseen] = num_seen + torch.arange(len(unseen), device=unseen.device)
         return unseen
 
@@ -73,15 +79,16 @@ def floyd(
 ) -> Int64[Tensor, "fanout rows"]:
     """Draw `fanout` distinct numbers below each degree, uniformly (Floyd's algorithm).
 
-    Columns of rows with `degree <= fanout` hold no valid draw.
+    Draw j is uniform up to the bound `degree - fanout + j`, and is that bound where it was drawn
+    before. Columns of rows with `degree <= fanout` hold no valid draw.
     """
-    picks = degree.new_empty(fanout, len(degree))
-    for number in range(fanout):
-        last = (degree - fanout + number).clamp(min=0)
-        uniform = torch.rand(
-            len(degree), generator=generator, dtype=torch.float64, device=degree.device
-        )
-        drawn = (uniform * (last + 1)).long()
-        taken = (picks[:number] == drawn).any(0)
-        picks[number] = torch.where(taken, last, drawn)
+    number = torch.arange(fanout, device=degree.device)[:, None]
+    bound = (degree - fanout + number).clamp(min=0)
+    uniform = torch.rand(
+        bound.shape, generator=generator, dtype=torch.float64, device=degree.device
+    )
+    picks = (uniform * (bound + 1)).long()
+    for row in range(1, fanout):
+        taken = (picks[:row] == picks[row]).any(0)
+        picks[row] = torch.where(taken, bound[row], picks[row])
     return picks

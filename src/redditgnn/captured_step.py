@@ -1,0 +1,154 @@
+"""The whole training step as one CUDA graph: sampling, forward, backward and optimizer.
+
+A step of a sampled GNN is a hundred small kernels that take less time than their launches. With a
+sampler whose batches have a fixed shape the launches are recorded once, and repeated by one call.
+What a step draws (neighbours, dropout) is drawn anew by every repetition: the state of the
+generators is an input of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from redditgnn.errors import ConfigError
+from redditgnn.graph import Batch, Sampler
+
+TakeStep = Callable[[Batch], Tensor]
+"""Trains on a batch and returns its loss, detached. It must not wait for the device."""
+
+WARM_UP = 3  # steps taken eagerly: what libraries set up at first use is no part of the graph
+
+
+@runtime_checkable
+class StaticSampler(Protocol):
+    """A sampler whose batches all have the same shape.
+
+    `cuda_graph`: whether steps are to be captured; `generator`: what `draw` draws with.
+    """
+
+    cuda_graph: bool
+    generator: torch.Generator
+
+    def __len__(self) -> int: ...
+
+    def epoch(self) -> tuple[Tensor, Tensor]:
+        """Return targets and loss weights of the epoch's batches, one batch a row."""
+        ...
+
+    def draw(self, targets: Tensor, loss_weight: Tensor) -> Batch:
+        """Make the batch of these targets, without waiting for the device."""
+        ...
+
+
+class StaticStep:
+    """One step on whatever is in `targets` and `loss_weight`: same addresses, same shapes.
+
+    Attributes:
+        loss: Where a step leaves its loss.
+    """
+
+    def __init__(
+        self, sampler: StaticSampler, take_step: TakeStep, targets: Tensor, loss_weight: Tensor
+    ) -> None:
+        self._sampler, self._take_step = sampler, take_step
+        self.targets, self.loss_weight = targets.clone(), loss_weight.clone()
+        self.loss = torch.zeros((), device=targets.device)
+
+    def __call__(self) -> None:
+        batch = self._sampler.draw(self.targets, self.loss_weight)
+        self.loss.copy_(self._take_step(batch))
+
+
+class CapturedTraining:
+    """Runs epochs whose steps are captured after the first few, which are taken eagerly.
+
+    Those are steps of the training like all others, so a captured training is the eager one.
+    `optimizer` is made capturable. `take_step` is called a few times only, and must do the same
+    whenever it is called: what it reads from Python is frozen when it is captured.
+    """
+
+    def __init__(
+        self,
+        sampler: StaticSampler,
+        take_step: TakeStep,
+        optimizer: Optimizer,
+        device: torch.device,
+    ) -> None:
+        make_capturable(optimizer, device)
+        self._sampler, self._take_step = sampler, take_step
+        self._stream = torch.cuda.Stream(device)
+        self._step: StaticStep | None = None
+        self._replay: Callable[[], None] | None = None
+        self._num_steps = 0
+
+    def run_epoch(self, after_step: Callable[[], object]) -> Tensor:
+        """Take a step a batch; return the batches' losses, on the device.
+
+        Raises:
+            ConfigError: the step does what cannot be captured.
+        """
+        losses = []
+        for targets, loss_weight in zip(*self._sampler.epoch(), strict=True):
+            if self._step is None:
+                self._step = StaticStep(self._sampler, self._take_step, targets, loss_weight)
+            self._step.targets.copy_(targets)
+            self._step.loss_weight.copy_(loss_weight)
+            self._advance(self._step)
+            losses.append(self._step.loss.clone())
+            after_step()
+        return torch.stack(losses)
+
+    def _advance(self, step: StaticStep) -> None:
+        if self._num_steps < WARM_UP:
+            # On a side stream, as what autograd remembers of the stream would stop the capture.
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                step()
+            torch.cuda.current_stream().wait_stream(self._stream)
+        else:
+            self._replay = self._replay or self._captured(step)
+            self._replay()
+        self._num_steps += 1
+
+    def _captured(self, step: StaticStep) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._sampler.generator)
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                step()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            first = str(error).splitlines()[0]
+            raise ConfigError(
+                "sampler.cuda_graph: a training step of this model cannot be captured in a CUDA "
+                f"graph ({first}); use sampler.cuda_graph=false"
+            ) from error
+        return graph.replay
+
+
+def captured_training(
+    sampler: Sampler, take_step: TakeStep, optimizer: Optimizer, device: torch.device
+) -> CapturedTraining | None:
+    """Return what trains with captured steps if the sampler asks for that, else None."""
+    if isinstance(sampler, StaticSampler) and sampler.cuda_graph:
+        return CapturedTraining(sampler, take_step, optimizer, device)
+    return None
+
+
+def make_capturable(optimizer: Optimizer, device: torch.device) -> None:
+    """Keep what the optimizer counts and is told on the device, where a graph can read it.
+
+    A learning rate that is a number would be frozen; one that is a tensor is filled in place by
+    torch's schedulers.
+    """
+    for group in optimizer.param_groups:
+        if "capturable" in group:
+            group["capturable"] = True
+        if not isinstance(group["lr"], Tensor):
+            group["lr"] = torch.tensor(float(group["lr"]), device=device)

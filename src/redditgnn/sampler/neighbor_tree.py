@@ -1,0 +1,153 @@
+"""Neighbour sampling into trees of a fixed shape (Hamilton et al. 2017, arXiv:1706.02216).
+
+As in the authors' code: each place in a tree draws its neighbours anew, uniformly with replacement,
+and a node that is found twice is there twice. So all batches have the same shape and the same CSR,
+nothing has to be deduplicated or waited for, and CUDA can capture the whole training step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from redditgnn.errors import require, require_positive
+from redditgnn.graph import Batch, GraphData
+from redditgnn.sampler.neighbor import check_num_neighbors
+from redditgnn.sampler.side_stream import SideStream
+from redditgnn.sampler.tier import FeatureTier, place
+
+
+class TreeSampler:
+    """Batches of training nodes with `num_neighbors[h]` draws for each place at hop h.
+
+    A node without in-neighbours draws itself, with edges of weight 0: zero for sums and means;
+    attention and maxima, which know no weights, see the node itself. The last batch of an epoch is
+    filled up with targets of loss weight 0, which are the first of that epoch again.
+
+    Attributes:
+        cuda_graph: Whether the training step is to be captured: `auto` where it can be, on CUDA
+            with features that the device reads by itself.
+        generator: What neighbours are drawn with, on the device that samples.
+    """
+
+    has_halo = True
+
+    def __init__(
+        self,
+        graph: GraphData,
+        *,
+        num_layers: int,
+        device: torch.device,
+        seed: int,
+        num_neighbors: list[int],
+        batch_size: int,
+        feature_tier: FeatureTier,
+        cuda_graph: bool | Literal["auto"],
+    ) -> None:
+        check_num_neighbors(num_neighbors, num_layers)
+        require(
+            min(num_neighbors) > 0,
+            "sampler.num_neighbors of sampler=neighbor_tree must be positive, since trees have a "
+            f"fixed shape, got {num_neighbors}; for all neighbours use sampler=neighbor",
+        )
+        require_positive("sampler.batch_size", batch_size)
+        self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
+        self.cuda_graph = _is_captured(cuda_graph, self._placed.is_on_cuda)
+        self._targets = graph.train_mask.nonzero().view(-1)
+        self._num_neighbors = num_neighbors
+        self._batch_size = max(1, min(batch_size, len(self._targets)))
+        self._order = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(self._placed.device).manual_seed(seed)
+        self._lay_out(self._placed.device)
+
+    def __len__(self) -> int:
+        return -(-len(self._targets) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._stream.made(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
+        for targets, loss_weight in zip(*self.epoch(), strict=True):
+            yield self.draw(targets, loss_weight)
+
+    def epoch(
+        self,
+    ) -> tuple[Int64[Tensor, "batches targets"], Float[Tensor, "batches targets"]]:
+        """Shuffle the training nodes into batches; return them with their loss weights."""
+        count, shape = len(self._targets), (len(self), self._batch_size)
+        order = self._targets[torch.randperm(count, generator=self._order)]
+        position = torch.arange(len(self) * self._batch_size)
+        weight = (position < count) * (len(self) / max(1, count))
+        targets = order[position % max(1, count)].view(shape)
+        return targets.to(self._placed.device), weight.view(shape).to(self._placed.device)
+
+    def draw(
+        self, targets: Int64[Tensor, " targets"], loss_weight: Float[Tensor, " targets"]
+    ) -> Batch:
+        """Grow a tree from each target; no size depends on what is drawn."""
+        hops, degrees, weights = [targets], [], []
+        for fanout in self._num_neighbors:
+            found, degree, weight = self._neighbors(hops[-1], fanout)
+            hops.append(found)
+            degrees.append(degree)
+            weights.append(weight)
+        node_ids = torch.cat(hops)
+        last = hops[-1]
+        rowptr = self._placed.graph.rowptr
+        return Batch(
+            features=self._placed.rows(node_ids),
+            y=self._placed.graph.y.index_select(0, targets),
+            loss_weight=loss_weight,
+            node_ids=node_ids,
+            rowptr=self._rowptr,
+            col=self._col,
+            degree=torch.cat([*degrees, rowptr[last + 1] - rowptr[last]]),
+            num_dst=self._num_dst,
+            num_edges=self._num_edges,
+            edge_weight=torch.cat(weights),
+        )
+
+    def _neighbors(self, nodes: Tensor, fanout: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the draws of all nodes in a row, the nodes' degrees, and the draws' weights."""
+        graph = self._placed.graph
+        first = graph.rowptr[nodes]
+        degree = graph.rowptr[nodes + 1] - first
+        uniform = torch.rand(
+            (len(nodes), fanout),
+            generator=self.generator,
+            dtype=torch.float64,
+            device=nodes.device,
+        )
+        edge = first[:, None] + (uniform * degree[:, None]).long()
+        edge.clamp_(max=graph.num_edges - 1)  # behind the last row's end there is nothing to read
+        drawn = graph.col[edge] if graph.num_edges else nodes[:, None].expand_as(edge)
+        found = torch.where((degree > 0)[:, None], drawn, nodes[:, None])
+        weight = (degree / fanout)[:, None].expand_as(found)
+        return found.flatten(), degree, weight.flatten()
+
+    def _lay_out(self, device: torch.device) -> None:
+        """Make what all batches share: a tree's edges lead to its places one after another."""
+        sizes = list(accumulate(self._num_neighbors, int.__mul__, initial=self._batch_size))
+        ends = list(accumulate(sizes))  # of the hops, in the order of nodes
+        fanouts = torch.tensor(self._num_neighbors).repeat_interleave(torch.tensor(sizes[:-1]))
+        rowptr = torch.zeros(ends[-2] + 1, dtype=torch.int64)
+        torch.cumsum(fanouts, 0, out=rowptr[1:])
+        self._rowptr = rowptr.to(device)
+        self._col = torch.arange(ends[0], ends[-1], dtype=torch.int32, device=device)
+        self._num_dst = tuple(reversed(ends[:-1]))
+        self._num_edges = tuple(end - ends[0] for end in reversed(ends[1:]))
+
+
+def _is_captured(cuda_graph: bool | Literal["auto"], possible: bool) -> bool:
+    require(
+        possible or cuda_graph is not True,
+        "sampler.cuda_graph=true needs device=cuda, and features that the device reads by itself "
+        "(sampler.feature_tier=device, or pinned with Triton installed); use "
+        "sampler.cuda_graph=auto",
+    )
+    return possible and cuda_graph is not False
