@@ -18,7 +18,8 @@ from torch_geometric import typing as extensions
 
 from layer_kinds import KINDS, Work, import_dgl
 from redditgnn.config import compose_settings
-from redditgnn.graph import Block, GraphData, GraphSpec, row_of_edge
+from redditgnn.csr import row_of_edge
+from redditgnn.graph import Block, GraphData, GraphSpec
 
 Layer = Callable[[Tensor], Tensor]
 CHECKED_ROWS = 64

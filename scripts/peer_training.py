@@ -20,7 +20,8 @@ from torch_geometric.loader import NeighborLoader
 from torch_geometric.nn import GATConv, GATv2Conv, SAGEConv
 from torch_geometric.transforms import ToSparseTensor
 
-from redditgnn.graph import GraphData, row_of_edge
+from redditgnn.csr import row_of_edge
+from redditgnn.graph import GraphData
 
 Convolutions = Callable[[Sequence[int]], list[nn.Module]]
 HEADS = 8

@@ -35,7 +35,9 @@ DRAWN_BY_TORCH: dict[str, Callable] = {
 }
 SAMPLERS = {
     **DRAWN_BY_TORCH,
-    "neighbor": lambda graph: NeighborSampler(graph, num_neighbors=[3, 2], batch_size=10, **COMMON),
+    "neighbor": lambda graph: NeighborSampler(
+        graph, num_neighbors=[3, 2], batch_size=10, feature_tier="auto", **COMMON
+    ),
 }
 FIELDS = ("x", "y", "loss_weight", "node_ids", "rowptr", "col", "degree", "edge_weight")
 
@@ -269,7 +271,7 @@ def test_a_graph_of_one_node_gives_a_batch_of_one_node() -> None:
     graph = hub(0, without_neighbors=0)
     parts = {**COMMON, "num_parts": 1, "batch_size": 1}
     for sampler in (
-        NeighborSampler(graph, num_neighbors=[-1, 5], batch_size=4, **COMMON),
+        NeighborSampler(graph, num_neighbors=[-1, 5], batch_size=4, feature_tier="auto", **COMMON),
         ClusterSampler(graph, **parts),
         GASSampler(graph, history_device="auto", **parts),
     ):
