@@ -49,6 +49,19 @@ def realdata() -> Path:
     return root
 
 
+@pytest.fixture
+def link_raw(realdata: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Give a temporary root the raw files of a real dataset; PyG writes processed/ beside them."""
+
+    def linked(folder: str) -> Path:
+        (tmp_path / folder / "raw").mkdir(parents=True)
+        for path in (realdata / folder / "raw").iterdir():
+            (tmp_path / folder / "raw" / path.name).symlink_to(path)
+        return tmp_path
+
+    return linked
+
+
 @pytest.fixture(scope="session")
 def make_graph() -> Callable[..., GraphData]:
     """A function that draws small graphs."""

@@ -29,19 +29,6 @@ def build() -> Callable[..., GraphData]:
 
 
 @pytest.fixture
-def link_raw(realdata: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Give a temporary root the raw files of a real dataset; PyG writes processed/ beside them."""
-
-    def linked(folder: str) -> Path:
-        (tmp_path / folder / "raw").mkdir(parents=True)
-        for path in (realdata / folder / "raw").iterdir():
-            (tmp_path / folder / "raw" / path.name).symlink_to(path)
-        return tmp_path
-
-    return linked
-
-
-@pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail every download at once."""
 
