@@ -1,15 +1,17 @@
 """PyG's attention layers with the attention in one pass: same constructor, parameters and numbers.
 
-PyG's own `forward` runs: linear maps, heads, bias, residual. Only what it does edge by edge,
-`edge_updater` and `propagate`, is replaced by one call of `redditgnn.kernels.attention`.
+What PyG does edge by edge, `edge_updater` and `propagate`, is replaced by one call of
+`redditgnn.kernels.attention`; the rest is PyG's own `forward`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 from torch_geometric.nn import GATConv, GATv2Conv
 from torch_geometric.utils import add_self_loops, remove_self_loops
@@ -53,7 +55,10 @@ class _Fused:
         )
         if isinstance(edge_index, Tensor):
             edge_index = _csr_of(edge_index, *_sizes(x), self.add_self_loops)
-        return super().forward(x, edge_index)  # type: ignore[misc]
+        return self._forward(x, edge_index)
+
+    def _forward(self, x: Any, csr: CSR) -> Tensor:
+        return super().forward(x, csr)  # type: ignore[misc]
 
     @property
     def _settings(self) -> dict[str, float]:
@@ -63,6 +68,25 @@ class _Fused:
 
 class FusedGATConv(_Fused, GATConv):
     """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv."""
+
+    def _forward(self, x: Any, csr: CSR) -> Tensor:
+        """Compute scores from `x`: att . (W x) = (att . W) x spares two passes over W x."""
+        if not isinstance(x, Tensor) or self.lin is None:
+            return super()._forward(x, csr)
+        value = self.lin(x).view(-1, self.heads, self.out_channels)
+        with torch.autocast(x.device.type, enabled=False):
+            scores = F.linear(x.to(self.lin.weight.dtype), self._score_weight())
+        out = self.propagate(csr, x=(value,), alpha=scores.split(self.heads, 1))
+        out = out.flatten(1) if self.concat else out.mean(1)
+        if self.res is not None:
+            out = out + self.res(x[: csr.num_dst])
+        return out if self.bias is None else out + self.bias
+
+    def _score_weight(self) -> Float[Tensor, "two_heads in_channels"]:
+        """Return what maps `x` to the scores of sources and of destinations."""
+        weight = self.lin.weight.view(self.heads, self.out_channels, -1)
+        atts = torch.cat([self.att_src, self.att_dst]).unsqueeze(-1)
+        return (atts * weight).sum(2).flatten(0, 1)
 
     def edge_updater(self, edge_index: CSR, *, alpha: Any, **_: Any) -> Any:
         return alpha

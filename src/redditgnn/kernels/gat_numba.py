@@ -118,12 +118,14 @@ def gat_backward(
 
 def _wide(rows: Float32[Tensor, "rows heads _"]) -> Float32[Tensor, "rows heads _"]:
     """Pad the channels with zeros to a multiple of the lanes."""
-    return F.pad(rows, (0, -rows.size(2) % LANES)).contiguous()
+    missing = -rows.size(2) % LANES
+    return (F.pad(rows, (0, missing)) if missing else rows).contiguous()
 
 
 def _padded(scores: Float32[Tensor, "rows heads"]) -> Float32[Tensor, "rows _"]:
     """Pad the heads with zeros to a multiple of the lanes."""
-    return F.pad(scores, (0, -scores.size(1) % LANES)).contiguous()
+    missing = -scores.size(1) % LANES
+    return (F.pad(scores, (0, missing)) if missing else scores).contiguous()
 
 
 def _flat(*tensors: Tensor) -> list[np.ndarray]:
