@@ -62,6 +62,9 @@ def epoch(
     ours = bench.ours(overrides, bench.train_graph)
     num_workers, found = bench.num_workers
     trainings: dict[str, Any] = {"ours": ours}
+    if bench.device.type == "cuda":  # where its step is one CUDA graph
+        tree = [option.replace("=neighbor", "=neighbor_tree") for option in overrides]
+        trainings["ours, neighbor_tree"] = bench.ours(tree, bench.train_graph)
     transforms = {"pyg": None, "pyg sparse": sparse_transform()}
     for name, transform in transforms.items():
         model = PeerModel(convs(bench.widths), activation, DROPOUT)
