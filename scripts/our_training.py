@@ -37,10 +37,10 @@ class OurTraining:
         self.sampler = sampler or settings.build(
             "sampler", graph, num_layers=self.model.num_layers, device=device, seed=settings.seed
         )
-        self._trainer = settings.build("trainer")
+        self._trainer = settings.build("trainer", device=device)
         self._optimizer = settings.build("optimizer", self.model.parameters())
         self._scheduler = settings.build("scheduler", self._optimizer)
-        self._device, self._best = device, folder / f"{id(self)}.pt"
+        self._best = folder / f"{id(self)}.pt"
         self.losses: list[float] = []
 
     def epoch(self) -> None:
@@ -51,7 +51,6 @@ class OurTraining:
             self._scheduler,
             self.sampler,
             _no_evaluation,
-            self._device,
             self._best,
             self._record,
         )
