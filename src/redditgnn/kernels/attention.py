@@ -173,7 +173,8 @@ def _define(kind: str) -> None:
 
 def _shapes_of_output(value: Tensor, left: Tensor, right: Tensor, rowptr: Tensor, *_: Any) -> Any:
     rows = rowptr.size(0) - 1
-    return value.new_empty(rows, *value.shape[1:]), value.new_empty(rows, value.size(1))
+    sums = torch.promote_types(value.dtype, torch.float32)
+    return value.new_empty(rows, *value.shape[1:]), value.new_empty(rows, value.size(1), dtype=sums)
 
 
 def _shapes_of_gradients(
