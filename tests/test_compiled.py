@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -66,3 +68,26 @@ def test_without_numba_one_warning_says_that_torch_takes_over(monkeypatch, caplo
         assert not numba_works()
     assert caplog.text.count("torch takes over") == 1
     numba_works.cache_clear()
+
+
+FORKING = """
+import os, signal
+import numpy as np
+import torch
+from redditgnn.compiled import run_on_ranges
+torch.set_num_threads(2)
+run_on_ranges(lambda start, stop: None, np.arange(9))
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    run_on_ranges(lambda start, stop: None, np.arange(9))
+    os._exit(0)
+raise SystemExit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKING], env=environment)
+    assert done.returncode == 0

@@ -172,8 +172,9 @@ def _numeric_defaults(target: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    if isinstance(value, bool) and hint in (int, float):  # bool is a subclass of int
-        return False
+    accepted = typing.get_args(hint) or (hint,)
+    if isinstance(value, bool) and bool not in accepted and (int in accepted or float in accepted):
+        return False  # bool is a subclass of int
     return is_bearable(value, hint, conf=_TYPE_RULES)
 
 

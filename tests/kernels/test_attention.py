@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.utils import softmax
 
+from redditgnn.config import compose_settings
 from redditgnn.csr import CSR, pointers
 from redditgnn.errors import ConfigError
+from redditgnn.graph import GraphSpec
 from redditgnn.kernels.attention import gat_attention, gatv2_attention
 from redditgnn.kernels.backend import use_backend
 from redditgnn.kernels.edge_hash import kept_edges
@@ -214,6 +216,17 @@ def test_huge_scores_neither_overflow_nor_underflow(kind: str) -> None:
     out = KINDS[kind](value, left, right, csr, negative_slope=0.2, dropout=0.0)
     want = exact(kind, [t.double() for t in (value, left, right)], csr)
     torch.testing.assert_close(out.double(), want, atol=1e-3, rtol=1e-3)
+
+
+@every_kind
+@pytest.mark.parametrize("slope", [-0.2, float("nan"), float("inf")])
+def test_a_slope_that_lets_the_leaky_relu_fall_is_refused(kind: str, slope: float) -> None:
+    csr = graph_of([5, 3])
+    with pytest.raises(ConfigError, match="^negative_slope must be 0 or positive, and finite"):
+        KINDS[kind](*inputs_of(kind, csr, 2, 8), csr, negative_slope=slope, dropout=0.0)
+    settings = compose_settings([f"model={kind}", f"model.negative_slope={slope}"])
+    with pytest.raises(ConfigError, match="^model.negative_slope must be 0 or positive"):
+        settings.build("model", GraphSpec(5, 3, 2, False))
 
 
 @every_kind

@@ -124,6 +124,16 @@ def test_the_csr_of_edges_is_kept_while_they_live_and_do_not_change(
 
 
 @every_layer
+def test_edges_that_do_not_tell_of_changes_are_read_anew(pair: tuple[type, type]) -> None:
+    fused, stock = twins(pair, 5, 4)
+    with torch.inference_mode():
+        edges, x = random_edges(9, 9, 30), torch.randn(9, 5)
+        fused(x, edges)
+        edges[1] = (edges[1] + 1) % 9
+        torch.testing.assert_close(fused(x, edges), stock(x, edges))
+
+
+@every_layer
 def test_in_training_attention_is_dropped_and_in_evaluation_it_is_not(
     pair: tuple[type, type],
 ) -> None:

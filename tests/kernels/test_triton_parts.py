@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from scipy import stats
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 triton = pytest.importorskip("triton", exc_type=ImportError)
 tl = pytest.importorskip("triton.language", exc_type=ImportError)
 
+import redditgnn.kernels.attention  # noqa: E402, F401  (registers the operators)
 from redditgnn.kernels.attention_triton import (  # noqa: E402
     MAX_CHANNELS,
     kept,
@@ -74,3 +76,16 @@ def test_without_cuda_and_interpreter_the_reason_is_the_device(
     assert unsupported_reasons(torch.zeros(2, 3, 8)) == [
         "device is cpu, not CUDA, and TRITON_INTERPRET=1 was not set"
     ]
+
+
+@pytest.mark.parametrize("kind", ["gat", "gatv2"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_compiler_is_told_that_softmax_sums_stay_float32(kind: str, dtype: torch.dtype) -> None:
+    with FakeTensorMode():
+        value, left = (torch.empty(3, 2, 4, dtype=dtype) for _ in range(2))
+        rowptr, col = torch.empty(4, dtype=torch.int64), torch.empty(9, dtype=torch.int32)
+        operator = getattr(torch.ops.redditgnn, f"{kind}_attention")
+        fixed = (rowptr, col, None, None, 0.2, 0.0, None, "triton")
+        out, logsumexp = operator(value, left, left, *fixed)
+    assert out.dtype == dtype
+    assert logsumexp.dtype == torch.float32

@@ -1,8 +1,8 @@
 """Sums and means of the rows that each destination reads: one operator, forward and backward.
 
 It gathers and adds in one pass, so nothing of size edges x width exists. The gradient is the same
-operator over the transposed CSR. A half-precision table gives half-precision results, added up in
-float32 on the way.
+operator over the transposed CSR. A half-precision table is added up in float32 on the way; bfloat16
+gives bfloat16 results, float16, whose largest number many a sum exceeds, float32 ones.
 
 What computes it is a stock operator of torch: `embedding_bag`, or a product with a sparse matrix.
 On x86 CPUs the first is far ahead (its kernels prefetch), and fixed, so that runs repeat bit for
@@ -76,16 +76,15 @@ def aggregate_rows(
 
     The last three are the transpose, which only the backward pass reads.
     """
-    weight = None if weight is None else weight.detach().to(table.dtype)
-    half = table.dtype in HALF  # products of sparse matrices are slow or missing in these
-    compute = _embedding_bag if half else CANDIDATES[chosen(table.device.type)]
-    out = compute(table.detach().contiguous(), rowptr, index, weight)
-    return out.div_(_counts(rowptr, out)) if mean else out
+    weight = None if weight is None else weight.detach()
+    out = _computed_by(table)(table.detach().contiguous(), rowptr, index, weight)
+    return out.div_(_counts(rowptr)) if mean else out
 
 
 @aggregate_rows.register_fake
 def _(table: Tensor, rowptr: Tensor, *_: Any) -> Tensor:
-    return table.new_empty(rowptr.size(0) - 1, table.size(1))
+    dtype = torch.float32 if table.dtype == torch.float16 else table.dtype
+    return table.new_empty(rowptr.size(0) - 1, table.size(1), dtype=dtype)
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -96,7 +95,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     rowptr, index, weight, back_rowptr, back_index, back_weight = ctx.saved_tensors
     if ctx.mean:
-        grad = grad / _counts(rowptr, grad)
+        grad = (grad / _counts(rowptr)).to(grad.dtype)
     grad = aggregate_rows(grad, back_rowptr, back_index, back_weight, False, rowptr, index, weight)
     return grad, *(None,) * 7
 
@@ -114,13 +113,29 @@ def _embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor 
         table,
         rowptr.to(index.dtype),
         mode="sum",  # its mean writes the row of every entry first, which takes longer than the sum
-        per_sample_weights=weight,
+        per_sample_weights=None if weight is None else weight.to(table.dtype),
         include_last_offset=True,
     )
 
 
+def _sums_of_float16(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
+    """Return float32 sums; on the way each row's weights are scaled to a total below 1.
+
+    The scales are powers of two, so that they cost no digits.
+    """
+    counts = rowptr.diff()
+    total = counts.float()
+    if weight is not None:
+        total = torch.segment_reduce(weight.abs(), "sum", offsets=rowptr, unsafe=True)
+    exponent = torch.frexp(total).exponent
+    share = torch.ldexp(torch.ones_like(total), -exponent)
+    share = share.repeat_interleave(counts, output_size=len(index))
+    share = share if weight is None else share * weight
+    return torch.ldexp(_embedding_bag(table, rowptr, index, share).float(), exponent[:, None])
+
+
 def _sparse_mm(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
-    values = table.new_ones(len(index)) if weight is None else weight
+    values = table.new_ones(len(index)) if weight is None else weight.to(table.dtype)
     matrix = torch.sparse_csr_tensor(
         rowptr,
         index.to(rowptr.dtype),
@@ -131,12 +146,21 @@ def _sparse_mm(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | No
     return matrix @ table
 
 
-def _counts(rowptr: Tensor, like: Tensor) -> Tensor:
-    return rowptr.diff().clamp(min=1)[:, None].to(like.dtype)
+def _counts(rowptr: Tensor) -> Tensor:
+    """Return what a mean divides by; bfloat16 could not tell 256 from 257."""
+    return rowptr.diff().clamp(min=1)[:, None].to(torch.float32)
 
 
 Candidate = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm": _sparse_mm}
+
+
+def _computed_by(table: Tensor) -> Candidate:
+    if table.dtype == torch.float16:
+        return _sums_of_float16
+    if table.dtype in HALF:  # products of sparse matrices are slow or missing in it
+        return _embedding_bag
+    return CANDIDATES[chosen(table.device.type)]
 
 
 @cache

@@ -59,6 +59,14 @@ def gatv2_attention(
     return _attend("gatv2", csr, negative_slope, dropout, value, query, att)
 
 
+def require_slope(key: str, negative_slope: float) -> None:
+    """Refuse slopes below 0: the compiled backends rely on a LeakyReLU that does not fall."""
+    require(
+        0.0 <= negative_slope < float("inf"),
+        f"{key} must be 0 or positive, and finite, got {negative_slope}",
+    )
+
+
 def attention_bytes_per_edge(value: Float[Tensor, "_ heads channels"], copies: int) -> int:
     """Return about how many bytes an edge costs where rows are like those of `value`.
 
@@ -80,6 +88,7 @@ def _attend(
     right: Tensor,
 ) -> Tensor:
     require(0.0 <= dropout < 1.0, f"dropout must be in [0, 1), got {dropout}")
+    require_slope("negative_slope", negative_slope)
     backend = backend_for(value)
     taken = BACKENDS[backend].dtypes
     inputs = [t if t.dtype in taken else t.float() for t in (value, left, right)]
@@ -164,7 +173,8 @@ def _define(kind: str) -> None:
 
 def _shapes_of_output(value: Tensor, left: Tensor, right: Tensor, rowptr: Tensor, *_: Any) -> Any:
     rows = rowptr.size(0) - 1
-    return value.new_empty(rows, *value.shape[1:]), value.new_empty(rows, value.size(1))
+    sums = torch.promote_types(value.dtype, torch.float32)
+    return value.new_empty(rows, *value.shape[1:]), value.new_empty(rows, value.size(1), dtype=sums)
 
 
 def _shapes_of_gradients(

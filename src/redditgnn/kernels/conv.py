@@ -119,12 +119,18 @@ def _sizes(x: Tensor | tuple[Tensor, Tensor]) -> tuple[int, int]:
 
 def _csr_of(edge_index: Tensor, num_src: int, num_dst: int, loops: bool) -> CSR:
     """Sort the edges by destination, once for each tensor and way to read it."""
+    if edge_index.is_inference():  # such a tensor does not tell that it was changed
+        return _sorted(edge_index, num_src, num_dst, loops)
     known = _csrs.setdefault(edge_index, {})
     reading = edge_index._version, num_src, num_dst, loops
     if reading not in known:
-        if loops:
-            edge_index = remove_self_loops(edge_index)[0]
-            edge_index = add_self_loops(edge_index, num_nodes=min(num_src, num_dst))[0]
         known.clear()  # of older versions
-        known[reading] = CSR.from_edge_index(edge_index, num_src, num_dst)
+        known[reading] = _sorted(edge_index, num_src, num_dst, loops)
     return known[reading]
+
+
+def _sorted(edge_index: Tensor, num_src: int, num_dst: int, loops: bool) -> CSR:
+    if loops:
+        edge_index = remove_self_loops(edge_index)[0]
+        edge_index = add_self_loops(edge_index, num_nodes=min(num_src, num_dst))[0]
+    return CSR.from_edge_index(edge_index, num_src, num_dst)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from redditgnn.errors import require_probability
 from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.attention import attention_bytes_per_edge
+from redditgnn.kernels.attention import attention_bytes_per_edge, require_slope
 from redditgnn.kernels.conv import FusedGATConv
 from redditgnn.model.stack import ConvStack, Jump, Norm, check_heads
 
@@ -41,6 +41,7 @@ class GAT(ConvStack):
     ) -> None:
         check_heads(hidden_channels, heads, out_heads)
         require_probability("model.attention_dropout", attention_dropout)
+        require_slope("model.negative_slope", negative_slope)
         self._heads, self._out_heads = heads, out_heads
         self._attention_dropout, self._negative_slope = attention_dropout, negative_slope
         self._widest = max(hidden_channels, out_heads * spec.num_classes)
