@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any
 
@@ -59,6 +59,7 @@ def run_on_ranges(kernel: Callable[..., None], bounds: np.ndarray, *args: Any) -
             kernel(start, stop, *args)
         return
     tasks = [_pool(num_threads).submit(kernel, start, stop, *args) for start, stop in ranges]
+    wait(tasks)  # before one's error is raised: the others still write
     for task in tasks:
         task.result()
 

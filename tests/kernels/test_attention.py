@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,8 +15,9 @@ from redditgnn.config import compose_settings
 from redditgnn.csr import CSR, pointers
 from redditgnn.errors import ConfigError
 from redditgnn.graph import GraphSpec
+from redditgnn.kernels import backend as backend_module
 from redditgnn.kernels.attention import gat_attention, gatv2_attention
-from redditgnn.kernels.backend import use_backend
+from redditgnn.kernels.backend import backend_for, use_backend
 from redditgnn.kernels.edge_hash import kept_edges
 
 CPU = torch.device("cpu")
@@ -294,3 +296,14 @@ def test_a_dropout_that_is_no_probability_is_refused(dropout: float) -> None:
 def test_a_backend_that_cannot_run_is_refused_with_the_reason(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message), use_backend(name, CPU):
         pass
+
+
+def test_where_the_kernels_do_not_compile_the_reference_takes_over_with_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "redditgnn.kernels.simd_numba", None)
+    backend_module._lanes_work.cache_clear()
+    value = torch.zeros(1, 1, 8)
+    assert [backend_for(value), backend_for(value)] == ["torch", "torch"]
+    assert caplog.text.count("torch takes over") == 1
+    backend_module._lanes_work.cache_clear()

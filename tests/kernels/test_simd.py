@@ -10,7 +10,7 @@ import torch
 from numba import njit
 
 from redditgnn.kernels.edge_hash import kept_edges, threshold_of
-from redditgnn.kernels.gat_numba import edge_key_of, row_key_of
+from redditgnn.kernels.rows_numba import edge_key_of, row_key_of
 from redditgnn.kernels.simd_numba import exp, kept, load, store, totals
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from redditgnn.compiled import numba_works
@@ -32,6 +35,8 @@ BACKENDS = {  # of those that can run, the last is the fastest
     "triton": Backend("cuda", (torch.float32, torch.float16, torch.bfloat16), 1024),
 }
 AUTO = "auto"
+
+log = logging.getLogger(__name__)
 
 _chosen = AUTO
 
@@ -83,8 +88,26 @@ def unsupported_reasons(name: str, device: torch.device) -> list[str]:
     reasons = []
     if made_for not in (None, device.type):
         reasons.append(f"it is made for {made_for}, not for {device.type}")
-    elif name == "numba" and not numba_works():
+    elif name == "numba" and not _lanes_work():
         reasons.append("Numba is missing or does not compile")
     elif name == "triton" and find_spec("triton") is None:
         reasons.append("triton is not installed")
     return reasons
+
+
+@cache
+def _lanes_work() -> bool:
+    """Whether Numba compiles vectors of eight numbers here; if not, say so once."""
+    if not numba_works():
+        return False
+    try:
+        from redditgnn.kernels.simd_numba import lanes_of
+
+        lanes_of(np.zeros(8, np.float32))
+    except Exception as error:  # whatever keeps a compiler from working
+        log.warning(
+            "Numba's attention kernels do not compile here (%s): torch takes over on the CPU",
+            type(error).__name__,
+        )
+        return False
+    return True

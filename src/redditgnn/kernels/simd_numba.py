@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, no_type_check
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -285,3 +285,12 @@ def _spread(builder: Any, number: Any) -> Any:
     nothing = ir.Constant(INTS, ir.Undefined)
     first = builder.insert_element(nothing, number, INT(0))
     return builder.shuffle_vector(first, nothing, ir.Constant(INTS, [0] * LANES))
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def lanes_of(values):
+    """Put eight values through what the kernels are made of: a trial whether it compiles here."""
+    prefetch(values, 0)
+    store(values, 0, exp(load(values, 0) - splat(values[0])) * kept(1, 0, 0))
+    return total(load(values, 0))

@@ -1,0 +1,34 @@
+"""Tensors as the flat, padded arrays that the Numba kernels of attention read."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32
+from torch import Tensor
+from torch.nn import functional as F
+
+from redditgnn.kernels.edge_hash import threshold_of
+from redditgnn.kernels.simd_numba import LANES
+
+
+def wide(rows: Float32[Tensor, "rows heads _"]) -> Float32[Tensor, "rows heads _"]:
+    """Pad the channels with zeros to a multiple of the lanes."""
+    missing = -rows.size(2) % LANES
+    return (F.pad(rows, (0, missing)) if missing else rows).contiguous()
+
+
+def padded(scores: Float32[Tensor, "rows heads"]) -> Float32[Tensor, "rows _"]:
+    """Pad the heads with zeros to a multiple of the lanes."""
+    missing = -scores.size(1) % LANES
+    return (F.pad(scores, (0, missing)) if missing else scores).contiguous()
+
+
+def flat(*tensors: Tensor) -> list[np.ndarray]:
+    """Return the numbers of contiguous tensors as one-dimensional arrays, without a copy."""
+    return [tensor.detach().view(-1).numpy() for tensor in tensors]
+
+
+def dropout_settings(dropout: float, key: Tensor | None) -> tuple[np.uint32, np.uint32, np.float32]:
+    """Return the least hash that is kept, the key, and what the kept are multiplied by."""
+    number = 0 if key is None else int(key)
+    return np.uint32(threshold_of(dropout)), np.uint32(number), np.float32(1 / (1 - dropout))
