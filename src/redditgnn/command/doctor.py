@@ -132,15 +132,17 @@ def samplers() -> list[Row]:
 
 
 def kernels() -> list[Row]:
-    """Tell which backend each kernel gets on each device."""
+    """Tell what computes each kernel on each device."""
     import torch
 
     from redditgnn.kernels import OPERATORS
+    from redditgnn.kernels.aggregate import chosen
     from redditgnn.kernels.backend import fastest
 
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     backends = ", ".join(f"{fastest(torch.device(device))} ({device})" for device in devices)
-    return [(name, backends) for name in OPERATORS]
+    sums = ", ".join(f"{chosen(device)} ({device})" for device in devices)
+    return [*((name, backends) for name in OPERATORS), ("aggregate", sums)]
 
 
 def needs(size: Size) -> Needs:
