@@ -29,9 +29,9 @@ NOTE = """\
 Sides take turns in one process, warm-up not counted: medians, in brackets the quantiles at 20 and
 80 % and the number of rounds; ratios are of the same round. Extra memory is what a call peaks at
 beyond its inputs and what its side keeps between calls. PyG trains as its examples/reddit.py does:
-every layer on all nodes of the batch. Error: largest difference from float64, relative to the largest value, of the
-output / of the gradient of the input. Floor: the bytes that must move if no cache helps
-(`scripts/floors.py`), over the measured bandwidth of a copy. oom: out of memory."""
+every layer on all nodes of the batch. Error: largest difference from float64, relative to the
+largest value, of the output / of the gradient of the input. Floor: the bytes that must move if no
+cache helps (`scripts/floors.py`), over the measured bandwidth of a copy. oom: out of memory."""
 KEY = ["dataset", "work", "side", "device", "device_name"]
 MACHINE = ["device_name", "num_threads", "memory_limit_gib", "torch_version", "pyg_version"]
 
