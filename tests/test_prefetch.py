@@ -70,7 +70,7 @@ def test_an_error_in_the_loop_ends_the_thread() -> None:
 
 def test_an_interrupt_ends_the_thread() -> None:
     def items() -> Iterator[int]:
-        for number in count():
+        for number in range(10_000):  # an end, should the interrupt hit where Python drops it
             if number == 20:
                 _thread.interrupt_main()
             yield number
