@@ -6,6 +6,7 @@ What PyG does edge by edge, `edge_updater` and `propagate`, is replaced by one c
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ class FusedGATConv(_Fused, GATConv):
         if not isinstance(x, Tensor) or self.lin is None:
             return super()._forward(x, csr)
         value = self.lin(x).view(-1, self.heads, self.out_channels)
-        with torch.autocast(x.device.type, enabled=False):
+        with _in_full_precision(x.device.type):
             scores = F.linear(x.to(self.lin.weight.dtype), self._score_weight())
         out = self.propagate(csr, x=(value,), alpha=scores.split(self.heads, 1))
         out = out.flatten(1) if self.concat else out.mean(1)
@@ -111,6 +112,13 @@ class FusedGATv2Conv(_Fused, GATv2Conv):
         """Attend; `x` are the sources' values and the destinations' queries."""
         query = x[1][: edge_index.num_dst]
         return gatv2_attention(x[0], query, self.att[0], edge_index, **self._settings)
+
+
+def _in_full_precision(device_type: str) -> AbstractContextManager[object]:
+    """Leave autocast, where there is such a thing: rounded scores would move the softmax."""
+    if torch.amp.is_autocast_available(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
 
 
 def _sizes(x: Tensor | tuple[Tensor, Tensor]) -> tuple[int, int]:
