@@ -25,7 +25,7 @@ ALLOWED = {
     "config": {"errors", "mistakes"},
     "mistakes": set(),
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
-    | {"prefetch", "captured_step", "hardware", "memory", "precision"},
+    | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor"},
     "inference": {"graph", "features", "metrics", "measure", "errors", "memory", "precision"},
     "dataset": {"graph", "csr", "errors", "fingerprint"},
     "hash_numba": set(),
@@ -45,6 +45,7 @@ ALLOWED = {
     "graph": {"csr", "features", "fingerprint"},
     "fingerprint": {"errors"},
     "optimizer": {"errors"},
+    "monitor": {"recorder"},
     "metrics": set(),
     "measure": set(),
     "prefetch": set(),
