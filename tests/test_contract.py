@@ -45,11 +45,13 @@ MODELS = {
     "appnp, four steps": "model=appnp model.num_layers=4",
     "sgc": "model=sgc",
     "sign": "model=sign",
+    "gin": "model=gin",
+    "gin, all extras": "model=gin model.train_eps=true model.norm=layer model.residual=true",
     "pyg GraphConv": "model=pyg",
     "pyg Transformer": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
 }
 STEPPING = ["mlp", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "sgc", "sign"]
-STEPPING += ["pyg GraphConv"]
+STEPPING += ["gin", "pyg GraphConv"]
 SAMPLERS = {
     "full": "sampler=full",
     "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",

@@ -1,4 +1,4 @@
-"""PyG's SAGE, GCN and GCNII convolutions over a block: same constructor, parameters, numbers.
+"""PyG's SAGE, GCN, GCNII and GIN convolutions over a block: same constructor, weights, numbers.
 
 They take a block in the place of `edge_index` and compute PyG's sums with
 `redditgnn.kernels.aggregate`; called with an `edge_index`, they are PyG's layers.
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from torch_geometric.nn import GCN2Conv, GCNConv, SAGEConv
+from torch_geometric.nn import GCN2Conv, GCNConv, GINConv, SAGEConv
 
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block
@@ -85,6 +85,17 @@ class LinearGCN2Conv(GCN2Conv):
     def _mapped(self, h: Tensor, weight: Tensor) -> Tensor:
         """Mix the identity and the weights: the deeper the layer, the smaller their share."""
         return torch.addmm(h, h, weight, beta=1 - self.beta, alpha=self.beta)
+
+
+class LinearGINConv(GINConv):
+    """GIN (Xu et al. 2019, arXiv:1810.00826); arguments as in PyG."""
+
+    def forward(self, x: Any, edge_index: Any, size: Any = None) -> Tensor:
+        """Return the states of the block's destinations, the first rows of `x`."""
+        if not isinstance(edge_index, Block):
+            return super().forward(x, edge_index, size)
+        own = gathered(x[: edge_index.num_dst])
+        return self.nn(neighbor_sum(x, edge_index) + (1 + self.eps) * own)
 
 
 def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
