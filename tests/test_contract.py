@@ -47,11 +47,16 @@ MODELS = {
     "sign": "model=sign",
     "gin": "model=gin",
     "gin, all extras": "model=gin model.train_eps=true model.norm=layer model.residual=true",
+    "pna": "model=pna",
+    "pna, GNNAutoScale's": (
+        "model=pna model.aggregators=[mean,max] model.scalers=[identity,amplification]"
+        " model.towers=2 model.residual=true model.jk=cat"
+    ),
     "pyg GraphConv": "model=pyg",
     "pyg Transformer": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
 }
 STEPPING = ["mlp", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "sgc", "sign"]
-STEPPING += ["gin", "pyg GraphConv"]
+STEPPING += ["gin", "pna", "pyg GraphConv"]
 SAMPLERS = {
     "full": "sampler=full",
     "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",

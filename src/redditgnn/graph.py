@@ -24,12 +24,16 @@ Split = Literal["train", "val", "test"]
 
 
 class GraphSpec(NamedTuple):
-    """What sizes a model. `multi_label`: a node has any number of the classes (loss BCE)."""
+    """What sizes a model. `multi_label`: a node has any number of the classes (loss BCE).
+
+    `mean_log_degree`: mean of log(in-degree + 1) over the nodes.
+    """
 
     num_nodes: int
     num_features: int
     num_classes: int
     multi_label: bool
+    mean_log_degree: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +75,9 @@ class GraphData:
 
     @property
     def spec(self) -> GraphSpec:
-        return GraphSpec(self.num_nodes, self.x.size(1), self.num_classes, self.y.dim() == 2)
+        logs, multi_label = self.degree.double().log1p(), self.y.dim() == 2
+        sizes = self.num_nodes, self.x.size(1), self.num_classes
+        return GraphSpec(*sizes, multi_label, float(logs.mean()))
 
     @property
     def degree(self) -> Int64[Tensor, " nodes"]:

@@ -121,9 +121,10 @@ def _train_and_test(
     torch.manual_seed(settings.seed)
     reset_peak_cuda(device)
     watch = Stopwatch(device)
-    model: nn.Module = settings.build("model", graph.spec).to(device)
-    train_graph, graph = _graphs(settings, graph, model, device, trainer.eval_chunk_edges)
-    sampler = _sampler(settings, train_graph, model, device)
+    seen = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+    model: nn.Module = settings.build("model", seen.spec).to(device)
+    seen, graph = _precomputed(model, seen, graph, device, trainer.eval_chunk_edges)
+    sampler = _sampler(settings, seen, model, device)
     optimizer = settings.build("optimizer", model)
     scheduler = settings.build("scheduler", optimizer)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -148,24 +149,24 @@ def _train_and_test(
     progress.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
 
 
-def _graphs(
-    settings: Settings,
-    graph: GraphData,
+def _precomputed(
     model: nn.Module,
+    seen: GraphData,
+    graph: GraphData,
     device: torch.device,
     chunk_edges: int | None,
 ) -> tuple[GraphData, GraphData]:
-    """Return what training may see and what is evaluated, with the features that `model` reads."""
+    """Return what training sees and what is evaluated, with the features that `model` reads."""
     whole = precomputed(model, graph, device, chunk_edges)
-    if settings.protocol != "inductive":
+    if seen is graph:
         return whole, whole
-    return precomputed(model, graph.induced(graph.train_mask), device, chunk_edges), whole
+    return precomputed(model, seen, device, chunk_edges), whole
 
 
 def _sampler(
     settings: Settings, graph: GraphData, model: nn.Module, device: torch.device
 ) -> Sampler:
-    """Build the sampler over what training may see, and refuse a pair that would be wrong."""
+    """Build the sampler over what training sees, and refuse a pair that would be wrong."""
     facts: dict[str, Any] = {
         "num_layers": model.num_layers,
         "device": device,
