@@ -108,20 +108,35 @@ def test_test_labels_never_influence_training(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize("model", ["gcn", "sign"])
 def test_inductive_training_sees_no_edge_to_other_nodes(
-    settings: Callable[..., Settings], make_graph: Callable[..., GraphData], tmp_path: Path
+    model: str,
+    settings: Callable[..., Settings],
+    make_graph: Callable[..., GraphData],
+    tmp_path: Path,
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
     x = graph.x.clone()
     x[~graph.train_mask] += 100 * torch.randn_like(x[~graph.train_mask])
     losses = []
     for features in (graph.x, x):
-        chosen = settings("protocol=inductive", graph=replace(graph, x=features))
+        chosen = settings("protocol=inductive", f"model={model}", graph=replace(graph, x=features))
         row, _ = run.run(chosen)
         lines = rows_of(tmp_path / "runs" / row.run_id / "epochs.csv")
         losses.append([line["train_loss"] for line in lines])
     assert losses[0] == losses[1]
     assert Fingerprint.parse(row.fingerprint).protocol == "inductive"
+
+
+@pytest.mark.parametrize("model", ["sgc", "sign"])
+@pytest.mark.parametrize("sampler", ["neighbor", "neighbor_tree"])
+def test_models_that_read_no_edges_take_any_fanouts(
+    sampler: str, model: str, settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings()  # the small graph
+    chosen = [f"model={model}", f"sampler={sampler}", "trainer.epochs=1", "device=cpu"]
+    row, _ = run.run(compose_settings([*chosen, f"results_dir={tmp_path}"]))
+    assert row.status == "completed"
 
 
 @pytest.mark.parametrize(
