@@ -19,7 +19,7 @@ from torch_geometric.nn import JumpingKnowledge
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Batch, Block, GraphSpec
-from redditgnn.kernels.feature_linear import feature_dropout
+from redditgnn.kernels.feature_linear import feature_dropout, feature_linear
 
 Norm = Literal["batch", "layer"]
 Jump = Literal["cat", "max", "lstm"]
@@ -133,7 +133,7 @@ class ConvStack(nn.Module, ABC):
         h = feature_dropout(h if self.reads_rows else gathered(h), rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
-            out = out + self.skips[index](gathered(h[: block.num_dst]))
+            out = out + _skipped(self.skips[index], h[: block.num_dst])
         if index == self.num_layers - 1 and self.jump is None:
             return out
         return self.activation(self.norms[index](out))
@@ -164,6 +164,10 @@ def _skip(in_channels: int, out_channels: int) -> nn.Module:
     if in_channels == out_channels:
         return nn.Identity()
     return nn.Linear(in_channels, out_channels, bias=False)
+
+
+def _skipped(skip: nn.Module, h: Tensor | Rows) -> Tensor:
+    return feature_linear(h, skip.weight) if isinstance(skip, nn.Linear) else gathered(h)
 
 
 def check_heads(hidden_channels: int, heads: int, out_heads: int) -> None:
