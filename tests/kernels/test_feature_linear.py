@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from redditgnn import features
-from redditgnn.config import compose_settings
+from redditgnn.config import Settings, compose_settings
 from redditgnn.features import Rows, SparseFeatures
 from redditgnn.graph import GraphData
 from redditgnn.inference import ExactInference
@@ -30,13 +30,16 @@ MODELS = {
     "gat, residual": "model=gat model.attention_dropout=0.0 model.residual=true",
     "gatv2": "model=gatv2 model.attention_dropout=0.0",
     "mlp": "model=mlp",
+    "gcn2": "model=gcn2",
+    "appnp": "model=appnp",
     "pyg": "model=pyg",
 }
 SAMPLERS = {
     "full": "sampler=full",
     "neighbor": "sampler=neighbor sampler.num_neighbors=[2,2] sampler.batch_size=20",
-    "cluster": "sampler=saint_rw",
 }
+READERS = ["gcn", "sage", "gat, residual", "gatv2", "mlp", "gcn2", "appnp"]
+every_sampler = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
 
@@ -148,39 +151,46 @@ def graph(make_graph: Callable[..., GraphData]) -> GraphData:
     return replace(graph, x=mostly_zeros())
 
 
-def logits_and_gradients(graph: GraphData, model: str, sampler: str) -> list[Tensor]:
+def logits_and_gradients(graph: GraphData, settings: Settings) -> list[Tensor]:
     """Train on a batch and infer, whole and in chunks; return all that comes of it."""
-    settings = compose_settings([*model.split(), *sampler.split()])
     torch.manual_seed(0)
     net = settings.build("model", graph.spec).train()
-    batch = next(iter(settings.build("sampler", graph, num_layers=2, device=CPU, seed=0)))
-    assert isinstance(batch.features, Rows)
-    net.dropout = 0.0
-    logits = net(batch)
+    num_layers = net.num_layers
+    sampler = settings.build("sampler", graph, num_layers=num_layers, device=CPU, seed=0)
+    logits = net(next(iter(sampler)))
     logits.square().sum().backward()
     net.eval()
     whole, chunked = (ExactInference(graph, CPU, chunk_edges=c)(net) for c in (None, 100))
     return [logits.detach(), whole, chunked, *(weight.grad for weight in net.parameters())]
 
 
+def composed(model: str, sampler: str, **changed: float) -> Settings:
+    """Compose settings of two layers, with the keys of `changed` set where the model has them."""
+    settings = compose_settings([*model.split(), *sampler.split(), "model.num_layers=2"])
+    keys = settings.components["model"]
+    keys.update({key: value for key, value in changed.items() if key in keys})
+    return settings
+
+
 @every_model
-@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())
+@every_sampler
 def test_models_have_the_numbers_that_they_have_on_dense_features(
     model: str, sampler: str, graph: GraphData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sparse = logits_and_gradients(graph, model, sampler)
+    settings = composed(model, sampler, dropout=0.0, input_dropout=0.0)
+    sparse = logits_and_gradients(graph, settings)
     monkeypatch.setattr(features, "FEW", -1.0)
-    dense = logits_and_gradients(replace(graph, x=graph.x.clone()), model, sampler)
+    dense = logits_and_gradients(replace(graph, x=graph.x.clone()), settings)
     for one, other in zip(sparse, dense, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("model", ["gcn", "sage", "gat", "gat, residual", "gatv2", "mlp"])
-@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())
+@pytest.mark.parametrize("model", READERS)
+@every_sampler
 def test_no_dense_features_are_made(
     model: str, sampler: str, graph: GraphData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Rows, "_stored", None)
-    rates = "model.hidden_channels=16 model.input_dropout=0.5"
-    logits, *_ = logits_and_gradients(graph, f"{MODELS[model]} {rates}", sampler)
+    settings = composed(MODELS[model], sampler, input_dropout=0.5, hidden_channels=16)
+    logits, *_ = logits_and_gradients(graph, settings)
     assert logits.isfinite().all()

@@ -7,7 +7,7 @@ no dense matrix is made: neither of the features nor of what dropout leaves of t
 from __future__ import annotations
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from redditgnn.features import Rows, SparseFeatures, gathered
@@ -28,6 +28,13 @@ def feature_linear(
         return F.linear(gathered(h), weight, bias)
     out = aggregate(weight.t(), h.sparse.csr, weight=h.sparse.values)
     return out if bias is None else out + bias
+
+
+class FeatureLinear(nn.Linear):
+    """A linear layer that takes rows of features as well as tensors; parameters are torch's."""
+
+    def forward(self, h: Float[Tensor, "rows in_channels"] | Rows) -> Tensor:
+        return feature_linear(h, self.weight, self.bias)
 
 
 def feature_dropout(
