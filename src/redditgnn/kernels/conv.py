@@ -22,7 +22,8 @@ from redditgnn.features import Rows
 from redditgnn.kernels.attention import gat_attention, gatv2_attention
 from redditgnn.kernels.feature_linear import feature_linear
 
-States = Float[Tensor, "src in_channels"] | Rows
+Sources = Float[Tensor, "src in_channels"]
+States = Tensor | Rows
 _csrs: Any = WeakIdKeyDictionary()  # edge_index -> {how it was read: its CSR}
 
 
@@ -38,7 +39,7 @@ class _Fused:
 
     def forward(
         self,
-        x: States | tuple[States, Float[Tensor, "dst _"] | Rows],
+        x: Sources | Rows | tuple[Sources, Float[Tensor, "dst _"]] | tuple[Rows, Rows],
         edge_index: Integer[Tensor, "2 edges"] | CSR,
     ) -> Float[Tensor, "dst out_channels"]:
         """Return the new states of the destinations.
@@ -136,7 +137,7 @@ def _in_full_precision(device_type: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _in_dtype(x: Tensor | Rows, dtype: torch.dtype) -> Tensor | Rows:
+def _in_dtype(x: States, dtype: torch.dtype) -> States:
     return x.to(dtype) if isinstance(x, Tensor) else x
 
 
