@@ -38,7 +38,7 @@ class OurTraining:
             "sampler", graph, num_layers=self.model.num_layers, device=device, seed=settings.seed
         )
         self._trainer = settings.build("trainer", device=device)
-        self._optimizer = settings.build("optimizer", self.model.parameters())
+        self._optimizer = settings.build("optimizer", self.model)
         self._scheduler = settings.build("scheduler", self._optimizer)
         self._best = folder / f"{id(self)}.pt"
         self.losses: list[float] = []

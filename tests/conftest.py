@@ -17,6 +17,7 @@ if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: 
 import pytest
 
 from redditgnn.csr import pointers
+from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
 
 REPOSITORY = Path(__file__).parents[1]
@@ -95,5 +96,5 @@ def random_graph(
         train_mask=turn == 0,
         val_mask=turn == 1,
         test_mask=turn == 2,
-        fingerprint=f"random-{num_nodes}-{num_edges}-{num_features}-{num_classes}-{seed}",
+        fingerprint=Fingerprint(f"random-{num_nodes}-{num_edges}-{seed}"),
     )

@@ -43,7 +43,7 @@ def main(folder: Path, *overrides: str) -> None:
         trainer = settings.build("trainer", device=CPU)
         model = settings.build("model", graph.spec)
         sampler = settings.build("sampler", graph, num_layers=2, device=CPU, seed=0)
-        optimizer = settings.build("optimizer", model.parameters())
+        optimizer = settings.build("optimizer", model)
         scheduler = settings.build("scheduler", optimizer)
         evaluate = Evaluator(graph, ExactInference(graph, CPU, chunk_edges=None))
         losses, graphs = [], []

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from redditgnn.csr import CSR, gather_rows, pointers
 from redditgnn.features import Rows
+from redditgnn.fingerprint import Fingerprint
 
 Split = Literal["train", "val", "test"]
 
@@ -36,8 +37,8 @@ class GraphData:
     """A graph with features, labels and a split.
 
     `y` holds class indices, or 0/1 floats [nodes, classes] if nodes carry several labels.
-    `fingerprint` hashes everything that a score depends on: two graphs with different ones are not
-    comparable. `cache_dir` is where derived files (partitions) may be kept; None: nowhere.
+    `fingerprint` hashes what a score depends on: graphs with different ones are not comparable.
+    `cache_dir` is where derived files (partitions) may be kept; None: nowhere.
     """
 
     name: str
@@ -49,7 +50,7 @@ class GraphData:
     train_mask: Bool[Tensor, " nodes"]
     val_mask: Bool[Tensor, " nodes"]
     test_mask: Bool[Tensor, " nodes"]
-    fingerprint: str
+    fingerprint: Fingerprint
     cache_dir: Path | None = None
     _copies: dict[torch.device, GraphData] = field(
         init=False, default_factory=dict, repr=False, compare=False
@@ -110,7 +111,7 @@ class GraphData:
             train_mask=self.train_mask[node_ids],
             val_mask=self.val_mask[node_ids],
             test_mask=self.test_mask[node_ids],
-            fingerprint=f"{self.fingerprint}-induced{len(node_ids)}",
+            fingerprint=self.fingerprint.of_induced(int(inside.sum())),
         )
 
     def neighborhood(

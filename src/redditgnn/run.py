@@ -105,8 +105,8 @@ def _execute(settings: Settings, device: torch.device, folder: Path, progress: P
     with use_backend(settings.kernels.backend, device), trainer.in_effect():
         watch = Stopwatch(device)
         graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-        fingerprint = f"{graph.fingerprint}-{settings.protocol}"
-        progress.facts.update(load_s=watch.seconds(), fingerprint=fingerprint)
+        fingerprint = graph.fingerprint.of_a_run(settings.protocol)
+        progress.facts.update(load_s=watch.seconds(), fingerprint=str(fingerprint))
         _train_and_test(settings, trainer, graph, device, folder, progress)
 
 
@@ -123,7 +123,7 @@ def _train_and_test(
     watch = Stopwatch(device)
     model: nn.Module = settings.build("model", graph.spec).to(device)
     sampler = _sampler(settings, graph, model, device)
-    optimizer = settings.build("optimizer", model.parameters())
+    optimizer = settings.build("optimizer", model)
     scheduler = settings.build("scheduler", optimizer)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     progress.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)

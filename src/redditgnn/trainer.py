@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from redditgnn.hardware import compile_obstacle
 from redditgnn.measure import Phases, Stopwatch
 from redditgnn.memory import memory_limit
 from redditgnn.metrics import Scores, per_node_loss
+from redditgnn.monitor import Criterion, Monitor
 from redditgnn.precision import (
     Precision,
     at_least_float32,
@@ -72,9 +72,7 @@ class Trainer:
         eval_every: Epochs between two evaluations on the validation nodes; the last is always
             evaluated.
         patience: Evaluations without improvement before training stops early; None: never.
-        monitor: What the best epoch is best in: the highest micro-F1 or the lowest loss on the
-            validation nodes. Of equal micro-F1s, which small validation sets have many of, the one
-            with the lower loss wins; of equal losses the earlier.
+        monitor: What the best epoch is best in on the validation nodes, see `Monitor`.
         grad_clip: Largest norm of the gradient over all parameters; None: as it is.
         eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
         precision: What matrix products are computed in, see `redditgnn.precision`.
@@ -89,7 +87,7 @@ class Trainer:
         epochs: int,
         eval_every: int,
         patience: int | None,
-        monitor: Literal["val_micro_f1", "val_loss"],
+        monitor: Criterion,
         grad_clip: float | None,
         eval_chunk_edges: int | None,
         precision: Precision,
@@ -149,7 +147,8 @@ class Trainer:
         Raises:
             TrainingDiverged: the loss is not finite.
         """
-        training, best_state, stale = Training(), None, 0
+        training, best_state = Training(), None
+        monitor = Monitor(self._monitor, self._patience)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
         take_step = partial(self._step, model, forward, optimizer)
@@ -161,13 +160,10 @@ class Trainer:
                 row = self._epoch(epoch, rate, model, sampler, take_step, captured, evaluate, bar)
                 self._advance(scheduler, row)
                 record(row)
-                better = self._is_better(row, training.best)
-                training = Training([*training.rows, row], row if better else training.best)
-                if better:
-                    best_state, stale = _copy_of_weights(model), 0
-                elif row.val_loss is not None:
-                    stale += 1
-                if stale == self._patience:
+                if monitor.is_best(row):
+                    best_state = _copy_of_weights(model)
+                training = Training([*training.rows, row], monitor.best)
+                if monitor.is_over:
                     break
         finally:
             bar.close()
@@ -252,18 +248,6 @@ class Trainer:
             scheduler.step()
         elif row.val_loss is not None:
             scheduler.step(row.val_loss)
-
-    def _is_better(self, row: EpochRow, best: EpochRow | None) -> bool:
-        if row.val_loss is None or best is None:
-            return row.val_loss is not None
-        return self._merit(row) > self._merit(best)
-
-    def _merit(self, row: EpochRow) -> tuple[float, ...]:
-        assert row.val_loss is not None
-        assert row.val_micro_f1 is not None
-        if self._monitor == "val_loss":
-            return (-row.val_loss,)
-        return row.val_micro_f1, -row.val_loss
 
 
 def _refuse_not_finite(kind: str, loss: float) -> None:

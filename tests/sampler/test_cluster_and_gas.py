@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from redditgnn.errors import ConfigError
+from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
 from redditgnn.sampler.cluster import ClusterSampler
 from redditgnn.sampler.gas import GASSampler, HistoryTable
@@ -37,7 +38,7 @@ def two_cliques() -> GraphData:
         train_mask=turn == 0,
         val_mask=turn == 1,
         test_mask=turn == 2,
-        fingerprint="cliques",
+        fingerprint=Fingerprint("cliques"),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from redditgnn.csr import pointers
+from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import Batch, GraphData
 from redditgnn.prefetch import Prefetched
 from redditgnn.sampler import neighbor_numba, subgraph_numba
@@ -76,7 +77,7 @@ def hub(leaves: int, without_neighbors: int = 3) -> GraphData:
         train_mask=everyone,
         val_mask=everyone,
         test_mask=everyone,
-        fingerprint="hub",
+        fingerprint=Fingerprint("hub"),
     )
 
 

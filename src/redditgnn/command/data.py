@@ -74,7 +74,7 @@ def _facts(graph: GraphData) -> dict[str, str]:
         "split": "{:,} train, {:,} val, {:,} test".format(*sizes),
         "degree": f"min {int(degree.min()):,}, median {int(degree.median()):,}, "
         f"max {int(degree.max()):,}; {int((degree == 0).sum()):,} nodes have none",
-        "fingerprint": graph.fingerprint,
+        "fingerprint": str(graph.fingerprint),
         "cache": _cache(graph.cache_dir),
     }
 

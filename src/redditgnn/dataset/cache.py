@@ -17,7 +17,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ from filelock import FileLock
 from redditgnn.dataset.checked import MASKS, Converted
 from redditgnn.dataset.narrow import DTYPES, FeatureDtype, in_16_bits
 from redditgnn.errors import ConfigError, DataError
+from redditgnn.fingerprint import Fingerprint, hashed
 from redditgnn.graph import GraphData
 
 FOLDER = "redditgnn-cache"
 OF_ITS_LOADING = ("data_dir", "feature_dtype")  # arguments that do not change what is converted
-_FORMAT = 1  # raise it when a conversion changes its result
+_FORMAT = 2  # raise it when a conversion changes its result
 _ARRAYS = ("x", "rowptr", "col", "y", *MASKS)
 _LOG = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ def _narrowed(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
             f"dataset={graph.name}: {folder} changes while it is read; run one command only"
         )
     x = torch.from_numpy(bits).view(DTYPES[feature_dtype])
-    return replace(graph, x=x, fingerprint=f"{graph.fingerprint}-{feature_dtype}")
+    features = f"{graph.fingerprint.features}-{feature_dtype}"
+    return replace(graph, x=x, fingerprint=replace(graph.fingerprint, features=features))
 
 
 def _load_copy(folder: Path, feature_dtype: FeatureDtype) -> np.ndarray | None:
@@ -172,7 +174,7 @@ def _graph(
     return GraphData(
         name=name,
         num_classes=meta["num_classes"],
-        fingerprint=meta["fingerprint"],
+        fingerprint=Fingerprint.of(meta["fingerprint"]),
         cache_dir=folder,
         **tensors,
     )
@@ -207,10 +209,9 @@ def _write(folder: Path, made: Converted) -> None:
     partial.mkdir()
     arrays = {key: _save(partial / f"{key}.npy", made.arrays[key]) for key in _ARRAYS}
     data_dir = folder.parents[1]
-    digests = "".join(facts["digest"] for facts in arrays.values()) + str(made.num_classes)
     meta = {
         "num_classes": made.num_classes,
-        "fingerprint": hashlib.blake2b(digests.encode(), digest_size=8).hexdigest(),
+        "fingerprint": asdict(_fingerprint(made, arrays)),
         "arrays": arrays,
         "raw_files": {os.path.relpath(path, data_dir): _stamp(path) for path in made.raw_files},
         **made.facts,
@@ -223,6 +224,19 @@ def _write(folder: Path, made: Converted) -> None:
         shutil.rmtree(folder)
     partial.rename(folder)
     _flush_folder(folder.parent)
+
+
+def _fingerprint(made: Converted, saved: Mapping[str, Mapping[str, Any]]) -> Fingerprint:
+    def told(size: object, *names: str) -> str:
+        return f"{size}:{hashed(*(saved[name]['digest'] for name in names))}"
+
+    arrays = made.arrays
+    return Fingerprint(
+        edges=told(len(arrays["col"]), "rowptr", "col"),
+        features=told(arrays["x"].shape[1], "x"),
+        labels=told(made.num_classes, "y"),
+        split=told("/".join(str(arrays[mask].sum()) for mask in MASKS), *MASKS),
+    )
 
 
 def _save(path: Path, array: np.ndarray) -> dict[str, Any]:

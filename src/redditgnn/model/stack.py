@@ -112,6 +112,11 @@ class ConvStack(nn.Module, ABC):
         """Whether `decode` needs the outputs of all layers, or only of the last."""
         return self.jump is not None
 
+    def nonreg_parameters(self) -> list[nn.Parameter]:
+        """Return what `optimizer.nonreg_weight_decay` is for: here what gives the logits."""
+        last = self.head if self.jump is not None else self.convs[-1]
+        return list(last.parameters())
+
     def encode(self, x: Rows) -> Tensor | Rows:
         """Map features to the states that layer 0 reads; here they are those states."""
         return x

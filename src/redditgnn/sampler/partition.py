@@ -38,7 +38,8 @@ def parts_of(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
 def _cached(graph: GraphData, num_parts: int) -> np.ndarray:
     if graph.cache_dir is None:
         return _metis(graph, num_parts)
-    path = graph.cache_dir / f"metis-{num_parts}-{graph.fingerprint}.npy"
+    edges = graph.fingerprint.edges.replace(":", "-")  # all that a partition depends on
+    path = graph.cache_dir / f"metis-{num_parts}-{edges}.npy"
     part = _read(path, graph.num_nodes)
     if part is None:
         part = _metis(graph, num_parts)

@@ -1,0 +1,89 @@
+"""Torch's optimizers with two weight decays: of what a model's paper regularises, and of the rest.
+
+GCN regularises its first layer, GCNII its convolutions more than its linear layers; a model says
+which of its parameters are the others (`nonreg_parameters`), as rusty1s/pyg_autoscale does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import nn
+
+from redditgnn.errors import ConfigError
+
+
+@runtime_checkable
+class Regularised(Protocol):
+    """A model that names the parameters which `nonreg_weight_decay` is for."""
+
+    def parameters(self) -> Any: ...
+
+    def nonreg_parameters(self) -> list[nn.Parameter]: ...
+
+
+def adam(
+    model: Regularised,
+    *,
+    lr: int | float,
+    betas: Sequence[int | float],
+    eps: int | float,
+    weight_decay: int | float,
+    nonreg_weight_decay: int | float | None,
+) -> torch.optim.Adam:
+    """Adam; weight decay is an L2 term of the gradient (Kingma and Ba 2015, arXiv:1412.6980)."""
+    groups = decay_groups(model, weight_decay, nonreg_weight_decay)
+    return _built(torch.optim.Adam, groups, lr=lr, betas=tuple(betas), eps=eps)
+
+
+def adamw(
+    model: Regularised,
+    *,
+    lr: int | float,
+    betas: Sequence[int | float],
+    eps: int | float,
+    weight_decay: int | float,
+    nonreg_weight_decay: int | float | None,
+) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): decay apart from the gradient."""
+    groups = decay_groups(model, weight_decay, nonreg_weight_decay)
+    return _built(torch.optim.AdamW, groups, lr=lr, betas=tuple(betas), eps=eps)
+
+
+def sgd(
+    model: Regularised,
+    *,
+    lr: int | float,
+    momentum: int | float,
+    weight_decay: int | float,
+    nonreg_weight_decay: int | float | None,
+    nesterov: bool,
+) -> torch.optim.SGD:
+    """Stochastic gradient descent with momentum."""
+    groups = decay_groups(model, weight_decay, nonreg_weight_decay)
+    return _built(torch.optim.SGD, groups, lr=lr, momentum=momentum, nesterov=nesterov)
+
+
+def decay_groups(
+    model: Regularised, weight_decay: float, nonreg_weight_decay: float | None
+) -> list[dict[str, Any]]:
+    """Return the parameter groups, each with its weight decay; one if there is one decay."""
+    if nonreg_weight_decay is None:
+        return [{"params": list(model.parameters()), "weight_decay": weight_decay}]
+    others = model.nonreg_parameters()
+    held = {id(parameter) for parameter in others}
+    regularised = [p for p in model.parameters() if id(p) not in held]
+    groups = [
+        {"params": regularised, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": nonreg_weight_decay},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _built(cls: Any, groups: list[dict[str, Any]], **settings: Any) -> Any:
+    try:
+        return cls(groups, **settings)
+    except (ValueError, TypeError, IndexError) as error:
+        raise ConfigError(f"optimizer: {error}") from error
