@@ -193,8 +193,7 @@ def test_a_readme_without_markers_is_refused(
 
 def test_the_committed_rows_belong_to_the_experiments_as_they_are_now() -> None:
     """A changed experiment needs new rows: see `make reference`."""
-    from redditgnn.config import compose_settings
-    from redditgnn.run import hash_of_config
+    from redditgnn.config import compose_settings, hash_of_config
 
     runs = table.read_runs(table.ROOT / table.RUNS)
     for name, group in runs.groupby("experiment"):

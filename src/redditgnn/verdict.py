@@ -72,10 +72,10 @@ class Verdict:
         if self.interval is None:
             return "two completed runs at least are needed"
         if self.seeds_needed is not None:
-            return f"{self.seeds_needed} seeds would decide it, if mean and deviation stay"
+            return f"{self.seeds_needed} seeds would decide"
         if self.published_is_exact:
             return f"more than {MOST_SEEDS:,} seeds would be needed"
-        return "no number of seeds: the published value's own uncertainty is too large"
+        return "no number of seeds would decide, the published value is itself too uncertain"
 
 
 def sample_of(values: Sequence[float]) -> Sample:
