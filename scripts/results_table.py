@@ -32,10 +32,11 @@ HEADER = """\
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 NOTE = """\
 Test scores at the epoch that validation chose: mean ± sample standard deviation over seeds.
-[docs/verify.md](docs/verify.md) says what the verdicts mean; where the source gives no spread (\\*),
-ours is the margin. Trust: V read at the source, S quoted by others from a paper, D derived, R
-recalled and not read again. s/epoch is the median over the runs of their median epoch, without evaluation, on
-one thread of a machine that ran other jobs beside them: an order of magnitude, not a benchmark."""
+[docs/verify.md](docs/verify.md) says what the verdicts mean; where the source gives no spread, our
+own is the margin (\\*). Trust: V read at the source, S quoted by others from a paper, D derived, R
+recalled and not read again. s/epoch is the median over the runs of their median epoch, without
+evaluation, on one thread of a machine that ran other jobs beside them: an order of magnitude, not a
+benchmark."""
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
