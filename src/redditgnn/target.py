@@ -31,8 +31,8 @@ class Target:
     """
 
     metric: Literal["test_accuracy", "test_micro_f1"]
-    percent: float
-    spread: float | None
+    percent: int | float
+    spread: int | float | None
     runs: int | None
     source: str
     trust: Literal["V", "S", "R", "D"]

@@ -87,8 +87,8 @@ def verified(request: Request, name: str) -> int:
     """
     settings, values = _composed(request, name)
     if values is None:
-        names = [known for known, target in _targets(request).items() if target is not None]
-        raise ConfigError(f"experiment={name} has no target; those with one: {', '.join(names)}")
+        known = ", ".join(_targets(request))
+        raise ConfigError(f"experiment={name} has no target; those with one: {known}")
     target = target_from(values, name)
     fingerprint = _fingerprint(settings, target, name)
     failed = _run_missing(settings, target, fingerprint, request.seeds or target.num_seeds)
@@ -110,11 +110,7 @@ def listed(request: Request) -> Iterator[str]:
     """Describe every experiment that has a target in a line: published, ours, verdict."""
     results_dir = Path(compose_settings(request.overrides).results_dir)
     runs = read_runs(files_of(results_dir))
-    targets = {
-        name: target_from(values, name)
-        for name, values in _targets(request).items()
-        if values is not None
-    }
+    targets = {name: target_from(values, name) for name, values in _targets(request).items()}
     width = max(map(len, [*targets, "experiment"]))
     yield (
         f"{'experiment':{width}}  {'published, %':14}  trust  {'ours, %':14}  {'n':>3}  "
@@ -129,7 +125,7 @@ def _standing(request: Request, name: str, runs: pd.DataFrame) -> str:
     """Say what `runs` tell of an experiment whose target is composed as a run composes it."""
     if runs.empty:
         return "not run"
-    settings, values = _composed(request._replace(overrides=[f"experiment={name}"]), name)
+    settings, values = compose_experiment([f"experiment={name}"], request.config_dir)
     target = target_from(values, name)
     found = repetitions(runs, hash_of_config(settings), target)
     if found.empty:
@@ -190,7 +186,7 @@ def _without_config_dir(argv: list[str]) -> tuple[list[str], Path | None]:
 
 
 def _composed(request: Request, name: str) -> tuple[Settings, object]:
-    names = list(_targets(request))
+    names = [path.stem for folder in _folders(request) for path in folder.glob("experiment/*.yaml")]
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f" (did you mean experiment={near[0]}?)" if near else ""
@@ -200,8 +196,12 @@ def _composed(request: Request, name: str) -> tuple[Settings, object]:
 
 def _targets(request: Request) -> dict[str, object]:
     """Return what experiments are held against, those of --config-dir behind ours."""
-    folders = [CONF_DIR] if request.config_dir is None else [CONF_DIR, request.config_dir]
-    return {name: values for folder in folders for name, values in targets_in(folder).items()}
+    each = (targets_in(folder).items() for folder in _folders(request))
+    return {name: values for items in each for name, values in items if values is not None}
+
+
+def _folders(request: Request) -> list[Path]:
+    return [CONF_DIR] if request.config_dir is None else [CONF_DIR, request.config_dir]
 
 
 def _fingerprint(settings: Settings, target: Target, name: str) -> Fingerprint:
