@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,3 +173,10 @@ def test_twenty_seeds_tell_most_true_reproductions_and_nearly_all_large_losses()
     assert verdicts(0.0, 20, 20)["REPRODUCED"] > 0.6
     assert verdicts(0.0, 20, 100)["REPRODUCED"] > 0.9
     assert verdicts(-1.5, 20, 20)["BELOW"] > 0.98
+
+
+def test_the_worked_example_of_the_docs_is_what_comes_out() -> None:
+    path = Path(__file__).parents[1] / "docs" / "verify.md"
+    result = doctest.testfile(str(path), module_relative=False)
+    assert result.attempted > 0
+    assert result.failed == 0

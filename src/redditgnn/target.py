@@ -56,7 +56,8 @@ class Target:
     @property
     def published(self) -> Sample:
         """The value as a verdict takes it."""
-        return Sample(float(self.percent), self.spread, self.runs)
+        spread = None if self.spread is None else float(self.spread)
+        return Sample(float(self.percent), spread, self.runs)
 
     @property
     def is_recalled(self) -> bool:

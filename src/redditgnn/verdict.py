@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     """Mean and sample standard deviation of `runs` runs; None is what is not known."""
 
     mean: float
-    deviation: int | float | None
+    deviation: float | None
     runs: int | None
 
     @property
