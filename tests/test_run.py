@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from redditgnn import checkpoint, run
-from redditgnn.config import Settings, compose_settings
+from redditgnn.config import Settings, compose_settings, hash_of_config
 from redditgnn.errors import ConfigError, OutOfMemory, TrainingDiverged
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
@@ -198,7 +198,7 @@ def test_cuda_is_refused_where_there_is_none(settings: Callable[..., Settings]) 
 
 def test_a_config_hash_covers_settings_and_not_the_seed_or_places() -> None:
     def hashed(*overrides: str) -> str:
-        return run.hash_of_config(compose_settings([*QUICK, *overrides]))
+        return hash_of_config(compose_settings([*QUICK, *overrides]))
 
     places = ["results_dir=elsewhere", "data_dir=there"]
     assert hashed() == hashed("seed=5", *places, "kernels.backend=torch")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import secrets
 import time
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from redditgnn.config import COMPONENTS, Settings
+from redditgnn.config import COMPONENTS, Settings, hash_of_config
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
 from redditgnn.graph import GraphData, Sampler
 from redditgnn.histories import KeepsHistories
@@ -216,12 +215,6 @@ def _row_at_start(settings: Settings, device: torch.device) -> RunRow:
         device_name=made["device_name"],
         hyperparameters=json.dumps(_hyperparameters(settings), sort_keys=True),
     )
-
-
-def hash_of_config(settings: Settings) -> str:
-    """Hash every setting that a score may depend on, bar the seed."""
-    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:
