@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from redditgnn.features import Rows
+from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block, GraphData, Split
 from redditgnn.memory import free_memory
 from redditgnn.metrics import Scores, mean_loss, scores
@@ -66,25 +66,35 @@ class ExactInference:
 
     def _logits(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
         chunks = self._chunks = self._chunks or self._cut(model)
+        encoded = _joined([self._encode(model, c) for c in chunks]) if model.reads_h0 else None
         states: list[Tensor] = []
         for index in range(model.num_layers):
             previous = states[-1] if states else None
-            out = [self._layer(model, index, chunk, previous) for chunk in chunks]
-            joined = torch.cat(out) if len(out) > 1 else out[0]
+            joined = _joined([self._layer(model, index, c, previous, encoded) for c in chunks])
             states = [*states, joined] if model.reads_every_layer else [joined]
         return model.decode([state.to(self._device) for state in states])
 
+    def _encode(self, model: LayeredModel, chunk: _Chunk) -> Tensor:
+        """Encode a chunk's own nodes, once for all layers that read them."""
+        out = gathered(model.encode(chunk.own_rows().to(self._device)))
+        return out if chunk.is_whole else out.cpu()
+
     def _layer(
-        self, model: LayeredModel, index: int, chunk: _Chunk, previous: Tensor | None
+        self,
+        model: LayeredModel,
+        index: int,
+        chunk: _Chunk,
+        previous: Tensor | None,
+        encoded: Tensor | None,
     ) -> Tensor:
         rows, block = chunk.load()
+        first = None if encoded is None else chunk.select(encoded)
         h: Tensor | Rows
-        if previous is None:
-            h = h0 = model.encode(rows.to(self._device))
-        else:
+        if previous is not None:
             h = chunk.select(previous)
-            h0 = model.encode(rows.to(self._device)) if model.reads_h0 else h
-        out = model.layer(index, h, block, h0)
+        else:
+            h = model.encode(rows.to(self._device)) if first is None else first
+        out = model.layer(index, h, block, h if first is None else first)
         return out if chunk.is_whole else out.cpu()
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
@@ -136,9 +146,17 @@ class _Chunk:
         rowptr, col, degree = (t.to(self._device) for t in (rowptr, col, degree))
         return self._graph.rows(self._sources), Block(rowptr, col, len(self._sources), degree)
 
+    def own_rows(self) -> Rows:
+        """Return features of the nodes that the chunk computes, without those of their sources."""
+        return self.load()[0] if self.is_whole else self._graph.rows(self._node_ids)
+
     def select(self, h: Float[Tensor, "nodes width"]) -> Float[Tensor, "src width"]:
         """Pick the sources' rows out of the states of all nodes."""
         return h if self.is_whole else h[self._sources].to(self._device)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def chunk_rows(
