@@ -41,7 +41,7 @@ ALLOWED = {
     "precision": {"errors", "hardware"},
     "csr": {"compiled", "transpose_numba"},
     "transpose_numba": set(),
-    "features": set(),
+    "features": {"csr"},
     "graph": {"csr", "features", "fingerprint"},
     "fingerprint": {"errors"},
     "optimizer": {"errors"},

@@ -21,6 +21,7 @@ from torch_geometric.nn import GCN2Conv, GCNConv, SAGEConv
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block
 from redditgnn.kernels.aggregate import aggregate
+from redditgnn.kernels.feature_linear import feature_linear
 
 States = Tensor | Rows
 Operator = Callable[[States, Block], Tensor]
@@ -47,7 +48,7 @@ class LinearSAGEConv(SAGEConv):
         if self.lin_l.bias is not None:
             out = out + self.lin_l.bias
         if self.root_weight:
-            out = out + self.lin_r(gathered(x[: edge_index.num_dst]))
+            out = out + feature_linear(x[: edge_index.num_dst], self.lin_r.weight)
         return F.normalize(out, dim=-1) if self.normalize else out
 
 
@@ -134,7 +135,8 @@ def transforms_first(h: States, block: Block, out_channels: int) -> bool:
     Aggregating first gathers `in_channels` numbers an edge and multiplies the destinations' rows;
     transforming first multiplies all sources' rows and gathers `out_channels` numbers an edge.
     Backward each pass is repeated, bar what would only lead to features. Gathering a number takes
-    as long as GATHER_COST multiplications (about 0.1 ns against 0.013 ns on two cores).
+    as long as GATHER_COST multiplications (about 0.1 ns against 0.013 ns on two cores). Of sparse
+    rows the product gathers too, the weights of each non-zero; averaged they would be dense.
     """
     num_src, in_channels = h.shape
     num_edges, product = len(block.col), in_channels * out_channels
@@ -143,16 +145,18 @@ def transforms_first(h: States, block: Block, out_channels: int) -> bool:
     gathers, products = 1 + through, 1 + training + through
     aggregated = gathers * num_edges * in_channels * GATHER_COST
     aggregated += products * block.num_dst * product
-    transformed = (1 + training) * num_edges * out_channels * GATHER_COST
-    transformed += products * num_src * product
-    if isinstance(h, Rows) and h.node_ids is not None:
+    transformed = float((1 + training) * num_edges * out_channels * GATHER_COST)
+    sparse = h.sparse if isinstance(h, Rows) else None
+    share = 1.0 if sparse is None else sparse.density * GATHER_COST
+    transformed += products * num_src * product * share
+    if sparse is None and isinstance(h, Rows) and h.node_ids is not None:
         transformed += num_src * in_channels * GATHER_COST
     return transformed < aggregated
 
 
 def _linear_of(operator: Operator, h: States, block: Block, weight: Tensor) -> Tensor:
     if transforms_first(h, block, weight.size(0)):
-        return operator(F.linear(gathered(h), weight), block)
+        return operator(feature_linear(h, weight), block)
     return F.linear(operator(h, block), weight)
 
 

@@ -18,6 +18,7 @@ from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 from redditgnn.kernels.conv_linear import normalized_sum
 from redditgnn.kernels.dropout import dropout
+from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
 from redditgnn.model.backbone import Backbone
 
 
@@ -46,14 +47,14 @@ class APPNP(Backbone):
         self.num_layers, self.alpha, self.dropout = num_layers, alpha, dropout
         self.lins = nn.ModuleList(
             [
-                nn.Linear(spec.num_features, hidden_channels),
+                FeatureLinear(spec.num_features, hidden_channels),
                 nn.Linear(hidden_channels, spec.num_classes),
             ]
         )
 
     def encode(self, x: Rows) -> Float[Tensor, "nodes classes"]:
         """Predict from the features alone."""
-        h = F.relu(self.lins[0](dropout(x.gathered, self.dropout, self.training)))
+        h = F.relu(self.lins[0](feature_dropout(x, self.dropout, self.training)))
         return self.lins[1](dropout(h, self.dropout, self.training))
 
     def layer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from redditgnn.errors import require_probability
+from redditgnn.features import Rows, gathered_unless_sparse
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.attention import attention_bytes_per_edge, require_slope
 from redditgnn.kernels.conv import FusedGATConv
@@ -19,6 +20,7 @@ class GAT(ConvStack):
     """A stack of attention layers: hidden heads are concatenated, the last layer's averaged."""
 
     activation = staticmethod(nn.functional.elu)
+    reads_rows = True
     conv_class: type[nn.Module] = FusedGATConv
     edge_copies = 2
     """How many tensors of size edges x heads x channels the reference of attention holds."""
@@ -67,8 +69,8 @@ class GAT(ConvStack):
             negative_slope=self._negative_slope,
         )
 
-    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        return conv(h, block.csr_with_self_loops)
+    def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
+        return conv(gathered_unless_sparse(h), block.csr_with_self_loops)
 
     def bytes_per_edge(self) -> int:
         rows = next(self.parameters()).new_empty(0, self._heads, self._widest // self._heads)

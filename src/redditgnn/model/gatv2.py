@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from redditgnn.features import Rows, gathered_unless_sparse
 from redditgnn.graph import Block
 from redditgnn.kernels.conv import FusedGATv2Conv
 from redditgnn.model.gat import GAT
@@ -18,6 +19,7 @@ class GATv2(GAT):
     conv_class = FusedGATv2Conv
     edge_copies = 4
 
-    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
+    def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
         """Give the destinations apart: the sources need no queries."""
+        h = gathered_unless_sparse(h)
         return conv((h, h[: block.num_dst]), block.csr_with_self_loops)

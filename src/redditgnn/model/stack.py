@@ -15,7 +15,7 @@ from torch_geometric.nn import JumpingKnowledge
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.dropout import dropout
+from redditgnn.kernels.feature_linear import feature_dropout
 from redditgnn.model.backbone import Backbone
 
 Norm = Literal["batch", "layer"]
@@ -117,11 +117,7 @@ class ConvStack(Backbone):
     ) -> Float[Tensor, "dst out"]:
         """Compute the rows of `block` from its sources' states `h`; `h0` is what `encode` gave."""
         rate = self.dropout if index else self.input_dropout
-        drops = self.training and rate > 0  # each row once, so rows have to be there
-        if isinstance(h, Rows) and (drops or not self.reads_rows):
-            h = h.gathered
-        if isinstance(h, Tensor):
-            h = dropout(h, rate, self.training)
+        h = feature_dropout(h if self.reads_rows else gathered(h), rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
             out = out + self.skips[index](gathered(h[: block.num_dst]))
