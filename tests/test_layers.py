@@ -20,17 +20,19 @@ ALLOWED = {
     "cli": {"command", "run", "config", "errors"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"},
-    "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
+    "run": {"config", "errors", "graph", "histories", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
     "config": {"errors", "mistakes"},
     "mistakes": set(),
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
     | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor"},
-    "inference": {"graph", "features", "metrics", "measure", "errors", "memory", "precision"},
+    "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
+    | {"precision"},
     "dataset": {"graph", "csr", "errors", "fingerprint"},
     "hash_numba": set(),
     "compiled": {"hash_numba"},
-    "sampler": {"graph", "csr", "features", "errors", "hash_numba", "compiled", "memory"},
+    "sampler": {"graph", "histories", "csr", "features", "errors", "hash_numba", "compiled"}
+    | {"memory"},
     "captured_step": {"graph", "errors"},
     "model": {"graph", "csr", "features", "errors", "kernels"},
     "report": {"errors"},
@@ -42,7 +44,8 @@ ALLOWED = {
     "csr": {"compiled", "transpose_numba"},
     "transpose_numba": set(),
     "features": {"csr"},
-    "graph": {"csr", "features", "fingerprint"},
+    "graph": {"csr", "features", "fingerprint", "histories"},
+    "histories": set(),
     "fingerprint": {"errors"},
     "optimizer": {"errors"},
     "monitor": {"recorder"},

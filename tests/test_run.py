@@ -16,6 +16,7 @@ from redditgnn.config import Settings, compose_settings
 from redditgnn.errors import ConfigError, OutOfMemory, TrainingDiverged
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
+from redditgnn.inference import ExactInference
 
 QUICK = [
     "model=gcn",
@@ -187,3 +188,31 @@ def test_a_config_hash_covers_settings_and_not_the_seed_or_places() -> None:
     places = ["results_dir=elsewhere", "data_dir=there"]
     assert hashed() == hashed("seed=5", *places, "kernels.backend=torch")
     assert len({hashed(), hashed("model.dropout=0.1"), hashed("protocol=inductive")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("protocol", "eval_every", "num_passes"),
+    [("transductive", 1, 5), ("transductive", 2, 5), ("inductive", 1, 8)],
+)
+def test_histories_are_refreshed_by_the_evaluation_where_it_reads_the_training_graph(
+    protocol: str,
+    eval_every: int,
+    num_passes: int,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passes: list[int] = []
+    infer = ExactInference._logits
+    monkeypatch.setattr(
+        ExactInference, "_logits", lambda self, model: passes.append(1) or infer(self, model)
+    )
+    run.run(
+        settings(
+            "sampler=gas",
+            "sampler.refresh_every=1",
+            f"protocol={protocol}",
+            f"trainer.eval_every={eval_every}",
+        )
+    )
+    # Before the first epoch, behind each of three, on test nodes; on two graphs three more.
+    assert len(passes) == num_passes

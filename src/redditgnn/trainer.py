@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,8 @@ from redditgnn.recorder import EpochRow
 
 Forward = Callable[[Batch], Tensor]
 Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
+Upkeep = Callable[[int, nn.Module], AbstractContextManager[None]]
+"""What a sampler needs between two epochs; the evaluation of the former happens inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +141,12 @@ class Trainer:
         evaluate: Evaluate,
         best_weights: Path,
         record: Callable[[EpochRow], None],
+        upkeep: Upkeep | None = None,
     ) -> Training:
         """Train `model` in place and leave it with the weights of the best epoch.
 
-        Those are also written to `best_weights`, even if the training is cut short.
+        Those are also written to `best_weights`, even if the training is cut short. `upkeep` is
+        also entered before the first epoch, as epoch 0.
 
         Raises:
             TrainingDiverged: the loss is not finite.
@@ -154,10 +158,15 @@ class Trainer:
         take_step = partial(self._step, model, forward, optimizer)
         captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
+        upkeep = upkeep or _no_upkeep
         try:
+            with upkeep(0, model):
+                pass
             for epoch in range(1, self._epochs + 1):
                 rate = float(optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
-                row = self._epoch(epoch, rate, model, sampler, take_step, captured, evaluate, bar)
+                row = self._epoch(
+                    epoch, rate, model, sampler, take_step, captured, evaluate, upkeep, bar
+                )
                 self._advance(scheduler, row)
                 record(row)
                 if monitor.is_best(row):
@@ -181,6 +190,7 @@ class Trainer:
         take_step: TakeStep,
         captured: CapturedTraining | None,
         evaluate: Evaluate,
+        upkeep: Upkeep,
         bar: tqdm,
     ) -> EpochRow:
         device = self._device
@@ -196,10 +206,11 @@ class Trainer:
         epoch_s, watch = watch.seconds(), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | tuple[None, None, None] = (None, None, None)
-        if epoch % self._eval_every == 0 or epoch == self._epochs:
-            val_loss, scores = evaluate(model, "val")
-            _refuse_not_finite("validation", val_loss)
-            bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
+        with upkeep(epoch, model):
+            if epoch % self._eval_every == 0 or epoch == self._epochs:
+                val_loss, scores = evaluate(model, "val")
+                _refuse_not_finite("validation", val_loss)
+                bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
         return EpochRow(
             epoch=epoch,
             train_loss=train_loss,
@@ -248,6 +259,10 @@ class Trainer:
             scheduler.step()
         elif row.val_loss is not None:
             scheduler.step(row.val_loss)
+
+
+def _no_upkeep(epoch: int, model: nn.Module) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def _refuse_not_finite(kind: str, loss: float) -> None:
