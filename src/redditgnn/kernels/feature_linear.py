@@ -16,13 +16,6 @@ from redditgnn.kernels.aggregate import aggregate
 from redditgnn.kernels.dropout import dropout
 
 
-class FeatureLinear(nn.Linear):
-    """`nn.Linear` that takes lazy rows as well: same constructor, parameters and numbers."""
-
-    def forward(self, input: Tensor | Rows) -> Tensor:
-        return feature_linear(input, self.weight, self.bias)
-
-
 def feature_linear(
     h: Float[Tensor, "rows in_channels"] | Rows,
     weight: Float[Tensor, "out_channels in_channels"],
