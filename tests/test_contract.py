@@ -35,9 +35,15 @@ MODELS = {
     "gcn": "model=gcn",
     "gcn, three layers and jk": "model=gcn model.num_layers=3 model.jk=lstm",
     "gcn_gas": "model=gcn_gas",
+    "gcn2": "model=gcn2",
+    "gcn2, all extras": (
+        "model=gcn2 model.num_layers=3 model.shared_weights=false model.norm=batch"
+        " model.residual=true"
+    ),
     "pyg GraphConv": "model=pyg",
     "pyg Transformer": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
 }
+STEPPING = ["mlp", "sage mean", "gat", "gatv2", "gcn", "gcn2", "pyg GraphConv"]
 SAMPLERS = {
     "full": "sampler=full",
     "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",
@@ -200,7 +206,7 @@ def test_the_same_seed_gives_the_same_batches(
 
 
 @every_sampler
-@pytest.mark.parametrize("model_name", ["mlp", "sage mean", "gat", "gatv2", "gcn", "pyg GraphConv"])
+@pytest.mark.parametrize("model_name", STEPPING)
 def test_every_model_takes_a_step_under_every_sampler(
     name: str, model_name: str, make_graph: Callable[..., GraphData]
 ) -> None:

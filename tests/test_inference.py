@@ -52,6 +52,19 @@ def test_chunks_gather_features_for_the_first_layer_only(
     assert gathers == []
 
 
+@pytest.mark.parametrize("chunk_edges", [40, None])
+def test_features_that_every_layer_reads_are_encoded_once(
+    chunk_edges: int | None, make_graph: Callable[..., GraphData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = make_graph(num_nodes=40, num_edges=160)
+    network = build(graph, "model=gcn2 model.num_layers=3")
+    seen: list[int] = []
+    encode = network.encode
+    monkeypatch.setattr(network, "encode", lambda rows: (seen.append(len(rows)), encode(rows))[1])
+    ExactInference(graph, CPU, chunk_edges=chunk_edges)(network)
+    assert sum(seen) == graph.num_nodes
+
+
 @pytest.mark.parametrize("model", ["model=sage", "model=gcn", "model=gat"])
 def test_features_stored_as_halves_give_nearly_the_same_logits(
     model: str, make_graph: Callable[..., GraphData]

@@ -20,12 +20,12 @@ ALLOWED = {
     "cli": {"command", "run", "config", "errors"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"},
-    "run": {"config", "errors", "graph", "histories", "trainer", "inference", "metrics", "measure"}
+    "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
     "config": {"errors", "mistakes"},
     "mistakes": set(),
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
-    | {"prefetch", "captured_step", "hardware", "memory", "precision"},
+    | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor", "histories"},
     "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
     | {"precision"},
     "dataset": {"graph", "csr", "errors", "fingerprint"},
@@ -37,7 +37,7 @@ ALLOWED = {
     "model": {"graph", "csr", "features", "errors", "kernels"},
     "report": {"errors"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled"},
-    "recorder": {"errors"},
+    "recorder": {"errors", "histories"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
@@ -48,6 +48,7 @@ ALLOWED = {
     "histories": set(),
     "fingerprint": {"errors"},
     "optimizer": {"errors"},
+    "monitor": {"recorder"},
     "metrics": set(),
     "measure": set(),
     "prefetch": set(),

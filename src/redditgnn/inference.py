@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, cast, runtime_checkable
 
@@ -10,9 +10,15 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from redditgnn.features import Rows
-from redditgnn.graph import Block, GraphData, Split
-from redditgnn.histories import KeepsHistories, Listener
+from redditgnn.features import Rows, gathered
+from redditgnn.graph import Block, GraphData, Sampler, Split
+from redditgnn.histories import (
+    BetweenEpochs,
+    HistoryRow,
+    KeepsHistories,
+    Listener,
+    nothing_between_epochs,
+)
 from redditgnn.memory import free_memory
 from redditgnn.metrics import Scores, mean_loss, scores
 from redditgnn.precision import Precision, at_least_float32, autocast
@@ -90,27 +96,37 @@ class ExactInference:
 
     def _logits(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
         chunks = self._chunks = self._chunks or self._cut(model)
+        encoded = _joined([self._encode(model, c) for c in chunks]) if model.reads_h0 else None
         states: list[Tensor] = []
         for index in range(model.num_layers):
             previous = states[-1] if states else None
-            out = [self._layer(model, index, chunk, previous) for chunk in chunks]
-            joined = torch.cat(out) if len(out) > 1 else out[0]
+            joined = _joined([self._layer(model, index, c, previous, encoded) for c in chunks])
             if self._listener is not None:
                 self._listener(index, joined)
             states = [*states, joined] if model.reads_every_layer else [joined]
         return model.decode([state.to(self._device) for state in states])
 
+    def _encode(self, model: LayeredModel, chunk: _Chunk) -> Tensor:
+        """Encode a chunk's own nodes, once for all layers that read them."""
+        out = gathered(model.encode(chunk.own_rows().to(self._device)))
+        return out if chunk.is_whole else out.cpu()
+
     def _layer(
-        self, model: LayeredModel, index: int, chunk: _Chunk, previous: Tensor | None
+        self,
+        model: LayeredModel,
+        index: int,
+        chunk: _Chunk,
+        previous: Tensor | None,
+        encoded: Tensor | None,
     ) -> Tensor:
         rows, block = chunk.load()
+        first = None if encoded is None else chunk.select(encoded)
         h: Tensor | Rows
-        if previous is None:
-            h = h0 = model.encode(rows.to(self._device))
-        else:
+        if previous is not None:
             h = chunk.select(previous)
-            h0 = model.encode(rows.to(self._device)) if model.reads_h0 else h
-        out = model.layer(index, h, block, h0)
+        else:
+            h = model.encode(rows.to(self._device)) if first is None else first
+        out = model.layer(index, h, block, h if first is None else first)
         return out if chunk.is_whole else out.cpu()
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
@@ -162,9 +178,17 @@ class _Chunk:
         rowptr, col, degree = (t.to(self._device) for t in (rowptr, col, degree))
         return self._graph.rows(self._sources), Block(rowptr, col, len(self._sources), degree)
 
+    def own_rows(self) -> Rows:
+        """Return features of the nodes that the chunk computes, without those of their sources."""
+        return self.load()[0] if self.is_whole else self._graph.rows(self._node_ids)
+
     def select(self, h: Float[Tensor, "nodes width"]) -> Float[Tensor, "src width"]:
         """Pick the sources' rows out of the states of all nodes."""
         return h if self.is_whole else h[self._sources].to(self._device)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def chunk_rows(
@@ -197,11 +221,17 @@ class Upkeep:
     """Tells a sampler that keeps histories the exact states behind an epoch, where it asks.
 
     They come from the evaluation of that epoch if it reads the graph that training sees, from a
-    pass of its own if not. `inference` reads that graph.
+    pass of its own if not. `inference` reads that graph. What the sampler finds out goes to
+    `record`.
     """
 
-    def __init__(self, sampler: KeepsHistories, inference: ExactInference) -> None:
-        self._sampler, self._inference = sampler, inference
+    def __init__(
+        self,
+        sampler: KeepsHistories,
+        inference: ExactInference,
+        record: Callable[[HistoryRow], None],
+    ) -> None:
+        self._sampler, self._inference, self._record = sampler, inference, record
 
     @contextmanager
     def __call__(self, epoch: int, model: torch.nn.Module) -> Iterator[None]:
@@ -214,3 +244,19 @@ class Upkeep:
             yield
             if not self._inference.was_heard:
                 self._inference(cast(LayeredModel, model.eval()))
+        for row in self._sampler.staleness():
+            self._record(row)
+
+
+def upkeep_of(
+    sampler: Sampler,
+    graph: GraphData,
+    inference: ExactInference,
+    record: Callable[[HistoryRow], None],
+) -> BetweenEpochs:
+    """Return what `sampler` needs between epochs; `inference` evaluates, and reads `graph`."""
+    if not isinstance(sampler, KeepsHistories):
+        return nothing_between_epochs
+    if sampler.graph is not graph:
+        inference = inference.on(sampler.graph)
+    return Upkeep(sampler, inference, record)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +21,11 @@ from redditgnn.captured_step import CapturedTraining, TakeStep, captured_trainin
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph import Batch, Sampler, Split
 from redditgnn.hardware import compile_obstacle
+from redditgnn.histories import BetweenEpochs, nothing_between_epochs
 from redditgnn.measure import Phases, Stopwatch
 from redditgnn.memory import memory_limit
 from redditgnn.metrics import Scores, per_node_loss
+from redditgnn.monitor import Criterion, Monitor
 from redditgnn.precision import (
     Precision,
     at_least_float32,
@@ -37,8 +38,6 @@ from redditgnn.recorder import EpochRow
 
 Forward = Callable[[Batch], Tensor]
 Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
-Upkeep = Callable[[int, nn.Module], AbstractContextManager[None]]
-"""What a sampler needs between two epochs; the evaluation of the former happens inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +73,7 @@ class Trainer:
         eval_every: Epochs between two evaluations on the validation nodes; the last is always
             evaluated.
         patience: Evaluations without improvement before training stops early; None: never.
-        monitor: What the best epoch is best in: the highest micro-F1 or the lowest loss on the
-            validation nodes. Of equal micro-F1s, which small validation sets have many of, the one
-            with the lower loss wins; of equal losses the earlier.
+        monitor: What the best epoch is best in on the validation nodes, see `Monitor`.
         grad_clip: Largest norm of the gradient over all parameters; None: as it is.
         eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
         precision: What matrix products are computed in, see `redditgnn.precision`.
@@ -91,7 +88,7 @@ class Trainer:
         epochs: int,
         eval_every: int,
         patience: int | None,
-        monitor: Literal["val_micro_f1", "val_loss"],
+        monitor: Criterion,
         grad_clip: float | None,
         eval_chunk_edges: int | None,
         precision: Precision,
@@ -143,40 +140,36 @@ class Trainer:
         evaluate: Evaluate,
         best_weights: Path,
         record: Callable[[EpochRow], None],
-        upkeep: Upkeep | None = None,
+        between_epochs: BetweenEpochs = nothing_between_epochs,
     ) -> Training:
         """Train `model` in place and leave it with the weights of the best epoch.
 
-        Those are also written to `best_weights`, even if the training is cut short. `upkeep` is
-        also entered before the first epoch, as epoch 0.
+        Those are also written to `best_weights`, even if the training is cut short.
 
         Raises:
             TrainingDiverged: the loss is not finite.
         """
-        training, best_state, stale = Training(), None, 0
+        training, best_state = Training(), None
+        monitor = Monitor(self._monitor, self._patience)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
         take_step = partial(self._step, model, forward, optimizer)
         captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
-        upkeep = upkeep or _no_upkeep
         try:
-            with upkeep(0, model):
+            with between_epochs(0, model):
                 pass
             for epoch in range(1, self._epochs + 1):
                 rate = float(optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
                 row = self._epoch(
-                    epoch, rate, model, sampler, take_step, captured, evaluate, upkeep, bar
+                    epoch, rate, model, sampler, take_step, captured, evaluate, between_epochs, bar
                 )
                 self._advance(scheduler, row)
                 record(row)
-                better = self._is_better(row, training.best)
-                training = Training([*training.rows, row], row if better else training.best)
-                if better:
-                    best_state, stale = _copy_of_weights(model), 0
-                elif row.val_loss is not None:
-                    stale += 1
-                if stale == self._patience:
+                if monitor.is_best(row):
+                    best_state = _copy_of_weights(model)
+                training = Training([*training.rows, row], monitor.best)
+                if monitor.is_over:
                     break
         finally:
             bar.close()
@@ -194,7 +187,7 @@ class Trainer:
         take_step: TakeStep,
         captured: CapturedTraining | None,
         evaluate: Evaluate,
-        upkeep: Upkeep,
+        between_epochs: BetweenEpochs,
         bar: tqdm,
     ) -> EpochRow:
         device = self._device
@@ -210,7 +203,7 @@ class Trainer:
         epoch_s, watch = watch.seconds(), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | tuple[None, None, None] = (None, None, None)
-        with upkeep(epoch, model):
+        with between_epochs(epoch, model):
             if epoch % self._eval_every == 0 or epoch == self._epochs:
                 val_loss, scores = evaluate(model, "val")
                 _refuse_not_finite("validation", val_loss)
@@ -247,10 +240,16 @@ class Trainer:
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
     ) -> Tensor:
         """Take one step of the optimizer; return the loss before it."""
+        histories = batch.histories
+        if histories is not None:
+            histories.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)
+            penalty = None if histories is None else histories.penalty(model, batch)
         per_node = per_node_loss(at_least_float32(logits), batch.y)
         loss = (batch.loss_weight * per_node).sum()
+        if penalty is not None:
+            loss = loss + penalty
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self._grad_clip is not None:
@@ -263,22 +262,6 @@ class Trainer:
             scheduler.step()
         elif row.val_loss is not None:
             scheduler.step(row.val_loss)
-
-    def _is_better(self, row: EpochRow, best: EpochRow | None) -> bool:
-        if row.val_loss is None or best is None:
-            return row.val_loss is not None
-        return self._merit(row) > self._merit(best)
-
-    def _merit(self, row: EpochRow) -> tuple[float, ...]:
-        assert row.val_loss is not None
-        assert row.val_micro_f1 is not None
-        if self._monitor == "val_loss":
-            return (-row.val_loss,)
-        return row.val_micro_f1, -row.val_loss
-
-
-def _no_upkeep(epoch: int, model: nn.Module) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def _refuse_not_finite(kind: str, loss: float) -> None:

@@ -1,4 +1,4 @@
-"""SAGE and GCN over blocks: PyG's numbers, in either order, from lazy or gathered features."""
+"""SAGE, GCN and GCNII over blocks: PyG's numbers, in either order, from lazy rows or tensors."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GCNConv, SAGEConv
+from torch_geometric.nn import GCN2Conv, GCNConv, SAGEConv
 
 from redditgnn.features import Rows
 from redditgnn.graph import Block, GraphData
 from redditgnn.kernels import conv_linear
-from redditgnn.kernels.conv_linear import LinearGCNConv, LinearSAGEConv, transforms_first
+from redditgnn.kernels.conv_linear import (
+    LinearGCN2Conv,
+    LinearGCNConv,
+    LinearSAGEConv,
+    transforms_first,
+)
 
 CONVS = {
     "sage": (LinearSAGEConv, SAGEConv, {}),
@@ -74,6 +79,23 @@ def test_with_an_edge_index_they_are_pygs_layers(
     plain.load_state_dict(fused.state_dict())
     edge_index = whole(graph).edge_index
     assert torch.equal(fused(graph.x, edge_index), plain(graph.x, edge_index))
+
+
+@pytest.mark.parametrize("shared_weights", [True, False])
+def test_gcnii_has_the_values_and_gradients_of_pyg(shared_weights: bool, graph: GraphData) -> None:
+    options = {"alpha": 0.2, "theta": 0.5, "layer": 3, "shared_weights": shared_weights}
+    fused, plain = LinearGCN2Conv(6, **options), GCN2Conv(6, **options)
+    plain.load_state_dict(fused.state_dict())
+    block, first = whole(graph), graph.x.flip(0)
+    inputs = [[t.clone().requires_grad_() for t in (graph.x, first)] for _ in range(2)]
+    out, expected = fused(*inputs[0], block), plain(*inputs[1], block.edge_index)
+    torch.testing.assert_close(out, expected)
+    assert torch.equal(fused(*inputs[1], block.edge_index), expected)
+    out.square().sum().backward()
+    expected.square().sum().backward()
+    mine, stock = [*inputs[0], *fused.parameters()], [*inputs[1], *plain.parameters()]
+    for one, other in zip(mine, stock, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
 
 
 @both_orders

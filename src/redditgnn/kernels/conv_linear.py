@@ -1,6 +1,6 @@
-"""PyG's SAGE and GCN convolutions over a block: same constructor, parameters and numbers.
+"""PyG's SAGE, GCN and GCNII convolutions over a block: same constructor, parameters, numbers.
 
-`LinearSAGEConv` and `LinearGCNConv` take `conv(h, block)` and compute PyG's sums with
+They take a block in the place of `edge_index` and compute PyG's sums with
 `redditgnn.kernels.aggregate`; called with an `edge_index`, they are PyG's layers.
 
 Aggregation A and transformation W are both linear, so A (h W) = (A h) W: what is cheaper goes
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from torch_geometric.nn import GCNConv, SAGEConv
+from torch_geometric.nn import GCN2Conv, GCNConv, SAGEConv
 
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block
@@ -63,6 +63,27 @@ class LinearGCNConv(GCNConv):
             return super().forward(x, edge_index, edge_weight)
         out = _linear_of(normalized_sum, x, edge_index, self.lin.weight)
         return out if self.bias is None else out + self.bias
+
+
+class LinearGCN2Conv(GCN2Conv):
+    """GCNII (Chen et al. 2020, arXiv:2007.02133); arguments as in PyG.
+
+    With a block it normalises by the block's degrees, which are those of the whole graph.
+    """
+
+    def forward(self, x: Any, x_0: Any, edge_index: Any, edge_weight: Any = None) -> Tensor:
+        """Return the states of the block's destinations, the first rows of `x` and `x_0`."""
+        if not isinstance(edge_index, Block):
+            return super().forward(x, x_0, edge_index, edge_weight)
+        out = normalized_sum(x, edge_index) * (1 - self.alpha)
+        initial = x_0[: edge_index.num_dst] * self.alpha
+        if self.weight2 is None:
+            return self._mapped(out + initial, self.weight1)
+        return self._mapped(out, self.weight1) + self._mapped(initial, self.weight2)
+
+    def _mapped(self, h: Tensor, weight: Tensor) -> Tensor:
+        """Mix the identity and the weights: the deeper the layer, the smaller their share."""
+        return torch.addmm(h, h, weight, beta=1 - self.beta, alpha=self.beta)
 
 
 def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:

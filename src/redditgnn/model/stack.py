@@ -1,12 +1,8 @@
-"""What all models share: a stack of convolutions between `encode` and `decode`.
-
-The forward pass is written once, in `forward` below, and once more chunk by chunk in
-`redditgnn.inference`; both drive the same `encode / layer / decode` of a model.
-"""
+"""What models of convolutions share: a stack of them, each with dropout, norm and activation."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Literal
@@ -18,8 +14,9 @@ from torch_geometric.nn import JumpingKnowledge
 
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.features import Rows, gathered
-from redditgnn.graph import Batch, Block, GraphSpec
+from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.dropout import dropout
+from redditgnn.model.backbone import Backbone
 
 Norm = Literal["batch", "layer"]
 Jump = Literal["cat", "max", "lstm"]
@@ -39,7 +36,7 @@ class BatchNorm(nn.BatchNorm1d):
 NORMS = {"batch": BatchNorm, "layer": nn.LayerNorm}
 
 
-class ConvStack(nn.Module, ABC):
+class ConvStack(Backbone):
     """Dropout, convolution, normalisation and activation, `num_layers` times.
 
     Layer l applies dropout to its input (`input_dropout` to the features, `dropout` to hidden
@@ -53,14 +50,8 @@ class ConvStack(nn.Module, ABC):
     activation: Callable[[Tensor], Tensor] = staticmethod(F.relu)
     """Between layers."""
 
-    whole_graph_only = False
-    """A row of a block does not suffice to compute its node: only batches without halo will do."""
-
     reads_rows = False
     """Layer 0 takes features that are not gathered yet; other layers always take a tensor."""
-
-    reads_h0 = False
-    """Layers after the first read what `encode` gave; elsewhere their `h0` may be anything."""
 
     def __init__(
         self,
@@ -86,7 +77,7 @@ class ConvStack(nn.Module, ABC):
             self.make_conv(i, o, not jk and number == num_layers)
             for number, (i, o) in enumerate(pairwise(widths), start=1)
         )
-        self.norms = nn.ModuleList(_norm(norm, width) for width in widths[1:])
+        self.norms = nn.ModuleList(make_norm(norm, width) for width in widths[1:])
         self.skips = nn.ModuleList(_skip(i, o) for i, o in pairwise(widths)) if residual else None
         self.jump = JumpingKnowledge(jk, hidden_channels, num_layers) if jk else None
         read = hidden_channels * (num_layers if jk == "cat" else 1)
@@ -102,10 +93,6 @@ class ConvStack(nn.Module, ABC):
 
         `h` [src, width] are the sources' states: a tensor, or `Rows` where the stack reads those.
         """
-
-    @abstractmethod
-    def bytes_per_edge(self) -> int:
-        """Return about how many bytes an edge costs while its layer is computed."""
 
     @property
     def reads_every_layer(self) -> bool:
@@ -146,21 +133,9 @@ class ConvStack(nn.Module, ABC):
         """Turn the outputs of all layers into logits (of the last layer alone without `jk`)."""
         return self.head(states[-1] if self.jump is None else self.jump(list(states)))
 
-    def forward(self, batch: Batch) -> Float[Tensor, "targets classes"]:
-        """Return the logits of the batch's targets."""
-        h = h0 = self.encode(batch.features)
-        states: list[Tensor] = []
-        for index in range(self.num_layers):
-            block = batch.block(index)
-            h = self.layer(index, h, block, h0[: block.num_src])
-            if self.reads_every_layer or index == self.num_layers - 1:
-                states.append(h[: batch.num_targets])
-            if index < self.num_layers - 1:
-                h = batch.exchange(index, h)
-        return self.decode(states)
 
-
-def _norm(kind: Norm | None, width: int) -> nn.Module:
+def make_norm(kind: Norm | None, width: int) -> nn.Module:
+    """Build what normalises states of `width` channels; null: nothing does."""
     return nn.Identity() if kind is None else NORMS[kind](width)
 
 

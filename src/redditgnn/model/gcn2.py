@@ -1,0 +1,94 @@
+"""GCNII: deep GCNs that keep their first states (Chen et al. 2020, arXiv:2007.02133).
+
+Each layer mixes a share `alpha` of the encoded features into what it aggregates, and a share
+log(theta / layer + 1) of its weights into the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from redditgnn.errors import require_positive, require_probability
+from redditgnn.features import Rows, gathered
+from redditgnn.graph import Block, GraphSpec
+from redditgnn.kernels.aggregate import BYTES_PER_EDGE
+from redditgnn.kernels.conv_linear import LinearGCN2Conv
+from redditgnn.kernels.dropout import dropout
+from redditgnn.model.backbone import Backbone
+from redditgnn.model.stack import Norm, make_norm
+
+
+class GCN2(Backbone):
+    """PyG's `GCN2Conv`, `num_layers` times, between two linear layers.
+
+    `shared_weights`: one weight matrix for both terms of a layer; the paper's GCNII* has two.
+    `residual` adds a layer's input to the output of its convolution, as GNNAutoScale does on PPI.
+    """
+
+    reads_h0 = True
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        hidden_channels: int,
+        num_layers: int,
+        alpha: int | float,
+        theta: int | float,
+        shared_weights: bool,
+        dropout: int | float,
+        input_dropout: int | float,
+        norm: Norm | None,
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        require_positive("model.hidden_channels", hidden_channels)
+        require_positive("model.num_layers", num_layers)
+        require_probability("model.alpha", alpha)
+        require_positive("model.theta", theta)
+        require_probability("model.dropout", dropout)
+        require_probability("model.input_dropout", input_dropout)
+        self.num_layers, self.residual = num_layers, residual
+        self.dropout, self.input_dropout = dropout, input_dropout
+        self.lins = nn.ModuleList(
+            [
+                nn.Linear(spec.num_features, hidden_channels),
+                nn.Linear(hidden_channels, spec.num_classes),
+            ]
+        )
+        self.convs = nn.ModuleList(
+            LinearGCN2Conv(hidden_channels, alpha, theta, number, shared_weights)
+            for number in range(1, num_layers + 1)
+        )
+        self.norms = nn.ModuleList(make_norm(norm, hidden_channels) for _ in self.convs)
+
+    def encode(self, x: Rows) -> Float[Tensor, "nodes hidden"]:
+        """Map features to the states that every layer reads."""
+        return F.relu(self.lins[0](dropout(x.gathered, self.input_dropout, self.training)))
+
+    def layer(
+        self,
+        index: int,
+        h: Float[Tensor, "src hidden"] | Rows,
+        block: Block,
+        h0: Float[Tensor, "src hidden"] | Rows,
+    ) -> Float[Tensor, "dst hidden"]:
+        """Propagate once; `h0` comes without dropout."""
+        h = dropout(gathered(h), self.dropout, self.training)
+        out = self.norms[index](self.convs[index](h, h0, block))
+        return F.relu(out + h[: block.num_dst] if self.residual else out)
+
+    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
+        """Map the last layer's states to logits."""
+        return self.lins[1](dropout(states[-1], self.dropout, self.training))
+
+    def bytes_per_edge(self) -> int:
+        return BYTES_PER_EDGE
+
+    def nonreg_parameters(self) -> list[nn.Parameter]:
+        """Return the linear layers: the paper decays them less than the convolutions."""
+        return list(self.lins.parameters())
