@@ -99,6 +99,7 @@ class HostBatch:
         self._coming = {layer: self._store.pull(layer, self._halo) for layer in self._store.states}
         self._begun = True
 
+    @torch.compiler.disable  # threads are not to be traced
     def exchange(
         self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes width"]:
