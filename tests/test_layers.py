@@ -21,7 +21,7 @@ ALLOWED = {
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"fingerprint", "results", "target", "verdict"},
-    "run": {"config", "errors", "graph", "histories", "trainer", "inference", "metrics", "measure"}
+    "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
     "config": {"errors", "mistakes"},
     "mistakes": set(),
@@ -29,7 +29,7 @@ ALLOWED = {
     "target": {"config", "errors", "fingerprint", "verdict"},
     "results": {"errors", "fingerprint", "target", "verdict"},
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
-    | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor"},
+    | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor", "histories"},
     "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
     | {"precision"},
     "dataset": {"graph", "csr", "errors", "fingerprint"},
@@ -41,7 +41,7 @@ ALLOWED = {
     "model": {"graph", "csr", "features", "errors", "kernels"},
     "report": {"errors"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled"},
-    "recorder": {"errors"},
+    "recorder": {"errors", "histories"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},

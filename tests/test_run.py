@@ -231,3 +231,17 @@ def test_histories_are_refreshed_by_the_evaluation_where_it_reads_the_training_g
     )
     # Before the first epoch, behind each of three, on test nodes; on two graphs three more.
     assert len(passes) == num_passes
+
+
+def test_the_staleness_of_histories_is_a_file_of_the_run(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    logged = settings("sampler=gas", "sampler.log_staleness=true", "model.num_layers=3")
+    row, _ = run.run(logged)
+    written = rows_of(tmp_path / "runs" / row.run_id / "histories.csv")
+    assert [(line["epoch"], line["layer"]) for line in written] == [
+        (epoch, layer) for epoch in "123" for layer in "01"
+    ]
+    assert float(written[-1]["mean_relative_error"]) > 0
+    row, _ = run.run(settings("sampler=gas"))
+    assert not (tmp_path / "runs" / row.run_id / "histories.csv").exists()

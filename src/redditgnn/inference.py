@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol, cast, runtime_checkable
@@ -12,8 +12,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from redditgnn.features import Rows, gathered
-from redditgnn.graph import Block, GraphData, Split
-from redditgnn.histories import KeepsHistories, Listener
+from redditgnn.graph import Block, GraphData, Sampler, Split
+from redditgnn.histories import (
+    BetweenEpochs,
+    HistoryRow,
+    KeepsHistories,
+    Listener,
+    nothing_between_epochs,
+)
 from redditgnn.memory import free_memory
 from redditgnn.metrics import Scores, mean_loss, scores
 from redditgnn.precision import Precision, at_least_float32, autocast
@@ -231,11 +237,17 @@ class Upkeep:
     """Tells a sampler that keeps histories the exact states behind an epoch, where it asks.
 
     They come from the evaluation of that epoch if it reads the graph that training sees, from a
-    pass of its own if not. `inference` reads that graph.
+    pass of its own if not. `inference` reads that graph. What the sampler finds out goes to
+    `record`.
     """
 
-    def __init__(self, sampler: KeepsHistories, inference: ExactInference) -> None:
-        self._sampler, self._inference = sampler, inference
+    def __init__(
+        self,
+        sampler: KeepsHistories,
+        inference: ExactInference,
+        record: Callable[[HistoryRow], None],
+    ) -> None:
+        self._sampler, self._inference, self._record = sampler, inference, record
 
     @contextmanager
     def __call__(self, epoch: int, model: torch.nn.Module) -> Iterator[None]:
@@ -248,3 +260,19 @@ class Upkeep:
             yield
             if not self._inference.was_heard:
                 self._inference(cast(LayeredModel, model.eval()))
+        for row in self._sampler.staleness():
+            self._record(row)
+
+
+def upkeep_of(
+    sampler: Sampler,
+    graph: GraphData,
+    inference: ExactInference,
+    record: Callable[[HistoryRow], None],
+) -> BetweenEpochs:
+    """Return what `sampler` needs between epochs; `inference` evaluates, and reads `graph`."""
+    if not isinstance(sampler, KeepsHistories):
+        return nothing_between_epochs
+    if sampler.graph is not graph:
+        inference = inference.on(sampler.graph)
+    return Upkeep(sampler, inference, record)

@@ -19,8 +19,7 @@ from torch import nn
 from redditgnn.config import COMPONENTS, Settings, hash_of_config
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
 from redditgnn.graph import GraphData, Sampler
-from redditgnn.histories import KeepsHistories
-from redditgnn.inference import Evaluator, ExactInference, Upkeep, precomputed
+from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import (
     Stopwatch,
@@ -133,28 +132,27 @@ def _train_and_test(
     inference = ExactInference(
         graph, device, chunk_edges=trainer.eval_chunk_edges, precision=trainer.precision
     )
-    evaluate, upkeep = Evaluator(graph, inference), _upkeep(sampler, graph, inference)
+    evaluate = Evaluator(graph, inference)
     with closing(EpochRecorder(folder)) as recorder:
+        upkeep = upkeep_of(sampler, graph, inference, recorder.record_histories)
 
         def record(row: EpochRow) -> None:
             recorder.record(row)
             progress.rows.append(row)
 
         training = trainer.fit(
-            model, optimizer, scheduler, sampler, evaluate, folder / "best.pt", record, upkeep
+            model,
+            optimizer,
+            scheduler,
+            sampler,
+            evaluate,
+            folder / "best.pt",
+            record,
+            upkeep,
         )
     progress.facts.update(_result(training))
     _, scores = evaluate(model, "test")
     progress.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
-
-
-def _upkeep(sampler: Sampler, graph: GraphData, inference: ExactInference) -> Upkeep | None:
-    """Return what tells the sampler exact states, by `inference` if that reads its graph."""
-    if not isinstance(sampler, KeepsHistories):
-        return None
-    if sampler.graph is not graph:
-        inference = inference.on(sampler.graph)
-    return Upkeep(sampler, inference)
 
 
 def _graphs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from redditgnn.captured_step import CapturedTraining, TakeStep, captured_trainin
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph import Batch, Sampler, Split
 from redditgnn.hardware import compile_obstacle
+from redditgnn.histories import BetweenEpochs, nothing_between_epochs
 from redditgnn.measure import Phases, Stopwatch
 from redditgnn.memory import memory_limit
 from redditgnn.metrics import Scores, per_node_loss
@@ -37,8 +38,6 @@ from redditgnn.recorder import EpochRow
 
 Forward = Callable[[Batch], Tensor]
 Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
-Upkeep = Callable[[int, nn.Module], AbstractContextManager[None]]
-"""What a sampler needs between two epochs; the evaluation of the former happens inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +140,11 @@ class Trainer:
         evaluate: Evaluate,
         best_weights: Path,
         record: Callable[[EpochRow], None],
-        upkeep: Upkeep | None = None,
+        between_epochs: BetweenEpochs = nothing_between_epochs,
     ) -> Training:
         """Train `model` in place and leave it with the weights of the best epoch.
 
-        Those are also written to `best_weights`, even if the training is cut short. `upkeep` is
-        also entered before the first epoch, as epoch 0.
+        Those are also written to `best_weights`, even if the training is cut short.
 
         Raises:
             TrainingDiverged: the loss is not finite.
@@ -158,14 +156,13 @@ class Trainer:
         take_step = partial(self._step, model, forward, optimizer)
         captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
-        upkeep = upkeep or _no_upkeep
         try:
-            with upkeep(0, model):
+            with between_epochs(0, model):
                 pass
             for epoch in range(1, self._epochs + 1):
                 rate = float(optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
                 row = self._epoch(
-                    epoch, rate, model, sampler, take_step, captured, evaluate, upkeep, bar
+                    epoch, rate, model, sampler, take_step, captured, evaluate, between_epochs, bar
                 )
                 self._advance(scheduler, row)
                 record(row)
@@ -190,7 +187,7 @@ class Trainer:
         take_step: TakeStep,
         captured: CapturedTraining | None,
         evaluate: Evaluate,
-        upkeep: Upkeep,
+        between_epochs: BetweenEpochs,
         bar: tqdm,
     ) -> EpochRow:
         device = self._device
@@ -206,7 +203,7 @@ class Trainer:
         epoch_s, watch = watch.seconds(), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | tuple[None, None, None] = (None, None, None)
-        with upkeep(epoch, model):
+        with between_epochs(epoch, model):
             if epoch % self._eval_every == 0 or epoch == self._epochs:
                 val_loss, scores = evaluate(model, "val")
                 _refuse_not_finite("validation", val_loss)
@@ -243,10 +240,16 @@ class Trainer:
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
     ) -> Tensor:
         """Take one step of the optimizer; return the loss before it."""
+        histories = batch.histories
+        if histories is not None:
+            histories.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)
+            penalty = None if histories is None else histories.penalty(model, batch)
         per_node = per_node_loss(at_least_float32(logits), batch.y)
         loss = (batch.loss_weight * per_node).sum()
+        if penalty is not None:
+            loss = loss + penalty
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self._grad_clip is not None:
@@ -259,10 +262,6 @@ class Trainer:
             scheduler.step()
         elif row.val_loss is not None:
             scheduler.step(row.val_loss)
-
-
-def _no_upkeep(epoch: int, model: nn.Module) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def _refuse_not_finite(kind: str, loss: float) -> None:

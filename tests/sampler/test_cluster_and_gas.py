@@ -13,7 +13,8 @@ from redditgnn.errors import ConfigError
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
 from redditgnn.sampler.cluster import ClusterSampler
-from redditgnn.sampler.gas import GASSampler, HistoryTable
+from redditgnn.sampler.gas import GASSampler
+from redditgnn.sampler.history import HistoryTable
 from redditgnn.sampler.partition import parts_of
 
 CPU = torch.device("cpu")
