@@ -140,6 +140,23 @@ def test_a_table_is_dense_from_an_eighth_of_non_zeros_on() -> None:
     assert Rows(table).sparse is None
 
 
+def test_some_rows_are_read_densely_from_a_sixteenth_of_non_zeros_on() -> None:
+    table = torch.zeros(64, 16)
+    table[:, 0] = 1.0
+    assert Rows(table.clone(), PICKED % 64).sparse is not None
+    table[0, 1] = 1.0
+    assert Rows(table, PICKED % 64).sparse is None
+
+
+def test_rows_are_picked_alike_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = Rows(mostly_zeros(), PICKED).sparse
+    monkeypatch.setattr(features, "numba_works", lambda: False)
+    slow = Rows(mostly_zeros(), PICKED).sparse
+    assert torch.equal(fast.csr.rowptr, slow.csr.rowptr)
+    assert torch.equal(fast.csr.col, slow.csr.col)
+    assert torch.equal(fast.values, slow.values)
+
+
 def test_a_dense_table_is_not_read_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SparseFeatures, "from_dense", None)
     assert Rows(torch.ones(5000, 4)).sparse is None
