@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -40,7 +41,7 @@ SIDES = {
 GRAPHS = ("sbm", "communities")
 MARKS = ("o-", "s--", "^-", "v:", "d-.")
 TITLES = {
-    "sbm": "Reddit's density: a part's halo is most of the graph",
+    "sbm": "sbm, a quarter of the edges lead anywhere",
     "communities": "communities of 500 nodes, 1 % of the edges between",
 }
 
@@ -171,7 +172,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         line[0].set_ylabel("peak memory of a step, MiB")
     for axis in axes[-1]:
         axis.set_xlabel("nodes of the graph")
-    axes[0][0].legend(fontsize=8)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncol=3, fontsize=8)
     latest = rows.iloc[-1]
     figure.suptitle(
         "Memory of one training step beyond graph, weights and histories, as the graph grows\n"
@@ -179,12 +180,14 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         f"{latest.torch_version}, PyG {latest.pyg_version}",
         fontsize=10,
     )
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.1 / len(models) + 0.02, 1, 1))
     figure.savefig(path, dpi=160)
     plt.close(figure)
 
 
-def _panel(axis: object, panel: pd.DataFrame) -> None:
+def _panel(axis: Any, panel: pd.DataFrame) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     for (side, _), mark in zip(SIDES.items(), MARKS, strict=True):
         points = panel[panel.side == side].sort_values("nodes")
         if len(points):
@@ -195,6 +198,13 @@ def _panel(axis: object, panel: pd.DataFrame) -> None:
             held.nodes, held.histories_mib, ":", color="grey", label="the histories themselves"
         )
     axis.set(xscale="log", yscale="log")
+    axis.set_xticks(sorted(panel.nodes.unique()), minor=False)
+    axis.set_xticks([], minor=True)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    for ticks in (axis.xaxis, axis.yaxis):
+        ticks.set_major_formatter("{x:,g}")
+    axis.tick_params(labelsize=8)
     axis.grid(which="both", linewidth=0.3)
 
 

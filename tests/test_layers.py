@@ -19,11 +19,15 @@ ALLOWED = {
     "__main__": {"cli"},
     "cli": {"command", "run", "config", "errors"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
-    | {"measure", "metrics", "provenance", "checkpoint", "hardware"},
+    | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
+    | {"fingerprint", "results", "target", "verdict"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
     "config": {"errors", "mistakes"},
     "mistakes": set(),
+    "verdict": set(),
+    "target": {"config", "errors", "fingerprint", "verdict"},
+    "results": {"errors", "fingerprint", "target", "verdict"},
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
     | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor", "histories"},
     "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
@@ -43,7 +47,7 @@ ALLOWED = {
     "precision": {"errors", "hardware"},
     "csr": {"compiled", "transpose_numba"},
     "transpose_numba": set(),
-    "features": set(),
+    "features": {"csr"},
     "graph": {"csr", "features", "fingerprint", "histories"},
     "histories": set(),
     "fingerprint": {"errors"},

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from redditgnn import checkpoint, run
-from redditgnn.config import Settings, compose_settings
+from redditgnn.config import Settings, compose_settings, hash_of_config
 from redditgnn.errors import ConfigError, OutOfMemory, TrainingDiverged
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
@@ -108,20 +108,35 @@ def test_test_labels_never_influence_training(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize("model", ["gcn", "sign"])
 def test_inductive_training_sees_no_edge_to_other_nodes(
-    settings: Callable[..., Settings], make_graph: Callable[..., GraphData], tmp_path: Path
+    model: str,
+    settings: Callable[..., Settings],
+    make_graph: Callable[..., GraphData],
+    tmp_path: Path,
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
     x = graph.x.clone()
     x[~graph.train_mask] += 100 * torch.randn_like(x[~graph.train_mask])
     losses = []
     for features in (graph.x, x):
-        chosen = settings("protocol=inductive", graph=replace(graph, x=features))
+        chosen = settings("protocol=inductive", f"model={model}", graph=replace(graph, x=features))
         row, _ = run.run(chosen)
         lines = rows_of(tmp_path / "runs" / row.run_id / "epochs.csv")
         losses.append([line["train_loss"] for line in lines])
     assert losses[0] == losses[1]
     assert Fingerprint.parse(row.fingerprint).protocol == "inductive"
+
+
+@pytest.mark.parametrize("model", ["sgc", "sign"])
+@pytest.mark.parametrize("sampler", ["neighbor", "neighbor_tree"])
+def test_models_that_read_no_edges_take_any_fanouts(
+    sampler: str, model: str, settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings()  # the small graph
+    chosen = [f"model={model}", f"sampler={sampler}", "trainer.epochs=1", "device=cpu"]
+    row, _ = run.run(compose_settings([*chosen, f"results_dir={tmp_path}"]))
+    assert row.status == "completed"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +198,7 @@ def test_cuda_is_refused_where_there_is_none(settings: Callable[..., Settings]) 
 
 def test_a_config_hash_covers_settings_and_not_the_seed_or_places() -> None:
     def hashed(*overrides: str) -> str:
-        return run.hash_of_config(compose_settings([*QUICK, *overrides]))
+        return hash_of_config(compose_settings([*QUICK, *overrides]))
 
     places = ["results_dir=elsewhere", "data_dir=there"]
     assert hashed() == hashed("seed=5", *places, "kernels.backend=torch")

@@ -107,7 +107,20 @@ def gather_rows(
     node_ids: Int64[Tensor, " rows"],
 ) -> tuple[Int64[Tensor, " picked"], Int32[Tensor, " picked"]]:
     """Concatenate the CSR rows `node_ids`: for each entry its position in `node_ids`, and `col`."""
+    _, rows, entries = entries_of_rows(rowptr, node_ids)
+    return rows, col[entries]
+
+
+def entries_of_rows(
+    rowptr: Int64[Tensor, " nodes_plus_1"], node_ids: Int64[Tensor, " rows"]
+) -> tuple[Int64[Tensor, " rows_plus_1"], Int64[Tensor, " picked"], Int64[Tensor, " picked"]]:
+    """Find the entries of the CSR rows `node_ids`, one row after the other.
+
+    Returns:
+        The row pointers of those rows alone; for each of their entries its position in `node_ids`,
+        and its place among all entries.
+    """
     picked = pointers(rowptr[node_ids + 1] - rowptr[node_ids])
     rows = row_of_edge(picked)
     shift = (rowptr[node_ids] - picked[:-1])[rows]
-    return rows, col[torch.arange(len(rows), device=col.device) + shift]
+    return picked, rows, torch.arange(len(rows), device=rows.device) + shift

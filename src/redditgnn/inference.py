@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol, cast, runtime_checkable
 
 import torch
@@ -151,6 +152,21 @@ class ExactInference:
 
     def _affordable_bytes(self) -> int:
         return free_memory(self._device) // 2
+
+
+def precomputed(
+    model: torch.nn.Module, graph: GraphData, device: torch.device, chunk_edges: int | None = None
+) -> GraphData:
+    """Return `graph` with the features that `model` makes of them once, before training.
+
+    Most models make none. The rows of a step are computed in chunks, as in exact inference; what
+    all steps give is held twice where the model keeps it. Half precision stays half precision.
+    """
+    propagation = cast(LayeredModel | None, model.propagation)
+    if propagation is None:
+        return graph
+    x = ExactInference(graph, device, chunk_edges=chunk_edges)(propagation)
+    return replace(graph, x=x.to(graph.x.dtype))
 
 
 class _Chunk:

@@ -12,16 +12,19 @@ from typing import Any
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 from torch_geometric.nn import GATConv, GATv2Conv
 from torch_geometric.utils import add_self_loops, remove_self_loops
 
 from redditgnn.csr import CSR
 from redditgnn.errors import require
+from redditgnn.features import Rows
 from redditgnn.kernels.attention import gat_attention, gatv2_attention
+from redditgnn.kernels.dropout import dropout
+from redditgnn.kernels.feature_linear import feature_linear
 
-Rows = Float[Tensor, "src in_channels"]
+Sources = Float[Tensor, "src in_channels"]
+States = Tensor | Rows
 _csrs: Any = WeakIdKeyDictionary()  # edge_index -> {how it was read: its CSR}
 
 
@@ -37,14 +40,14 @@ class _Fused:
 
     def forward(
         self,
-        x: Rows | tuple[Rows, Float[Tensor, "dst _"]],
+        x: Sources | Rows | tuple[Sources, Float[Tensor, "dst _"]] | tuple[Rows, Rows],
         edge_index: Integer[Tensor, "2 edges"] | CSR,
     ) -> Float[Tensor, "dst out_channels"]:
         """Return the new states of the destinations.
 
         Args:
-            x: States of the nodes, or of sources and destinations apart. With a `CSR` of fewer
-                destinations than sources, those are the first rows.
+            x: States of the nodes, or of sources and destinations apart; sparse features may be
+                `Rows`. With a `CSR` of fewer destinations than sources, those are the first rows.
             edge_index: (source, destination) as PyG takes it, with self-loops replaced as PyG does
                 if `add_self_loops`; its CSR is kept while the tensor lives. Or a `CSR`, which is
                 taken as it is.
@@ -68,19 +71,28 @@ class _Fused:
 
 
 class FusedGATConv(_Fused, GATConv):
-    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv."""
+    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv.
+
+    `value_dropout`: of what the heads sum up, where scores are computed from what is not dropped;
+    as the authors' code has it, and their text does not.
+    """
+
+    def __init__(self, *args: Any, value_dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.value_dropout = value_dropout
 
     def _forward(self, x: Any, csr: CSR) -> Tensor:
         """Compute scores from `x`: att . (W x) = (att . W) x spares two passes over W x."""
-        if not isinstance(x, Tensor) or self.lin is None:
+        if isinstance(x, tuple) or self.lin is None:
             return super()._forward(x, csr)
-        value = self.lin(x).view(-1, self.heads, self.out_channels)
+        value = feature_linear(x, self.lin.weight).view(-1, self.heads, self.out_channels)
         with _in_full_precision(x.device.type):
-            scores = F.linear(x.to(self.lin.weight.dtype), self._score_weight())
+            scores = feature_linear(_in_dtype(x, self.lin.weight.dtype), self._score_weight())
+        value = dropout(value, self.value_dropout, self.training)
         out = self.propagate(csr, x=(value,), alpha=scores.split(self.heads, 1))
         out = out.flatten(1) if self.concat else out.mean(1)
         if self.res is not None:
-            out = out + self.res(x[: csr.num_dst])
+            out = out + feature_linear(x[: csr.num_dst], self.res.weight)
         return out if self.bias is None else out + self.bias
 
     def _score_weight(self) -> Float[Tensor, "two_heads in_channels"]:
@@ -103,6 +115,20 @@ class FusedGATConv(_Fused, GATConv):
 class FusedGATv2Conv(_Fused, GATv2Conv):
     """Dynamic attention (Brody et al. 2022, arXiv:2105.14491); arguments as in PyG's GATv2Conv."""
 
+    def _forward(self, x: Any, csr: CSR) -> Tensor:
+        """Map sparse features here, and leave other states to PyG."""
+        sources, destinations = x if isinstance(x, tuple) else (x, x)
+        if not isinstance(sources, Rows):
+            return super()._forward(x, csr)
+        both = zip((sources, destinations), (self.lin_l, self.lin_r), strict=True)
+        mapped = (feature_linear(rows, lin.weight, lin.bias) for rows, lin in both)
+        value, query = (m.view(-1, self.heads, self.out_channels) for m in mapped)
+        out = self.propagate(csr, x=(value, query), alpha=None)
+        out = out.flatten(1) if self.concat else out.mean(1)
+        if self.res is not None:
+            out = out + feature_linear(destinations[: csr.num_dst], self.res.weight)
+        return out if self.bias is None else out + self.bias
+
     def edge_updater(self, edge_index: CSR, **_: Any) -> None:
         return None
 
@@ -121,8 +147,12 @@ def _in_full_precision(device_type: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _sizes(x: Tensor | tuple[Tensor, Tensor]) -> tuple[int, int]:
-    return (len(x), len(x)) if isinstance(x, Tensor) else (len(x[0]), len(x[1]))
+def _in_dtype(x: States, dtype: torch.dtype) -> States:
+    return x.to(dtype) if isinstance(x, Tensor) else x
+
+
+def _sizes(x: States | tuple[States, States]) -> tuple[int, int]:
+    return (len(x[0]), len(x[1])) if isinstance(x, tuple) else (len(x), len(x))
 
 
 def _csr_of(edge_index: Tensor, num_src: int, num_dst: int, loops: bool) -> CSR:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from redditgnn.errors import require_probability
+from redditgnn.features import Rows, gathered_unless_sparse
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.attention import attention_bytes_per_edge, require_slope
 from redditgnn.kernels.conv import FusedGATConv
@@ -19,6 +20,7 @@ class GAT(ConvStack):
     """A stack of attention layers: hidden heads are concatenated, the last layer's averaged."""
 
     activation = staticmethod(nn.functional.elu)
+    reads_rows = True
     conv_class: type[nn.Module] = FusedGATConv
     edge_copies = 2
     """How many tensors of size edges x heads x channels the reference of attention holds."""
@@ -34,6 +36,7 @@ class GAT(ConvStack):
         dropout: float,
         input_dropout: float,
         attention_dropout: float,
+        value_dropout: float,
         negative_slope: float,
         norm: Norm | None,
         residual: bool,
@@ -41,9 +44,12 @@ class GAT(ConvStack):
     ) -> None:
         check_heads(hidden_channels, heads, out_heads)
         require_probability("model.attention_dropout", attention_dropout)
+        require_probability("model.value_dropout", value_dropout)
         require_slope("model.negative_slope", negative_slope)
         self._heads, self._out_heads = heads, out_heads
-        self._attention_dropout, self._negative_slope = attention_dropout, negative_slope
+        self._attention = {"dropout": attention_dropout, "negative_slope": negative_slope}
+        if value_dropout:
+            self._attention["value_dropout"] = value_dropout
         self._widest = max(hidden_channels, out_heads * spec.num_classes)
         super().__init__(
             spec,
@@ -63,12 +69,11 @@ class GAT(ConvStack):
             out_channels if gives_logits else out_channels // heads,
             heads,
             concat=not gives_logits,
-            dropout=self._attention_dropout,
-            negative_slope=self._negative_slope,
+            **self._attention,
         )
 
-    def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        return conv(h, block.csr_with_self_loops)
+    def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
+        return conv(gathered_unless_sparse(h), block.csr_with_self_loops)
 
     def bytes_per_edge(self) -> int:
         rows = next(self.parameters()).new_empty(0, self._heads, self._widest // self._heads)

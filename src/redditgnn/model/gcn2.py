@@ -18,6 +18,7 @@ from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 from redditgnn.kernels.conv_linear import LinearGCN2Conv
 from redditgnn.kernels.dropout import dropout
+from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
 from redditgnn.model.backbone import Backbone
 from redditgnn.model.stack import Norm, make_norm
 
@@ -56,7 +57,7 @@ class GCN2(Backbone):
         self.dropout, self.input_dropout = dropout, input_dropout
         self.lins = nn.ModuleList(
             [
-                nn.Linear(spec.num_features, hidden_channels),
+                FeatureLinear(spec.num_features, hidden_channels),
                 nn.Linear(hidden_channels, spec.num_classes),
             ]
         )
@@ -68,7 +69,7 @@ class GCN2(Backbone):
 
     def encode(self, x: Rows) -> Float[Tensor, "nodes hidden"]:
         """Map features to the states that every layer reads."""
-        return F.relu(self.lins[0](dropout(x.gathered, self.input_dropout, self.training)))
+        return F.relu(self.lins[0](feature_dropout(x, self.input_dropout, self.training)))
 
     def layer(
         self,

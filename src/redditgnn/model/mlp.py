@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.features import Rows, gathered
+from redditgnn.features import Rows
 from redditgnn.graph import Block
+from redditgnn.kernels.feature_linear import FeatureLinear
 from redditgnn.model.stack import ConvStack
 
 
@@ -15,10 +16,10 @@ class MLP(ConvStack):
     reads_rows = True
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
-        return nn.Linear(in_channels, out_channels)
+        return FeatureLinear(in_channels, out_channels)
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
-        return conv(gathered(h[: block.num_dst]))
+        return conv(h[: block.num_dst])
 
     def bytes_per_edge(self) -> int:
         return 4
