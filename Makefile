@@ -17,7 +17,7 @@ BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore s
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check smoke reference reddit table wheel clean \
-    bench bench-kernels bench-step bench-scaling bench-cuda dgl performance
+    bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl performance
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -77,6 +77,12 @@ bench-step: $(VENV)/installed-bench  ## training steps, evaluation, samplers bes
 
 bench-scaling: $(VENV)/installed-bench  ## time against edges: CSV and plot
 	$(BENCH)/bench_scaling.py $(BENCH_ARGS)
+
+bench-memory: $(VENV)/installed-bench  ## memory of a training step against the size of the graph: CSV and plot
+	$(BENCH)/bench_memory.py $(BENCH_ARGS)
+
+staleness: $(VENV)/installed-bench  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
+	$(BENCH)/plot_staleness.py experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
 
 bench-cuda: $(VENV)/installed-bench  ## all of it on a GPU, at Reddit's size, under 24 GiB
 	PYTHON=$(BIN)/python scripts/bench_cuda.sh $(BENCH_ARGS)
