@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from redditgnn.config import compose_settings
 from redditgnn.csr import gather_rows, pointers
 from redditgnn.graph import Batch, GraphData, GraphSpec
-from redditgnn.inference import ExactInference
+from redditgnn.inference import ExactInference, precomputed
 from redditgnn.sampler.full import FullSampler
-from redditgnn.sampler.gas import GASSampler
 from redditgnn.sampler.neighbor import sampled_batch
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
@@ -41,11 +40,17 @@ MODELS = {
         "model=gcn2 model.num_layers=3 model.shared_weights=false model.norm=batch"
         " model.residual=true"
     ),
-    "appnp": "model=appnp model.num_layers=4",
+    "appnp": "model=appnp",
+    "appnp, four steps": "model=appnp model.num_layers=4",
+    "sgc": "model=sgc",
+    "sign": "model=sign",
+    "gin": "model=gin",
+    "gin, all extras": "model=gin model.train_eps=true model.norm=layer model.residual=true",
     "pyg GraphConv": "model=pyg",
     "pyg Transformer": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
 }
-STEPPING = ["mlp", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "pyg GraphConv"]
+STEPPING = ["mlp", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "sgc", "sign"]
+STEPPING += ["gin", "pyg GraphConv"]
 SAMPLERS = {
     "full": "sampler=full",
     "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",
@@ -56,6 +61,8 @@ SAMPLERS = {
     "cluster": "sampler=cluster sampler.num_parts=6 sampler.batch_size=2",
     "gas": "sampler=gas sampler.num_parts=6 sampler.batch_size=2",
 }
+BOTH = ["model.hidden_channels=8", "model.num_layers=2"]
+NARROW = {"model=sgc": [], "model=sign": BOTH[:1]}  # whose layers read no edges
 REPEAT_NODES = {"neighbor_tree"}  # a node found twice is there twice
 every_model = pytest.mark.parametrize("overrides", MODELS.values(), ids=MODELS.keys())
 every_sampler = pytest.mark.parametrize("name", SAMPLERS)
@@ -63,8 +70,8 @@ every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 
 @cache
 def settings(overrides: str):
-    narrow = ["model.hidden_channels=8", "model.num_layers=2"]
-    return compose_settings([*narrow, *overrides.split()])
+    first, *others = overrides.split()
+    return compose_settings([first, *NARROW.get(first, BOTH), *others])
 
 
 def build_model(overrides: str, spec: GraphSpec) -> nn.Module:
@@ -88,7 +95,7 @@ def full_batch(graph: GraphData, num_layers: int) -> Batch:
 
 @torch.no_grad()
 def full_logits(model: nn.Module, graph: GraphData) -> Tensor:
-    return model(full_batch(graph, model.num_layers))
+    return model(full_batch(precomputed(model, graph, CPU), model.num_layers))
 
 
 @pytest.mark.parametrize("sampling", [NumbaNeighborhoods, TorchNeighborhoods])
@@ -98,6 +105,8 @@ def test_complete_neighborhoods_give_the_logits_of_the_full_graph(
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
     model = build_model(overrides, graph.spec)
+    expected = full_logits(model, graph)
+    graph = precomputed(model, graph, CPU)
     targets = torch.tensor([3, 39, 0, 17])
     everything = [-1] * model.num_layers
     found = sampling(graph.rowptr, graph.col).sample(targets, everything, key=1)
@@ -105,7 +114,7 @@ def test_complete_neighborhoods_give_the_logits_of_the_full_graph(
         graph, *found, num_targets=4, num_layers=model.num_layers, loss_weight=0.25
     )
     with torch.no_grad():
-        torch.testing.assert_close(model(batch), full_logits(model, graph)[targets])
+        torch.testing.assert_close(model(batch), expected[targets])
 
 
 @every_model
@@ -114,9 +123,11 @@ def test_inference_in_chunks_equals_the_full_forward(
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
     model = build_model(overrides, graph.spec)
+    expected = full_logits(model, graph)
     for chunk_edges in (1, 25, None):
-        logits = ExactInference(graph, CPU, chunk_edges=chunk_edges)(model)
-        torch.testing.assert_close(logits, full_logits(model, graph))
+        prepared = precomputed(model, graph, CPU, chunk_edges)
+        logits = ExactInference(prepared, CPU, chunk_edges=chunk_edges)(model)
+        torch.testing.assert_close(logits, expected)
 
 
 @every_model
@@ -125,15 +136,9 @@ def test_histories_become_exact_while_weights_are_frozen(
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
     model = build_model(overrides, graph.spec)
-    sampler = GASSampler(
-        graph,
-        num_layers=model.num_layers,
-        device=CPU,
-        seed=0,
-        num_parts=5,
-        batch_size=1,
-        history_device="auto",
-    )
+    chosen = settings("sampler=gas sampler.num_parts=5 sampler.batch_size=1")
+    expected, read = full_logits(model, graph), precomputed(model, graph, CPU)
+    sampler = chosen.build("sampler", read, num_layers=model.num_layers, device=CPU, seed=0)
     logits = torch.empty(graph.num_nodes, graph.num_classes)
     with torch.no_grad():
         for epoch in range(model.num_layers + 1):
@@ -142,7 +147,7 @@ def test_histories_become_exact_while_weights_are_frozen(
             if epoch == 0:  # whatever was stored must be overwritten in time
                 for history in sampler.histories.states.values():
                     history.fill_(torch.nan)
-    torch.testing.assert_close(logits, full_logits(model, graph))
+    torch.testing.assert_close(logits, expected)
 
 
 @pytest.mark.parametrize(
@@ -220,8 +225,8 @@ def test_every_model_takes_a_step_under_every_sampler(
     name: str, model_name: str, make_graph: Callable[..., GraphData]
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
-    model = build_model(f"{MODELS[model_name]} model.num_layers=2", graph.spec).train()
-    for batch in build_sampler(name, graph):
+    model = build_model(MODELS[model_name], graph.spec).train()
+    for batch in build_sampler(name, precomputed(model, graph, CPU)):
         logits = model(batch)
         assert logits.shape == (batch.num_targets, graph.num_classes)
         loss = nn.functional.cross_entropy(logits, batch.y, reduction="none")

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from redditgnn import checkpoint, run
-from redditgnn.config import Settings, compose_settings
+from redditgnn.config import Settings, compose_settings, hash_of_config
 from redditgnn.errors import ConfigError, OutOfMemory, TrainingDiverged
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
+from redditgnn.inference import ExactInference
 
 QUICK = [
     "model=gcn",
@@ -107,20 +108,35 @@ def test_test_labels_never_influence_training(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize("model", ["gcn", "sign"])
 def test_inductive_training_sees_no_edge_to_other_nodes(
-    settings: Callable[..., Settings], make_graph: Callable[..., GraphData], tmp_path: Path
+    model: str,
+    settings: Callable[..., Settings],
+    make_graph: Callable[..., GraphData],
+    tmp_path: Path,
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
     x = graph.x.clone()
     x[~graph.train_mask] += 100 * torch.randn_like(x[~graph.train_mask])
     losses = []
     for features in (graph.x, x):
-        chosen = settings("protocol=inductive", graph=replace(graph, x=features))
+        chosen = settings("protocol=inductive", f"model={model}", graph=replace(graph, x=features))
         row, _ = run.run(chosen)
         lines = rows_of(tmp_path / "runs" / row.run_id / "epochs.csv")
         losses.append([line["train_loss"] for line in lines])
     assert losses[0] == losses[1]
     assert Fingerprint.parse(row.fingerprint).protocol == "inductive"
+
+
+@pytest.mark.parametrize("model", ["sgc", "sign"])
+@pytest.mark.parametrize("sampler", ["neighbor", "neighbor_tree"])
+def test_models_that_read_no_edges_take_any_fanouts(
+    sampler: str, model: str, settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings()  # the small graph
+    chosen = [f"model={model}", f"sampler={sampler}", "trainer.epochs=1", "device=cpu"]
+    row, _ = run.run(compose_settings([*chosen, f"results_dir={tmp_path}"]))
+    assert row.status == "completed"
 
 
 @pytest.mark.parametrize(
@@ -182,8 +198,50 @@ def test_cuda_is_refused_where_there_is_none(settings: Callable[..., Settings]) 
 
 def test_a_config_hash_covers_settings_and_not_the_seed_or_places() -> None:
     def hashed(*overrides: str) -> str:
-        return run.hash_of_config(compose_settings([*QUICK, *overrides]))
+        return hash_of_config(compose_settings([*QUICK, *overrides]))
 
     places = ["results_dir=elsewhere", "data_dir=there"]
     assert hashed() == hashed("seed=5", *places, "kernels.backend=torch")
     assert len({hashed(), hashed("model.dropout=0.1"), hashed("protocol=inductive")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("protocol", "eval_every", "num_passes"),
+    [("transductive", 1, 5), ("transductive", 2, 5), ("inductive", 1, 8)],
+)
+def test_histories_are_refreshed_by_the_evaluation_where_it_reads_the_training_graph(
+    protocol: str,
+    eval_every: int,
+    num_passes: int,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passes: list[int] = []
+    infer = ExactInference._logits
+    monkeypatch.setattr(
+        ExactInference, "_logits", lambda self, model: passes.append(1) or infer(self, model)
+    )
+    run.run(
+        settings(
+            "sampler=gas",
+            "sampler.refresh_every=1",
+            f"protocol={protocol}",
+            f"trainer.eval_every={eval_every}",
+        )
+    )
+    # Before the first epoch, behind each of three, on test nodes; on two graphs three more.
+    assert len(passes) == num_passes
+
+
+def test_the_staleness_of_histories_is_a_file_of_the_run(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    logged = settings("sampler=gas", "sampler.log_staleness=true", "model.num_layers=3")
+    row, _ = run.run(logged)
+    written = rows_of(tmp_path / "runs" / row.run_id / "histories.csv")
+    assert [(line["epoch"], line["layer"]) for line in written] == [
+        (epoch, layer) for epoch in "123" for layer in "01"
+    ]
+    assert float(written[-1]["mean_relative_error"]) > 0
+    row, _ = run.run(settings("sampler=gas"))
+    assert not (tmp_path / "runs" / row.run_id / "histories.csv").exists()

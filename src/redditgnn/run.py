@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import secrets
 import time
@@ -17,10 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from redditgnn.config import COMPONENTS, Settings
+from redditgnn.config import COMPONENTS, Settings, hash_of_config
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
 from redditgnn.graph import GraphData, Sampler
-from redditgnn.inference import Evaluator, ExactInference
+from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import (
     Stopwatch,
@@ -122,7 +121,8 @@ def _train_and_test(
     reset_peak_cuda(device)
     watch = Stopwatch(device)
     model: nn.Module = settings.build("model", graph.spec).to(device)
-    sampler = _sampler(settings, graph, model, device)
+    train_graph, graph = _graphs(settings, graph, model, device, trainer.eval_chunk_edges)
+    sampler = _sampler(settings, train_graph, model, device)
     optimizer = settings.build("optimizer", model)
     scheduler = settings.build("scheduler", optimizer)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -134,27 +134,53 @@ def _train_and_test(
     )
     evaluate = Evaluator(graph, inference)
     with closing(EpochRecorder(folder)) as recorder:
+        upkeep = upkeep_of(sampler, graph, inference, recorder.record_histories)
 
         def record(row: EpochRow) -> None:
             recorder.record(row)
             progress.rows.append(row)
 
         training = trainer.fit(
-            model, optimizer, scheduler, sampler, evaluate, folder / "best.pt", record
+            model,
+            optimizer,
+            scheduler,
+            sampler,
+            evaluate,
+            folder / "best.pt",
+            record,
+            upkeep,
         )
     progress.facts.update(_result(training))
     _, scores = evaluate(model, "test")
     progress.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
 
 
+def _graphs(
+    settings: Settings,
+    graph: GraphData,
+    model: nn.Module,
+    device: torch.device,
+    chunk_edges: int | None,
+) -> tuple[GraphData, GraphData]:
+    """Return what training may see and what is evaluated, with the features that `model` reads."""
+    whole = precomputed(model, graph, device, chunk_edges)
+    if settings.protocol != "inductive":
+        return whole, whole
+    return precomputed(model, graph.induced(graph.train_mask), device, chunk_edges), whole
+
+
 def _sampler(
     settings: Settings, graph: GraphData, model: nn.Module, device: torch.device
 ) -> Sampler:
     """Build the sampler over what training may see, and refuse a pair that would be wrong."""
-    train_graph = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
-    sampler: Sampler = settings.build(
-        "sampler", train_graph, num_layers=model.num_layers, device=device, seed=settings.seed
-    )
+    facts: dict[str, Any] = {
+        "num_layers": model.num_layers,
+        "device": device,
+        "seed": settings.seed,
+    }
+    if not model.reads_edges and "num_neighbors" in settings.components["sampler"]:
+        facts["num_neighbors"] = [1]  # the fewest that every sampler can draw
+    sampler: Sampler = settings.build("sampler", graph, **facts)
     if model.whole_graph_only and sampler.has_halo:
         raise ConfigError(
             f"sampler={settings.choices['sampler']} would give wrong numbers: this convolution "
@@ -187,12 +213,6 @@ def _row_at_start(settings: Settings, device: torch.device) -> RunRow:
         device_name=made["device_name"],
         hyperparameters=json.dumps(_hyperparameters(settings), sort_keys=True),
     )
-
-
-def hash_of_config(settings: Settings) -> str:
-    """Hash every setting that a score may depend on, bar the seed."""
-    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GCN2Conv, GCNConv, SAGEConv
+from torch_geometric.nn import GCN2Conv, GCNConv, GINConv, SAGEConv
 
 from redditgnn.features import Rows
 from redditgnn.graph import Block, GraphData
@@ -15,6 +15,7 @@ from redditgnn.kernels import conv_linear
 from redditgnn.kernels.conv_linear import (
     LinearGCN2Conv,
     LinearGCNConv,
+    LinearGINConv,
     LinearSAGEConv,
     transforms_first,
 )
@@ -81,6 +82,22 @@ def test_with_an_edge_index_they_are_pygs_layers(
     assert torch.equal(fused(graph.x, edge_index), plain(graph.x, edge_index))
 
 
+@pytest.mark.parametrize("lazy", [True, False])
+def test_gin_has_the_values_and_gradients_of_pyg(lazy: bool, graph: GraphData) -> None:
+    fused, plain = (kind(nn.Linear(6, 4), train_eps=True) for kind in (LinearGINConv, GINConv))
+    plain.load_state_dict(fused.state_dict())
+    block, inputs = whole(graph), [graph.x.clone().requires_grad_() for _ in range(2)]
+    out = fused(Rows(graph.x) if lazy else inputs[0], block)
+    expected = plain(inputs[1], block.edge_index)
+    torch.testing.assert_close(out, expected)
+    out.square().sum().backward()
+    expected.square().sum().backward()
+    for one, other in zip(fused.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    if not lazy:
+        torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+
+
 @pytest.mark.parametrize("shared_weights", [True, False])
 def test_gcnii_has_the_values_and_gradients_of_pyg(shared_weights: bool, graph: GraphData) -> None:
     options = {"alpha": 0.2, "theta": 0.5, "layer": 3, "shared_weights": shared_weights}
@@ -122,7 +139,9 @@ def test_what_a_sampler_did_not_draw_is_made_up_for_by_the_weights(graph: GraphD
     twice = torch.cat([row.repeat(2) for row in graph.col.split(graph.degree.tolist())])
     halves = torch.full((len(twice),), 0.5)
     doubled = Block(2 * graph.rowptr, twice, 30, graph.degree, edge_weight=halves)
-    for conv in (LinearSAGEConv(6, 4), LinearSAGEConv(6, 4, with_self=True), LinearGCNConv(6, 4)):
+    gin = LinearGINConv(nn.Linear(6, 4))
+    sage = LinearSAGEConv(6, 4), LinearSAGEConv(6, 4, with_self=True)
+    for conv in (*sage, LinearGCNConv(6, 4), gin):
         torch.testing.assert_close(conv(graph.x, doubled), conv(graph.x, whole(graph)))
 
 

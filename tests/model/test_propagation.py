@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import APPNP, GCN2Conv
+from torch_geometric import transforms
+from torch_geometric.data import Data
+from torch_geometric.nn import APPNP, GCN2Conv, SGConv
 
 from redditgnn.config import compose_settings
 from redditgnn.graph import Block, GraphData
-from redditgnn.inference import ExactInference
+from redditgnn.inference import ExactInference, precomputed
 
 CPU = torch.device("cpu")
 
 
 def built(overrides: str, graph: GraphData) -> nn.Module:
-    narrow = ["model.hidden_channels=8"]
-    return compose_settings([*narrow, *overrides.split()]).build("model", graph.spec).eval()
+    return compose_settings(overrides.split()).build("model", graph.spec).eval()
 
 
 def logits(model: nn.Module, graph: GraphData) -> Tensor:
@@ -42,7 +45,7 @@ def test_appnp_is_that_of_pyg(make_graph: Callable[..., GraphData]) -> None:
 @torch.no_grad()
 def test_gcnii_is_made_of_pygs_layers(make_graph: Callable[..., GraphData]) -> None:
     graph = make_graph(num_nodes=30, num_edges=120)
-    model = built("model=gcn2 model.num_layers=3", graph)
+    model = built("model=gcn2 model.hidden_channels=8 model.num_layers=3", graph)
     h = first = model.lins[0](graph.x).relu()
     for number, conv in enumerate(model.convs, start=1):
         stock = GCN2Conv(8, alpha=0.1, theta=0.5, layer=number)
@@ -51,3 +54,49 @@ def test_gcnii_is_made_of_pygs_layers(make_graph: Callable[..., GraphData]) -> N
     torch.testing.assert_close(logits(model, graph), model.lins[1](h))
     decayed_less = {id(parameter) for parameter in model.nonreg_parameters()}
     assert decayed_less == {id(p) for linear in model.lins for p in linear.parameters()}
+
+
+@pytest.mark.parametrize("chunk_edges", [None, 25])
+@torch.no_grad()
+def test_sgc_is_that_of_pyg(chunk_edges: int | None, make_graph: Callable[..., GraphData]) -> None:
+    graph = make_graph(num_nodes=30, num_edges=120)
+    model = built("model=sgc model.num_hops=3", graph)
+    stock = SGConv(graph.spec.num_features, graph.num_classes, K=3)
+    stock.load_state_dict(model.state_dict())
+    prepared = precomputed(model, graph, CPU, chunk_edges)
+    torch.testing.assert_close(logits(model, prepared), stock(graph.x, edge_index(graph)))
+    assert model.nonreg_parameters() == []
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")  # of PyG's transform
+@pytest.mark.parametrize("chunk_edges", [None, 25])
+@torch.no_grad()
+def test_sign_reads_the_features_of_all_hops_as_pyg_makes_them(
+    chunk_edges: int | None, make_graph: Callable[..., GraphData]
+) -> None:
+    graph = make_graph(num_nodes=30, num_edges=40)  # some nodes without neighbours
+    assert graph.degree.min() == 0
+    model = built("model=sign model.num_hops=2", graph)
+    data = transforms.SIGN(2)(Data(x=graph.x, edge_index=edge_index(graph), num_nodes=30))
+    prepared = precomputed(model, graph, CPU, chunk_edges)
+    torch.testing.assert_close(prepared.x, torch.cat([data.x, data.x1, data.x2], 1))
+    hops = zip(model.lins, (data.x, data.x1, data.x2), strict=True)
+    expected = model.head(torch.cat([linear(x) for linear, x in hops], 1).relu())
+    torch.testing.assert_close(logits(model, prepared), expected)
+
+
+@pytest.mark.parametrize("name", ["sgc", "sign"])
+def test_propagated_features_stay_as_narrow_as_they_were_stored(
+    name: str, make_graph: Callable[..., GraphData]
+) -> None:
+    graph = make_graph(num_nodes=30, num_edges=120)
+    model = built(f"model={name}", graph)
+    exact = precomputed(model, graph, CPU).x
+    narrow = precomputed(model, replace(graph, x=graph.x.bfloat16()), CPU).x
+    assert narrow.dtype == torch.bfloat16
+    torch.testing.assert_close(narrow.float(), exact, rtol=2**-6, atol=2**-6)
+
+
+def test_other_models_read_the_features_as_they_are(make_graph: Callable[..., GraphData]) -> None:
+    graph = make_graph()
+    assert precomputed(built("model=gcn", graph), graph, CPU) is graph

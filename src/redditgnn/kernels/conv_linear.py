@@ -1,4 +1,4 @@
-"""PyG's SAGE, GCN and GCNII convolutions over a block: same constructor, parameters, numbers.
+"""PyG's SAGE, GCN, GCNII and GIN convolutions over a block: same constructor, weights, numbers.
 
 They take a block in the place of `edge_index` and compute PyG's sums with
 `redditgnn.kernels.aggregate`; called with an `edge_index`, they are PyG's layers.
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from torch_geometric.nn import GCN2Conv, GCNConv, SAGEConv
+from torch_geometric.nn import GCN2Conv, GCNConv, GINConv, SAGEConv
 
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block
@@ -87,6 +87,17 @@ class LinearGCN2Conv(GCN2Conv):
         return torch.addmm(h, h, weight, beta=1 - self.beta, alpha=self.beta)
 
 
+class LinearGINConv(GINConv):
+    """GIN (Xu et al. 2019, arXiv:1810.00826); arguments as in PyG."""
+
+    def forward(self, x: Any, edge_index: Any, size: Any = None) -> Tensor:
+        """Return the states of the block's destinations, the first rows of `x`."""
+        if not isinstance(edge_index, Block):
+            return super().forward(x, edge_index, size)
+        own = gathered(x[: edge_index.num_dst])
+        return self.nn(neighbor_sum(x, edge_index) + (1 + self.eps) * own)
+
+
 def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Average the in-neighbours of each destination, as the block's weights say."""
     if block.has_equal_weights:
@@ -102,25 +113,39 @@ def mean_with_self(h: States, block: Block) -> Float[Tensor, "dst width"]:
 
 
 def normalized_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
-    """Apply D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8).
-
-    Rows are scaled before and after a plain sum, which costs less than a weight an edge; lazy rows
-    are not there to be scaled, so their edges are weighted.
-    """
+    """Apply D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8)."""
     scale = (block.degree + 1.0).rsqrt()
-    of_dst = scale[: block.num_dst]
+    total, own = _scaled_sum(h, block, scale)
+    return (total + own) * _column(scale[: block.num_dst], total)
+
+
+def normalized_neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
+    """Apply D^-1/2 A D^-1/2; what has no in-neighbours counts for nothing, as in PyG's `SIGN`."""
+    scale = block.degree.clamp(min=1.0).rsqrt() * (block.degree > 0)
+    total, _ = _scaled_sum(h, block, scale)
+    return total * _column(scale[: block.num_dst], total)
+
+
+def _scaled_sum(
+    h: States, block: Block, scale: Float[Tensor, " src"]
+) -> tuple[Float[Tensor, "dst width"], Float[Tensor, "dst width"]]:
+    """Return the sums over in-neighbours, and the destinations' own rows, all rows times `scale`.
+
+    Rows are scaled before a plain sum, which costs less than a weight an edge; lazy rows are not
+    there to be scaled, so their edges are weighted.
+    """
     if isinstance(h, Rows):
         drawn, weight = _weight_unless_equal(block), scale[block.col]
         weight = weight if drawn is None else weight * drawn
         total, own = aggregate(h, block.csr, weight=weight), h[: block.num_dst].gathered
-        own = own * _column(of_dst, own)
+        own = own * _column(scale[: block.num_dst], own)
     else:
         h = h * _column(scale, h)
         total = aggregate(h, block.csr, weight=_weight_unless_equal(block))
         own = h[: block.num_dst]
     if block.row_weight is not None:
         total = total * _column(block.row_weight, total)
-    return (total + own) * _column(of_dst, total)
+    return total, own
 
 
 def neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:

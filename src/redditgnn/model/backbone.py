@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from redditgnn.features import Rows
 from redditgnn.graph import Batch, Block
+from redditgnn.model.propagation import Propagation
 
 
 class Backbone(nn.Module, ABC):
@@ -23,9 +24,16 @@ class Backbone(nn.Module, ABC):
     """
 
     num_layers: int
+    """How many layers read edges one after another: samplers draw a hop for each."""
 
     whole_graph_only = False
     """A row of a block does not suffice to compute its node: only batches without halo will do."""
+
+    reads_edges = True
+    """Layers read edges. Where none does, a sampler need not draw any for the model's sake."""
+
+    propagation: Propagation | None = None
+    """What turns the graph's features into those that `encode` reads, once before training."""
 
     reads_h0 = False
     """Layers after the first read what `encode` gave; elsewhere their `h0` may be anything."""

@@ -1,0 +1,60 @@
+"""GIN: sums, which tell multisets of neighbours apart (Xu et al. 2019, arXiv:1810.00826)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from redditgnn.features import Rows
+from redditgnn.graph import Block, GraphSpec
+from redditgnn.kernels.aggregate import BYTES_PER_EDGE
+from redditgnn.kernels.conv_linear import LinearGINConv
+from redditgnn.model.stack import BatchNorm, ConvStack, Jump, Norm
+
+
+class GIN(ConvStack):
+    """A stack of PyG's `GINConv`, each with a perceptron of two layers and batch normalisation.
+
+    `train_eps`: how much more than a neighbour a node's own state counts is learnt, instead of 0.
+    """
+
+    reads_rows = True
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        hidden_channels: int,
+        num_layers: int,
+        train_eps: bool,
+        dropout: int | float,
+        input_dropout: int | float,
+        norm: Norm | None,
+        residual: bool,
+        jk: Jump | None,
+    ) -> None:
+        self._inside, self._train_eps = hidden_channels, train_eps
+        super().__init__(
+            spec,
+            hidden_channels=hidden_channels,
+            num_layers=num_layers,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            norm=norm,
+            residual=residual,
+            jk=jk,
+        )
+
+    def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
+        perceptron = nn.Sequential(
+            nn.Linear(in_channels, self._inside),
+            BatchNorm(self._inside),
+            nn.ReLU(),
+            nn.Linear(self._inside, out_channels),
+        )
+        return LinearGINConv(perceptron, train_eps=self._train_eps)
+
+    def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
+        return conv(h, block)
+
+    def bytes_per_edge(self) -> int:
+        return BYTES_PER_EDGE

@@ -1,0 +1,55 @@
+"""SGC: GCN without its nonlinearities (Wu et al. 2019, arXiv:1902.07153).
+
+What is left is logistic regression on features that were propagated once, before training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from redditgnn.errors import require_positive, require_probability
+from redditgnn.features import Rows
+from redditgnn.graph import Block, GraphSpec
+from redditgnn.kernels.conv_linear import normalized_sum
+from redditgnn.kernels.dropout import dropout
+from redditgnn.model.backbone import Backbone
+from redditgnn.model.propagation import Propagation, own_rows
+
+
+class SGC(Backbone):
+    """One linear layer on features that are `num_hops` steps old; parameters of PyG's `SGConv`."""
+
+    num_layers = 1
+    reads_edges = False
+
+    def __init__(self, spec: GraphSpec, *, num_hops: int, dropout: int | float) -> None:
+        super().__init__()
+        require_positive("model.num_hops", num_hops)
+        require_probability("model.dropout", dropout)
+        self.propagation = Propagation([normalized_sum] * num_hops, keeps_all=False)
+        self.dropout = dropout
+        self.lin = nn.Linear(spec.num_features, spec.num_classes)
+
+    def encode(self, x: Rows) -> Rows:
+        """Return the features, which are propagated already."""
+        return x
+
+    def layer(
+        self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows
+    ) -> Float[Tensor, "dst classes"]:
+        """Map the destinations' features to logits."""
+        return self.lin(dropout(own_rows(h, block), self.dropout, self.training))
+
+    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
+        """Return the states of the only layer, which are logits."""
+        return states[-1]
+
+    def bytes_per_edge(self) -> int:
+        return 4
+
+    def nonreg_parameters(self) -> list[nn.Parameter]:
+        """Return none: the paper decays the only layer there is."""
+        return []

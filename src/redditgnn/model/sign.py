@@ -1,0 +1,77 @@
+"""SIGN: a perceptron on what several hops give (Frasca et al. 2020, arXiv:2004.11198).
+
+The features after 0, 1, ..., `num_hops` steps are computed once, before training, with the
+normalisation of PyG's transform `SIGN`: D^-1/2 A D^-1/2, without self-loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from redditgnn.errors import require_positive, require_probability
+from redditgnn.features import Rows
+from redditgnn.graph import Block, GraphSpec
+from redditgnn.kernels.conv_linear import normalized_neighbor_sum
+from redditgnn.kernels.dropout import dropout
+from redditgnn.model.backbone import Backbone
+from redditgnn.model.propagation import Propagation, own_rows
+
+
+class SIGN(Backbone):
+    """A linear layer for each hop, and one for all of them.
+
+    Departs from the paper: powers of one operator, without its triangles and PageRank.
+    """
+
+    num_layers = 1
+    reads_edges = False
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        hidden_channels: int,
+        num_hops: int,
+        dropout: int | float,
+        input_dropout: int | float,
+    ) -> None:
+        super().__init__()
+        require_positive("model.hidden_channels", hidden_channels)
+        require_positive("model.num_hops", num_hops)
+        require_probability("model.dropout", dropout)
+        require_probability("model.input_dropout", input_dropout)
+        steps = [own_rows, *[normalized_neighbor_sum] * num_hops]
+        self.propagation = Propagation(steps, keeps_all=True)
+        self.dropout, self.input_dropout = dropout, input_dropout
+        self.lins = nn.ModuleList(nn.Linear(spec.num_features, hidden_channels) for _ in steps)
+        self.head = nn.Linear(hidden_channels * len(steps), spec.num_classes)
+
+    def encode(self, x: Rows) -> Rows:
+        """Return the features, which are propagated already."""
+        return x
+
+    def layer(
+        self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows
+    ) -> Float[Tensor, "dst classes"]:
+        """Map the destinations' features of all hops to logits."""
+        x = dropout(own_rows(h, block), self.input_dropout, self.training)
+        hops = x.chunk(len(self.lins), dim=1)
+        hidden = [linear(hop) for linear, hop in zip(self.lins, hops, strict=True)]
+        joined = dropout(F.relu(torch.cat(hidden, 1)), self.dropout, self.training)
+        return self.head(joined)
+
+    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
+        """Return the states of the only layer, which are logits."""
+        return states[-1]
+
+    def bytes_per_edge(self) -> int:
+        return 4
+
+    def nonreg_parameters(self) -> list[nn.Parameter]:
+        """Return the layer that gives the logits."""
+        return list(self.head.parameters())
