@@ -1,8 +1,9 @@
-"""README.md's table: the rows and verdicts of `redditgnn verify`, and never stale."""
+"""docs/results.md and the README's matrix: rows and verdicts of `redditgnn verify`."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,7 @@ def load_script() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their own module up
     spec.loader.exec_module(module)
     return module
 
@@ -61,7 +63,7 @@ def row(
 
 def checkout(root: Path, *rows: str, also: str = "e", **target: object) -> Path:
     """Lay out a repository with two experiments at most, `e` and `also`."""
-    for folder in ("conf/experiment", "results/reference"):
+    for folder in ("conf/experiment", "results/reference", "docs"):
         (root / folder).mkdir(parents=True)
     values = {"percent": 79.0, "spread": 0.7, "runs": "null", "trust": "V", **target}
     for dropout, name in zip((0.1, 0.2), sorted({"e", also}), strict=False):
@@ -95,17 +97,17 @@ def test_mean_deviation_and_median_are_those_computed_by_hand(
     # Half of the interval: 4.3027 * 1.5275 / sqrt(3) = 3.7945.
     checkout(tmp_path, row(0, 0.78, 0.1), row(1, 0.79, 0.25), row(2, 0.81, 9), percent=79.3)
     assert table.main([], tmp_path) == 0
-    found = cells(tmp_path / "README.md")
+    found = cells(tmp_path / table.DOCUMENT)
     assert found[:6] == [
-        *("e", "pubmed / gcn / full", "79.3 ± 0.7 (A et al., table 2; V)", "79.33 ± 1.53"),
-        *("3", "[-3.76, +3.83]"),
+        *("e", "full", "79.3 ± 0.7 (A et al., table 2; V)", "79.33 ± 1.53"),
+        *("3", "+0.03 [-3.76, +3.83]"),
     ]
     assert found[6].startswith("UNDECIDED: ")
     assert found[7] == "0.25"
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("# Title\n\n<!--")
     assert text.endswith("-->\n\nThe rest.\n")
-    assert capsys.readouterr().out in text
+    assert "README.md is made anew" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -122,34 +124,34 @@ def test_the_verdict_is_that_of_verify(
 ) -> None:
     checkout(tmp_path, row(0, 0.78), row(1, 0.80), **target)
     assert table.main([], tmp_path) == 0
-    assert cells(tmp_path / "README.md")[6] == told
+    assert cells(tmp_path / table.DOCUMENT)[6] == told
 
 
 def test_a_source_without_a_spread_has_an_asterisk(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), row(1, 0.80), spread="null")
     assert table.main([], tmp_path) == 0
-    assert cells(tmp_path / "README.md")[2] == "79.0\\* (A et al., table 2; V)"
+    assert cells(tmp_path / table.DOCUMENT)[2] == "79.0\\* (A et al., table 2; V)"
 
 
 def test_one_run_has_no_deviation_to_compare_with(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), spread="null")
     assert table.main([], tmp_path) == 0
-    found = cells(tmp_path / "README.md")
-    assert found[3:6] == ["78.00", "1", ""]
+    found = cells(tmp_path / table.DOCUMENT)
+    assert found[3:6] == ["78.00", "1", "-1.00"]
     assert found[6] == "UNDECIDED: two completed runs at least are needed"
 
 
 def test_seconds_of_different_hardware_are_not_mixed(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), row(1, 0.80, device_name="Some GPU"))
     assert table.main([], tmp_path) == 0
-    assert cells(tmp_path / "README.md")[7] == "mixed"
+    assert cells(tmp_path / table.DOCUMENT)[7] == "mixed"
 
 
 def test_runs_that_did_not_complete_are_named_and_not_counted(tmp_path: Path) -> None:
     failed = [row(2, "", "", "diverged"), row(3, 0.1, 99, "interrupted")]
     checkout(tmp_path, row(0, 0.78), row(1, 0.80), *failed)
     assert table.main([], tmp_path) == 0
-    assert cells(tmp_path / "README.md")[3:5] == ["79.00 ± 1.41", "2"]
+    assert cells(tmp_path / table.DOCUMENT)[3:5] == ["79.00 ± 1.41", "2"]
     text = (tmp_path / "README.md").read_text()
     assert "2 runs on Some CPU, torch 2.13.0, PyG 2.8.1; code: 0123456;" in text
     assert "runs that did not complete: e seed 2 diverged, e seed 3 interrupted;" in text
@@ -179,7 +181,7 @@ def test_rows_that_are_not_repetitions_are_counted_and_not_averaged(tmp_path: Pa
     ]
     checkout(tmp_path, row(0, 0.78), row(1, 0.80), *others)
     assert table.main([], tmp_path) == 0
-    assert cells(tmp_path / "README.md")[3:5] == ["79.00 ± 1.41", "2"]
+    assert cells(tmp_path / table.DOCUMENT)[3:5] == ["79.00 ± 1.41", "2"]
     told = "of other settings or data, or of a seed that is there already: 4."
     assert told in (tmp_path / "README.md").read_text()
 
@@ -187,7 +189,7 @@ def test_rows_that_are_not_repetitions_are_counted_and_not_averaged(tmp_path: Pa
 def test_experiments_of_different_settings_are_each_their_own(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), row(0, 0.5, experiment="other"), also="other")
     assert table.main([], tmp_path) == 0
-    assert cells(tmp_path / "README.md", "other")[3] == "50.00"
+    assert cells(tmp_path / table.DOCUMENT, "other")[3] == "50.00"
     assert "2 runs on Some CPU" in (tmp_path / "README.md").read_text()
 
 
@@ -215,7 +217,7 @@ def test_a_table_that_is_stale_fails_the_check_and_stays(
 ) -> None:
     checkout(tmp_path, row(0, 0.78))
     assert table.main(["--check"], tmp_path) == 1
-    assert capsys.readouterr().err.startswith("results_table: README.md is stale")
+    assert capsys.readouterr().err.startswith("results_table: results.md is stale")
     assert (tmp_path / "README.md").read_text() == README
     assert table.main([], tmp_path) == 0
     assert table.main(["--check"], tmp_path) == 0
@@ -242,3 +244,51 @@ def test_the_committed_rows_belong_to_the_experiments_as_they_are_now() -> None:
         assert set(group.config_hash) == {now}, f"{name} has changed since its rows were made"
         counted = repetitions(group, now, target_from(values, str(name)))
         assert len(counted) == (group.status == "completed").sum(), f"{name}: other data, or twice"
+
+
+def sample(*scores: float) -> object:
+    return table.sample_of(list(scores))
+
+
+def entry(name: str, *scores: float, sampler: str = "full", published: float | None = None):
+    values = {"metric": "test_accuracy", "percent": published, "spread": 0.5, "runs": 10}
+    values |= {"source": "A", "trust": "V", "fingerprint": {"edges": 1}}
+    target = None if published is None else target_from(values, name)
+    runs = table.pd.DataFrame(
+        {"sampler": sampler, "device_name": "Some CPU", "epoch_median_s": 0.5, "s": list(scores)}
+    )
+    ours = sample(*scores)
+    verdict = target and table.judge(ours, target.published)
+    return table.Entry(name=name, runs=runs, sample=ours, target=target, verdict=verdict)
+
+
+def test_the_matrix_has_a_model_a_line_and_a_dataset_a_column() -> None:
+    found = [
+        entry("cora_gcn", 81.0, 81.2, published=81.1),
+        entry("pubmed_gcn", 50.0, 50.2, published=79.0),
+        entry("cora_gcn_gas", 99.0, 99.2, published=81.1),
+    ]
+    lines = table.matrix({e.name: e for e in found}).splitlines()
+    assert (
+        lines[3] == "| GCN | 81.10 ± 0.14 (n=2); 81.1 **?** |  | 50.10 ± 0.14 (n=2); 79.0 **-** |"
+    )
+    assert lines[5] == "| GCN | 99.10 ± 0.14 (n=2); 81.1 **+** |  |  |"
+
+
+def test_what_a_partition_is_worth_is_the_difference_of_a_pair() -> None:
+    found = [
+        entry("cora_gcn_gas", 81.0, 82.0, published=82.0),
+        entry("cora_gcn_gas_random", 79.0, 80.0, published=78.0),
+        entry("cora_gat_gas", 81.0, 82.0, published=82.0),
+    ]
+    (only,) = table.parts_lines({e.name: e for e in found})
+    assert only.startswith("| GCN, Cora | 81.50 ± 0.71 | 79.50 ± 0.71 | +2.00 [")
+    assert only.endswith("| +4.00 |")
+
+
+def test_a_sampler_is_compared_with_full_batch() -> None:
+    full = entry("physics_gcn", 90.0, 92.0)
+    edges = entry("physics_gcn_saint_edge", 93.0, 95.0, sampler="saint_edge")
+    entries = {e.name: e for e in (full, edges)}
+    assert "| +3.00 [" in table.other_line(edges, entries)
+    assert "|  | 0.5 |" in table.other_line(full, entries)
