@@ -77,6 +77,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     layers = sorted(rows.layer.unique())
     figure, axes = plt.subplots(
@@ -99,8 +100,9 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         axis.set_title(f"output of layer {layer + 1}", fontsize=9)
     for axis in axes[-1]:
         axis.set_yscale("log")
-        for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            ticks("{x:g}")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("epoch")
     axes[1][0].legend(fontsize=8, title="parts", title_fontsize=8)
     first = rows.iloc[0]
