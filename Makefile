@@ -8,13 +8,16 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constr
 SMALL = dataset=sbm dataset.scale=0.005 trainer.epochs=1
 REFERENCE = results/reference
 
+# Of 'make reddit': make reddit SEEDS=3; without it as many as 'redditgnn verify' wants.
+SEEDS ?=
+
 BENCH_ARGS ?=
 DGL = .dgl
 BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke reference table wheel clean \
-    bench bench-kernels bench-step bench-scaling bench-cuda dgl performance
+.PHONY: help install demo test lint check smoke reference reddit table wheel clean \
+    bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl performance
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -42,16 +45,22 @@ smoke: $(VENV)/installed  ## train every experiment for one epoch on a tiny synt
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
 	for path in conf/experiment/*.yaml; do \
 	    test -e "$$path" || continue; \
-	    name=$$(basename "$$path" .yaml); echo "experiment=$$name"; \
-	    $(BIN)/redditgnn train experiment=$$name $(SMALL) results_dir="$$results" || exit 1; \
+	    name=$$(basename "$$path" .yaml); echo "experiment=$$name"; parts=; \
+	    if grep -q num_parts "$$path"; then parts="sampler.num_parts=4 sampler.batch_size=1"; fi; \
+	    $(BIN)/redditgnn train experiment=$$name $(SMALL) $$parts results_dir="$$results" || exit 1; \
 	done
 
 # Rows are only ever appended, and a seed that is there twice would count twice.
-reference: $(VENV)/installed  ## run every experiment with seeds 0 to 9 (hours); data_dir is REDDITGNN_DATA
+reference: $(VENV)/installed  ## run the experiments on small graphs, seeds 0 to 9 (hours); data_dir is REDDITGNN_DATA
 	@if test -e $(REFERENCE)/runs.csv; then \
 	    echo "$(REFERENCE)/runs.csv is there already; move it away first" >&2; exit 1; \
 	fi
-	$(BIN)/redditgnn train -m 'experiment=glob(*)' seed=0,1,2,3,4,5,6,7,8,9 results_dir=$(REFERENCE)
+	$(BIN)/redditgnn train -m 'experiment=glob(*,exclude=[flickr_*,ogbn_*,ppi_*,reddit*,yelp_*])' \
+	    seed=0,1,2,3,4,5,6,7,8,9 results_dir=$(REFERENCE)
+
+# On a workstation with the files of both, in data_dir (REDDITGNN_DATA); goes on where it stopped.
+reddit: $(VENV)/installed  ## verify the recipes for Reddit and Reddit2, cheapest first (hours a seed)
+	REDDITGNN=$(BIN)/redditgnn scripts/reddit.sh $(if $(SEEDS),seeds=$(SEEDS))
 
 table: $(VENV)/installed  ## put results/reference/runs.csv into README.md
 	$(BIN)/python scripts/results_table.py
@@ -68,6 +77,12 @@ bench-step: $(VENV)/installed-bench  ## training steps, evaluation, samplers bes
 
 bench-scaling: $(VENV)/installed-bench  ## time against edges: CSV and plot
 	$(BENCH)/bench_scaling.py $(BENCH_ARGS)
+
+bench-memory: $(VENV)/installed-bench  ## memory of a training step against the size of the graph: CSV and plot
+	$(BENCH)/bench_memory.py $(BENCH_ARGS)
+
+staleness: $(VENV)/installed-bench  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
+	$(BENCH)/plot_staleness.py experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
 
 bench-cuda: $(VENV)/installed-bench  ## all of it on a GPU, at Reddit's size, under 24 GiB
 	PYTHON=$(BIN)/python scripts/bench_cuda.sh $(BENCH_ARGS)

@@ -102,7 +102,7 @@ class Sheet:
         """
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         row = replace(row, measured_at=now, **self._facts)
-        header = [column.name for column in fields(Row)]
+        header = [column.name for column in fields(row)]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
             with self._path.open(newline="", encoding="utf-8") as file:

@@ -67,6 +67,12 @@ def _no_evaluation(model: nn.Module, split: Split) -> tuple[float, Scores]:
 class ZeroHalo:
     """In the place of histories: nothing is pushed, and zeros are what is pulled."""
 
+    def begin(self) -> None:
+        """Nothing is fetched."""
+
+    def penalty(self, model: Any, batch: Any) -> None:
+        """Nothing is added to the loss."""
+
     def exchange(self, layer: int, h: Tensor, node_ids: Tensor) -> Tensor:
         """Append zeros for the halo."""
         return torch.cat([h, h.new_zeros(len(node_ids) - len(h), h.size(1))])

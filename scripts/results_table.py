@@ -1,142 +1,284 @@
-"""Put the reference results into README.md, as a table beside the published values.
+"""Make docs/results.md and README.md's matrix from results/reference/runs.csv.
 
 usage: python scripts/results_table.py [--check]
 
-Rewrites what is between the two markers in README.md from results/reference/runs.csv and the
-`target` of every conf/experiment/*.yaml, and prints it; --check only exits 1 if that is stale.
-Scores are the column test_accuracy of completed runs, and nothing else.
+docs/results.md holds every experiment that has rows: beside its published value and verdict, or
+beside full batch where nothing is published; and METIS parts beside random ones. README.md shows
+models against datasets between two markers. Rows count, and verdicts are those, of `redditgnn
+verify`. --check only exits 1 if a file is stale.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
+
+from redditgnn.config import compose_experiment, hash_of_config, targets_in
+from redditgnn.errors import UserError
+from redditgnn.results import of_fingerprint, percents, read_runs, repetitions
+from redditgnn.target import Target, target_from
+from redditgnn.verdict import Sample, Verdict, judge, sample_of
 
 ROOT = Path(__file__).parents[1]
-RUNS = Path("results/reference/runs.csv")
+RUNS, DOCUMENT = Path("results/reference/runs.csv"), Path("docs/results.md")
 BEGIN, END = "<!-- results: made by 'make table' -->", "<!-- end of results -->"
+MODELS = {
+    "mlp": "MLP",
+    "gcn": "GCN",
+    "sage": "GraphSAGE",
+    "gat": "GAT",
+    "gatv2": "GATv2",
+    "appnp": "APPNP",
+    "gcn2": "GCNII",
+    "sgc": "SGC",
+}
+DATASETS = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
+SIGNS = {"REPRODUCED": "=", "ABOVE": "+", "BELOW": "-", "UNDECIDED": "?"}
 
-HEADER = """\
-| experiment | dataset / model / sampler | published, % | ours, % | seeds | compared | s/epoch |
-| --- | --- | --- | --- | --- | --- | --- |"""
-NOTE = """\
-Test accuracy at the epoch with the best validation score: mean ± sample standard deviation over
-seeds. Compared with the published mean: "within" one published standard deviation of it, "above"
-or "below"; by our own standard deviation where none is published (\\*). s/epoch is the median over
-the runs of their median epoch, without evaluation, on one thread of a machine that ran other jobs
-beside them: an order of magnitude, not a benchmark."""
+LEGEND = """\
+Test accuracy in percent at the epoch that validation chose: mean ± standard deviation over seeds
+(n of them, if not 10), then the published value and the verdict of `redditgnn verify`: **=**
+reproduced, **+** above, **-** below, **?** undecided; no sign: recalled from a paper that nobody
+has opened again, so not judged."""
+SUMMARY = """\
+Of {total} targets that were run: {counts}. [docs/results.md](docs/results.md) has all of them with
+intervals, what a partition is worth, and other samplers beside full batch on larger graphs."""
+TITLE = """\
+# Results: every experiment that has been run
+
+Made by `make table` from [results/reference/runs.csv](../results/reference/runs.csv). Test
+scores in percent at the epoch that validation chose: mean ± sample standard deviation over seeds.
+[verify.md](verify.md) says what the verdicts mean; differences have their 95 % interval by Welch.
+s/epoch is the median over the runs of their median epoch, without evaluation, on one thread of a
+machine that ran other jobs beside them: an order of magnitude, not a benchmark.
+"""
+PUBLISHED = """\
+## Beside published values
+
+Where the source gives no spread, our own is the margin (\\*). Trust: V read at the source, S
+quoted by others from a paper, D derived, R recalled and not read again.
+
+| experiment | sampler | published, % (source; trust) | ours, % | seeds | difference | verdict \
+| s/epoch |
+| --- | --- | --- | --- | --- | --- | --- | --- |"""
+PARTS = """\
+## What a partition is worth
+
+Histories with METIS parts and with random ones, all else equal. "published" is the same difference
+between the two published values, which are of different authors.
+
+| model, dataset | METIS, % | random, % | METIS - random | published |
+| --- | --- | --- | --- | --- |"""
+OTHERS = """\
+## Samplers beside full batch
+
+Nothing is published under these settings. The difference is to the same model's full-batch runs.
+
+| experiment | sampler | ours, % | seeds | difference to full batch | s/epoch |
+| --- | --- | --- | --- | --- | --- |"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """An experiment with the rows that count; `target` and `verdict` where one is published."""
+
+    name: str
+    runs: pd.DataFrame
+    sample: Sample
+    target: Target | None
+    verdict: Verdict | None
+
+    @property
+    def ours(self) -> str:
+        """Mean and deviation."""
+        deviation = self.sample.deviation
+        return f"{self.sample.mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+
+    @property
+    def seconds(self) -> str:
+        """Seconds an epoch, if all runs were on one machine."""
+        same = self.runs.device_name.nunique() == 1
+        return f"{self.runs.epoch_median_s.median():.3g}" if same else "mixed"
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Rewrite or check README.md of `root`; return the exit code."""
+    """Rewrite or check the files of `root`; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit 1 if README.md is stale")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a file is stale")
     check = parser.parse_args(argv).check
     try:
-        made = report(read_runs(root / RUNS), read_targets(root / "conf" / "experiment"))
-        readme = root / "README.md"
-        old = readme.read_text(encoding="utf-8")
-        new = insert(made, old, BEGIN, END)
-        if check and new != old:
-            raise ValueError(f"README.md is stale, {RUNS} says otherwise; run make table")
-    except (OSError, ValueError) as error:
+        for path, new in made(root).items():
+            stale = not path.exists() or path.read_text(encoding="utf-8") != new
+            if check and stale:
+                raise ValueError(f"{path.name} is stale, {RUNS} says otherwise; run make table")
+            if stale:
+                path.write_text(new, encoding="utf-8")
+                print(f"{path.relative_to(root)} is made anew")
+    except (OSError, ValueError, UserError) as error:
         print(f"results_table: {error}", file=sys.stderr)
         return 1
-    if not check:
-        readme.write_text(new, encoding="utf-8")
-        print(made)
     return 0
 
 
-def read_runs(path: Path) -> pd.DataFrame:
-    """Read runs.csv as text, for a hash may look like a number, bar what is averaged."""
-    runs = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for name in ("test_accuracy", "epoch_median_s"):
-        runs[name] = pd.to_numeric(runs[name])  # NaN where a run did not get that far
-    return runs
+def made(root: Path) -> dict[Path, str]:
+    """Return what the files have to hold."""
+    runs = read_runs([root / RUNS])
+    entries = read_entries(runs, root / "conf")
+    readme = root / "README.md"
+    inside = "\n\n".join([matrix(entries), summary(entries), provenance(runs, entries)])
+    return {
+        root / DOCUMENT: document(runs, entries),
+        readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
+    }
 
 
-def read_targets(folder: Path) -> dict[str, Any]:
-    """Return the published result of every experiment by its name."""
-    targets = {path.stem: OmegaConf.load(path).target for path in sorted(folder.glob("*.yaml"))}
-    if other := [name for name, target in targets.items() if target.metric != "test_accuracy"]:
-        raise ValueError(f"target.metric of {other[0]} must be test_accuracy")
-    return targets
-
-
-def report(runs: pd.DataFrame, targets: dict[str, Any]) -> str:
-    """Return table, note and provenance as Markdown."""
-    if unknown := sorted({*runs.experiment} - {*targets}):
+def read_entries(runs: pd.DataFrame, config_dir: Path) -> dict[str, Entry]:
+    """Return the experiments that have rows, by name."""
+    known = targets_in(config_dir)
+    if unknown := sorted({*runs.experiment} - {*known}):
         raise ValueError(f"{RUNS} has runs of {unknown[0] or 'no experiment'}, not in conf")
-    completed = runs[runs.status == "completed"]
-    lines = [
-        line(name, target, completed[completed.experiment == name])
-        for name, target in targets.items()
-    ]
-    return "\n".join([HEADER, *lines, "", NOTE, "", provenance(runs, completed)])
+    entries = (read_entry(name, runs, config_dir) for name in known if name in {*runs.experiment})
+    return {entry.name: entry for entry in entries if entry is not None}
 
 
-def line(name: str, target: Any, runs: pd.DataFrame) -> str:
-    """Return the table's row of one experiment."""
-    spread = "\\*" if target.spread is None else f" ± {target.spread}"
-    published = f"{target.percent}{spread} ({target.source})"
-    if runs.empty:
-        return f"| {name} | | {published} | not run | 0 | | |"
-    require_repetitions(name, runs)
-    what = " / ".join(runs.iloc[0][["dataset", "model", "sampler"]])
-    mean, deviation = 100 * runs.test_accuracy.mean(), 100 * runs.test_accuracy.std(ddof=1)
-    ours = f"{mean:.2f}" if len(runs) == 1 else f"{mean:.2f} ± {deviation:.2f}"
-    judged = verdict(mean, target.percent, deviation if target.spread is None else target.spread)
-    seconds = f"{runs.epoch_median_s.median():.3g}" if runs.device_name.nunique() == 1 else "mixed"
-    return f"| {name} | {what} | {published} | {ours} | {len(runs)} | {judged} | {seconds} |"
+def read_entry(name: str, runs: pd.DataFrame, config_dir: Path) -> Entry | None:
+    """Collect the rows of one experiment as it is configured now; None if there are none."""
+    settings, values = compose_experiment([f"experiment={name}"], config_dir)
+    config_hash = hash_of_config(settings)
+    if values is not None:
+        target = target_from(values, name)
+        found = repetitions(runs, config_hash, target)
+        if found.empty:
+            return None
+        sample = percents(found, target)
+        verdict = judge(sample, target.published)
+        return Entry(name=name, runs=found, sample=sample, target=target, verdict=verdict)
+    found = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
+    if found.empty:
+        return None
+    found = of_fingerprint(found, found.fingerprint.iloc[-1])
+    sample = sample_of(list(100 * found.test_accuracy))
+    return Entry(name=name, runs=found, sample=sample, target=None, verdict=None)
 
 
-def require_repetitions(name: str, runs: pd.DataFrame) -> None:
-    """Refuse to average what is not one experiment, repeated with other seeds."""
-    for column in ("fingerprint", "config_hash"):
-        if (count := runs[column].nunique()) > 1:
-            raise ValueError(f"{RUNS}: {name} has {count} values of {column}; average only one")
-    if runs.seed.duplicated().any():
-        seed = runs.seed[runs.seed.duplicated()].iloc[0]
-        raise ValueError(f"{RUNS}: {name} has seed {seed} more than once; keep one row")
-    if runs.test_accuracy.isna().any():
-        raise ValueError(f"{RUNS}: {name} has a completed run without test_accuracy")
+def matrix(entries: dict[str, Entry]) -> str:
+    """Return models against datasets: full batch, and with histories."""
+    head = "| " + " | ".join(["", *DATASETS.values()]) + " |\n|" + " --- |" * (1 + len(DATASETS))
+    parts = []
+    for title, suffix in (("full batch", ""), ("histories, METIS parts", "_gas")):
+        parts += [f"| *{title}* |" + " |" * len(DATASETS)]
+        for model, name in MODELS.items():
+            found = [entries.get(f"{dataset}_{model}{suffix}") for dataset in DATASETS]
+            if any(found):
+                parts.append(f"| {name} | {' | '.join(map(cell, found))} |")
+    return "\n".join([head, *parts, "", LEGEND])
 
 
-def verdict(mean: float, published: float, spread: float) -> str:
-    """Say where `mean` lies, all in percent; "" if `spread` is NaN, as of a single run."""
-    if pd.isna(spread):
+def cell(entry: Entry | None) -> str:
+    """Return one score beside its published value, with the verdict as a sign."""
+    if entry is None or entry.target is None or entry.verdict is None:
         return ""
-    difference = round(mean - published, 6)  # 79.0 - 0.7 is not 78.3 in binary
-    if abs(difference) <= spread:
-        return f"within ({difference:+.2f})"
-    return f"{'above' if difference > 0 else 'below'} ({difference:+.2f})"
+    seeds = "" if len(entry.runs) == 10 else f" (n={len(entry.runs)})"
+    sign = "" if entry.target.is_recalled else f" **{SIGNS[entry.verdict.name]}**"
+    return f"{entry.ours}{seeds}; {entry.target.percent}{sign}"
 
 
-def provenance(runs: pd.DataFrame, completed: pd.DataFrame) -> str:
-    """Return one line: how many runs, on what, with which code and data, and what was left out."""
-    dirty = completed.dirty.map({"True": " with uncommitted changes"}).fillna("")
-    data = completed.dataset + " " + completed.fingerprint
-    rest = runs[runs.status != "completed"]
-    left_out = listed(rest.experiment + " seed " + rest.seed + " " + rest.status) or "none"
+def summary(entries: dict[str, Entry]) -> str:
+    """Count the verdicts."""
+    told = Counter(
+        "recalled" if entry.target.is_recalled else entry.verdict.name
+        for entry in entries.values()
+        if entry.target is not None and entry.verdict is not None
+    )
+    counts = ", ".join(f"{told[name]} {name}" for name in (*SIGNS, "recalled") if told[name])
+    return SUMMARY.format(total=told.total(), counts=counts)
+
+
+def document(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
+    """Return docs/results.md."""
+    judged = [judged_line(e) for e in entries.values() if e.target is not None]
+    other = [other_line(e, entries) for e in entries.values() if e.target is None]
+    parts = [TITLE, "\n".join([PUBLISHED, *judged, ""])]
+    if pairs := parts_lines(entries):
+        parts.append("\n".join([PARTS, *pairs, ""]))
+    if other:
+        parts.append("\n".join([OTHERS, *other, ""]))
+    return "\n".join([*parts, provenance(runs, entries), ""])
+
+
+def judged_line(entry: Entry) -> str:
+    """Return the line of an experiment with a published value."""
+    assert entry.target is not None
+    assert entry.verdict is not None
+    target, spread = entry.target, entry.target.spread
+    shown = f"{target.percent}" + ("\\*" if spread is None else f" ± {spread}")
+    published = f"{shown} ({target.source}; {target.trust})"
+    told = target.told(entry.verdict)
+    cells = [entry.name, entry.runs.sampler.iloc[0], published, entry.ours, len(entry.runs)]
+    return line(*cells, interval(entry.verdict), told, entry.seconds)
+
+
+def parts_lines(entries: dict[str, Entry]) -> list[str]:
+    """Return a line for each experiment that was run with METIS parts and with random ones."""
+    lines = []
+    for name, metis in entries.items():
+        random = entries.get(f"{name}_random")
+        if random is None or metis.target is None or random.target is None:
+            continue
+        published = metis.target.percent - random.target.percent
+        told = interval(judge(metis.sample, random.sample))
+        dataset, model, _ = name.split("_")
+        what = f"{MODELS[model]}, {DATASETS[dataset]}"
+        lines.append(line(what, metis.ours, random.ours, told, f"{published:+.2f}"))
+    return lines
+
+
+def other_line(entry: Entry, entries: dict[str, Entry]) -> str:
+    """Return the line of an experiment without a published value."""
+    sampler = entry.runs.sampler.iloc[0]
+    full = entries.get(entry.name.removesuffix(f"_{sampler}"))
+    compared = full is not None and full is not entry
+    told = interval(judge(entry.sample, full.sample)) if full and compared else ""
+    return line(entry.name, sampler, entry.ours, len(entry.runs), told, entry.seconds)
+
+
+def interval(verdict: Verdict) -> str:
+    """Return a difference with its 95 % interval."""
+    ends = verdict.interval
+    told = f" [{ends.low:+.2f}, {ends.high:+.2f}]" if ends else ""
+    return f"{verdict.difference:+.2f}{told}"
+
+
+def provenance(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
+    """Return one line: how many runs, on what, with which code, and what was left out."""
+    counted = pd.concat([runs.iloc[:0], *(entry.runs for entry in entries.values())])
+    dirty = counted.dirty.map({"True": " with uncommitted changes"}).fillna("")
+    failed = runs[runs.status != "completed"]
+    told = listed(failed.experiment + " seed " + failed.seed + " " + failed.status) or "none"
+    others = len(runs) - len(failed) - counted.index.nunique()
     return (
-        f"{len(completed)} runs on {listed(completed.device_name)}, torch "
-        f"{listed(completed.torch_version)}, PyG {listed(completed.pyg_version)}; code: "
-        f"{listed(completed.commit.str[:7] + dirty)}; one configuration and one dataset "
-        f"fingerprint an experiment: {listed(data)}; runs that did not complete, not counted: "
-        f"{left_out}."
+        f"{counted.index.nunique()} runs on {listed(counted.device_name)}, torch "
+        f"{listed(counted.torch_version)}, PyG {listed(counted.pyg_version)}; code: "
+        f"{listed(counted.commit.str[:7] + dirty)}; one configuration and one dataset fingerprint "
+        f"an experiment. Not counted: runs that did not complete: {told}; of other settings or "
+        f"data, or of a seed that is there already: {others}."
     )
 
 
 def listed(values: pd.Series) -> str:
     """Name every distinct value once."""
     return ", ".join(sorted(set(values)))
+
+
+def line(*cells: object) -> str:
+    """Return a row of a Markdown table."""
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def insert(made: str, readme: str, begin: str, end: str) -> str:

@@ -15,7 +15,6 @@ from redditgnn.csr import gather_rows, pointers
 from redditgnn.graph import Batch, GraphData, GraphSpec
 from redditgnn.inference import ExactInference, precomputed
 from redditgnn.sampler.full import FullSampler
-from redditgnn.sampler.gas import GASSampler
 from redditgnn.sampler.neighbor import sampled_batch
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
@@ -142,16 +141,9 @@ def test_histories_become_exact_while_weights_are_frozen(
 ) -> None:
     graph = make_graph(num_nodes=40, num_edges=160)
     model = build_model(overrides, graph.spec)
-    expected = full_logits(model, graph)
-    sampler = GASSampler(
-        precomputed(model, graph, CPU),
-        num_layers=model.num_layers,
-        device=CPU,
-        seed=0,
-        num_parts=5,
-        batch_size=1,
-        history_device="auto",
-    )
+    chosen = settings("sampler=gas sampler.num_parts=5 sampler.batch_size=1")
+    expected, read = full_logits(model, graph), precomputed(model, graph, CPU)
+    sampler = chosen.build("sampler", read, num_layers=model.num_layers, device=CPU, seed=0)
     logits = torch.empty(graph.num_nodes, graph.num_classes)
     with torch.no_grad():
         for epoch in range(model.num_layers + 1):

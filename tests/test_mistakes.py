@@ -9,7 +9,7 @@ from redditgnn.errors import ConfigError
 from redditgnn.graph import GraphSpec
 
 MISTAKES = {
-    "model=gatt": r"model=gatt: no such option \(did you mean model=gat\?\); the options are gat, ",
+    "model=gatt": r"model=gatt: no such option \(did you mean model=gat\?\); the options.* gat, ",
     "modle=gat": r"modle: no such key \(did you mean model\?\)",
     "model.hiden_channels=3": r"did you mean model.hidden_channels\?.*--cfg job",
     "model.heads=3": r"model.heads: no such key under the chosen model",

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from redditgnn import checkpoint, run
-from redditgnn.config import Settings, compose_settings
+from redditgnn.config import Settings, compose_settings, hash_of_config
 from redditgnn.errors import ConfigError, OutOfMemory, TrainingDiverged
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
+from redditgnn.inference import ExactInference
 
 QUICK = [
     "model=gcn",
@@ -197,8 +198,50 @@ def test_cuda_is_refused_where_there_is_none(settings: Callable[..., Settings]) 
 
 def test_a_config_hash_covers_settings_and_not_the_seed_or_places() -> None:
     def hashed(*overrides: str) -> str:
-        return run.hash_of_config(compose_settings([*QUICK, *overrides]))
+        return hash_of_config(compose_settings([*QUICK, *overrides]))
 
     places = ["results_dir=elsewhere", "data_dir=there"]
     assert hashed() == hashed("seed=5", *places, "kernels.backend=torch")
     assert len({hashed(), hashed("model.dropout=0.1"), hashed("protocol=inductive")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("protocol", "eval_every", "num_passes"),
+    [("transductive", 1, 5), ("transductive", 2, 5), ("inductive", 1, 8)],
+)
+def test_histories_are_refreshed_by_the_evaluation_where_it_reads_the_training_graph(
+    protocol: str,
+    eval_every: int,
+    num_passes: int,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passes: list[int] = []
+    infer = ExactInference._logits
+    monkeypatch.setattr(
+        ExactInference, "_logits", lambda self, model: passes.append(1) or infer(self, model)
+    )
+    run.run(
+        settings(
+            "sampler=gas",
+            "sampler.refresh_every=1",
+            f"protocol={protocol}",
+            f"trainer.eval_every={eval_every}",
+        )
+    )
+    # Before the first epoch, behind each of three, on test nodes; on two graphs three more.
+    assert len(passes) == num_passes
+
+
+def test_the_staleness_of_histories_is_a_file_of_the_run(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    logged = settings("sampler=gas", "sampler.log_staleness=true", "model.num_layers=3")
+    row, _ = run.run(logged)
+    written = rows_of(tmp_path / "runs" / row.run_id / "histories.csv")
+    assert [(line["epoch"], line["layer"]) for line in written] == [
+        (epoch, layer) for epoch in "123" for layer in "01"
+    ]
+    assert float(written[-1]["mean_relative_error"]) > 0
+    row, _ = run.run(settings("sampler=gas"))
+    assert not (tmp_path / "runs" / row.run_id / "histories.csv").exists()

@@ -1,7 +1,7 @@
 """Entry point: finds the command, and turns what it raises into a line and an exit code.
 
 0 done, 1 a bug (traceback), 2 a mistake of the user's, 3 the run failed and is recorded as such,
-130 interrupted, 141 the reader of our output went away.
+4 a published number was not met, 130 interrupted, 141 the reader of our output went away.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "train": Command("redditgnn.command.train", "train and evaluate one model, or a sweep (-m)"),
+    "verify": Command("redditgnn.command.verify", "do published numbers hold here?"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),

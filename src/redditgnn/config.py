@@ -5,12 +5,15 @@ The only readers of Hydra's and OmegaConf's objects: what leaves this module are
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from beartype import BeartypeConf
@@ -116,16 +119,44 @@ def _kernels(values: Any) -> Kernels:
 
 def compose_settings(overrides: Sequence[str]) -> Settings:
     """Compose conf/train.yaml with `overrides`, as `redditgnn train` does, without running it."""
+    return compose_experiment(overrides)[0]
+
+
+def compose_experiment(
+    overrides: Sequence[str], config_dir: Path | None = None
+) -> tuple[Settings, Any]:
+    """Compose as `compose_settings`; return also the key `target`, None where there is none.
+
+    `config_dir` has further options, as train's --config-dir.
+    """
     GlobalHydra.instance().clear()
+    path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = compose("train", overrides=list(overrides), return_hydra_config=True)
+            config = compose("train", overrides=[*path, *overrides], return_hydra_config=True)
             choices = config.hydra.runtime.choices
             with open_dict(config):
                 del config["hydra"]
-            return settings_from(config, choices)
+            return settings_from(config, choices), _target_of(config)
     except ConfigurationError as error:
         raise ConfigError(one_line(error)) from error
+
+
+def targets_in(config_dir: Path) -> dict[str, Any]:
+    """Return the key `target` of every experiment of `config_dir` by its name, None without one."""
+    paths = sorted((config_dir / "experiment").glob("*.yaml"))
+    return {path.stem: _target_of(OmegaConf.load(path)) for path in paths}
+
+
+def _target_of(config: Any) -> Any:
+    target = config.get("target")
+    return OmegaConf.to_container(target) if OmegaConf.is_config(target) else target
+
+
+def hash_of_config(settings: Settings) -> str:
+    """Hash every setting that a score may depend on, bar the seed."""
+    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def check_types(group: str, call: partial[Any]) -> None:

@@ -13,12 +13,16 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
+from redditgnn.compiled import numba_works
 from redditgnn.csr import CSR, entries_of_rows, pointers
 
 HALF = (torch.float16, torch.bfloat16)
 
 FEW = 1 / 8
 """The share of non-zeros up to which reading them alone is faster than dense products."""
+
+FEW_OF_PICKED = 1 / 16
+"""The same where they have to be picked and transposed first: of some rows, in every batch."""
 
 SAMPLED_ROWS = 1024  # that tell whether a table is worth reading as a whole
 ROWS_AT_ONCE = 4096  # whose non-zeros are collected: temporaries stay small beside the table
@@ -81,9 +85,17 @@ class SparseFeatures:
 
     def picked(self, node_ids: Int64[Tensor, " rows"]) -> SparseFeatures:
         """Return these rows, in the order asked for."""
-        rowptr, _, entries = entries_of_rows(self.csr.rowptr, node_ids.to(self.device))
-        csr = CSR(rowptr, self.csr.col[entries], self.csr.num_src)
-        return SparseFeatures(csr, self.values[entries])
+        node_ids = node_ids.to(self.device)
+        if self.device.type == "cpu" and numba_works():
+            from redditgnn.features_numba import picked_rows
+
+            stored = (self.csr.rowptr, self.csr.col, self.values, node_ids)
+            arrays = picked_rows(*(tensor.numpy() for tensor in stored))
+            rowptr, col, values = map(torch.from_numpy, arrays)
+        else:
+            rowptr, _, entries = entries_of_rows(self.csr.rowptr, node_ids)
+            col, values = self.csr.col[entries], self.values[entries]
+        return SparseFeatures(CSR(rowptr, col, self.csr.num_src), values)
 
     def gather(
         self, node_ids: Int64[Tensor, " rows"] | None = None
@@ -134,7 +146,10 @@ class Rows:
     def sparse(self) -> SparseFeatures | None:
         """The rows by their non-zeros, kept; None where those are not `FEW`, or not looked for."""
         if self._sparse is None and (table := _sparse_table(self.table)) is not None:
-            self._sparse = table if self.node_ids is None else table.picked(self.node_ids)
+            if self.node_ids is None:
+                self._sparse = table
+            elif table is self.table or table.density <= FEW_OF_PICKED:
+                self._sparse = table.picked(self.node_ids)
         return self._sparse
 
     def __getitem__(self, rows: slice) -> Rows:

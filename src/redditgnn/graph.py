@@ -19,6 +19,7 @@ from torch import Tensor
 from redditgnn.csr import CSR, gather_rows, pointers
 from redditgnn.features import Rows
 from redditgnn.fingerprint import Fingerprint
+from redditgnn.histories import Histories
 
 Split = Literal["train", "val", "test"]
 
@@ -138,17 +139,6 @@ class GraphData:
         local_id[local_nodes] = torch.arange(len(local_nodes), dtype=torch.int32, device=col.device)
         counts = torch.bincount(rows, minlength=len(node_ids))
         return local_nodes, pointers(counts), local_id[col]
-
-
-@runtime_checkable
-class Histories(Protocol):
-    """Where `sampler=gas` keeps the last known hidden states of all nodes."""
-
-    def exchange(
-        self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " nodes"]
-    ) -> Float[Tensor, "nodes width"]:
-        """Store `h`, the states of the first rows of `node_ids`; append the stored rest."""
-        ...
 
 
 class Block:

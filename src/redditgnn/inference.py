@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol, cast, runtime_checkable
 
@@ -11,7 +12,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from redditgnn.features import Rows, gathered
-from redditgnn.graph import Block, GraphData, Split
+from redditgnn.graph import Block, GraphData, Sampler, Split
+from redditgnn.histories import (
+    BetweenEpochs,
+    HistoryRow,
+    KeepsHistories,
+    Listener,
+    nothing_between_epochs,
+)
 from redditgnn.memory import free_memory
 from redditgnn.metrics import Scores, mean_loss, scores
 from redditgnn.precision import Precision, at_least_float32, autocast
@@ -57,12 +65,34 @@ class ExactInference:
         self._graph, self._device, self._chunk_edges = graph, device, chunk_edges
         self._precision = precision
         self._chunks: list[_Chunk] = []
+        self._listener: Listener | None = None
+
+    def on(self, graph: GraphData) -> ExactInference:
+        """Return the same inference on another graph."""
+        return ExactInference(
+            graph, self._device, chunk_edges=self._chunk_edges, precision=self._precision
+        )
+
+    @contextmanager
+    def heard_by(self, listener: Listener) -> Iterator[None]:
+        """Let `listener` hear the states of the next call within; later calls tell nobody."""
+        self._listener = listener
+        try:
+            yield
+        finally:
+            self._listener = None
+
+    @property
+    def was_heard(self) -> bool:
+        """Whether there was a call since the listener came."""
+        return self._listener is None
 
     @torch.no_grad()
     def __call__(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
         """Return the logits, on the CPU. `model` must be in evaluation mode."""
         with autocast(self._precision, self._device):
             logits = self._logits(model)
+        self._listener = None
         return at_least_float32(logits).cpu()
 
     def _logits(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
@@ -72,6 +102,8 @@ class ExactInference:
         for index in range(model.num_layers):
             previous = states[-1] if states else None
             joined = _joined([self._layer(model, index, c, previous, encoded) for c in chunks])
+            if self._listener is not None:
+                self._listener(index, joined)
             states = [*states, joined] if model.reads_every_layer else [joined]
         return model.decode([state.to(self._device) for state in states])
 
@@ -199,3 +231,48 @@ class Evaluator:
         mask = self._graph.mask(split)
         logits, y = logits[mask], self._graph.y[mask]
         return mean_loss(logits, y), scores(logits, y)
+
+
+class Upkeep:
+    """Tells a sampler that keeps histories the exact states behind an epoch, where it asks.
+
+    They come from the evaluation of that epoch if it reads the graph that training sees, from a
+    pass of its own if not. `inference` reads that graph. What the sampler finds out goes to
+    `record`.
+    """
+
+    def __init__(
+        self,
+        sampler: KeepsHistories,
+        inference: ExactInference,
+        record: Callable[[HistoryRow], None],
+    ) -> None:
+        self._sampler, self._inference, self._record = sampler, inference, record
+
+    @contextmanager
+    def __call__(self, epoch: int, model: torch.nn.Module) -> Iterator[None]:
+        """Enclose the evaluation, if there is one; leaves the model in eval mode if asked."""
+        listener = self._sampler.listener(epoch)
+        if listener is None:
+            yield
+            return
+        with self._inference.heard_by(listener):
+            yield
+            if not self._inference.was_heard:
+                self._inference(cast(LayeredModel, model.eval()))
+        for row in self._sampler.staleness():
+            self._record(row)
+
+
+def upkeep_of(
+    sampler: Sampler,
+    graph: GraphData,
+    inference: ExactInference,
+    record: Callable[[HistoryRow], None],
+) -> BetweenEpochs:
+    """Return what `sampler` needs between epochs; `inference` evaluates, and reads `graph`."""
+    if not isinstance(sampler, KeepsHistories):
+        return nothing_between_epochs
+    if sampler.graph is not graph:
+        inference = inference.on(sampler.graph)
+    return Upkeep(sampler, inference, record)

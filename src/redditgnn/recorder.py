@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from redditgnn.errors import ConfigError
+from redditgnn.histories import HistoryRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,15 +97,40 @@ class RunRow:
 
 
 class EpochRecorder:
-    """Writes epochs.csv of one run, a flushed line an epoch."""
+    """Writes epochs.csv of one run, a flushed line an epoch, and histories.csv if there are rows.
+
+    The latter has a line a layer of every epoch, where `sampler.log_staleness` asks for it.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._file = (folder / "epochs.csv").open("x", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file)
-        self._writer.writerow([field.name for field in fields(EpochRow)])
+        self._folder, self._epochs = folder, _Lines(folder / "epochs.csv", EpochRow)
+        self._histories: _Lines | None = None
 
     def record(self, row: EpochRow) -> None:
         """Append one epoch."""
+        self._epochs.write(row)
+
+    def record_histories(self, row: HistoryRow) -> None:
+        """Append one layer of an epoch."""
+        if self._histories is None:
+            self._histories = _Lines(self._folder / "histories.csv", HistoryRow)
+        self._histories.write(row)
+
+    def close(self) -> None:
+        for lines in (self._epochs, self._histories):
+            if lines is not None:
+                lines.close()
+
+
+class _Lines:
+    """A new CSV file of rows of one kind."""
+
+    def __init__(self, path: Path, kind: type[EpochRow] | type[HistoryRow]) -> None:
+        self._file = path.open("x", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow([field.name for field in fields(kind)])
+
+    def write(self, row: EpochRow | HistoryRow) -> None:
         self._writer.writerow(_cells(asdict(row)).values())
         self._file.flush()
 

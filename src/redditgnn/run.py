@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import secrets
 import time
@@ -17,10 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from redditgnn.config import COMPONENTS, Settings
+from redditgnn.config import COMPONENTS, Settings, hash_of_config
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
 from redditgnn.graph import GraphData, Sampler
-from redditgnn.inference import Evaluator, ExactInference, precomputed
+from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import (
     Stopwatch,
@@ -136,13 +135,21 @@ def _train_and_test(
     )
     evaluate = Evaluator(graph, inference)
     with closing(EpochRecorder(folder)) as recorder:
+        upkeep = upkeep_of(sampler, graph, inference, recorder.record_histories)
 
         def record(row: EpochRow) -> None:
             recorder.record(row)
             progress.rows.append(row)
 
         training = trainer.fit(
-            model, optimizer, scheduler, sampler, evaluate, folder / "best.pt", record
+            model,
+            optimizer,
+            scheduler,
+            sampler,
+            evaluate,
+            folder / "best.pt",
+            record,
+            upkeep,
         )
     progress.facts.update(_result(training))
     _, scores = evaluate(model, "test")
@@ -207,12 +214,6 @@ def _row_at_start(settings: Settings, device: torch.device) -> RunRow:
         device_name=made["device_name"],
         hyperparameters=json.dumps(_hyperparameters(settings), sort_keys=True),
     )
-
-
-def hash_of_config(settings: Settings) -> str:
-    """Hash every setting that a score may depend on, bar the seed."""
-    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _hyperparameters(settings: Settings) -> dict[str, Any]:

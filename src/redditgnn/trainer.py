@@ -21,6 +21,7 @@ from redditgnn.captured_step import CapturedTraining, TakeStep, captured_trainin
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph import Batch, Sampler, Split
 from redditgnn.hardware import compile_obstacle
+from redditgnn.histories import BetweenEpochs, nothing_between_epochs
 from redditgnn.measure import Phases, Stopwatch
 from redditgnn.memory import memory_limit
 from redditgnn.metrics import Scores, per_node_loss
@@ -139,6 +140,7 @@ class Trainer:
         evaluate: Evaluate,
         best_weights: Path,
         record: Callable[[EpochRow], None],
+        between_epochs: BetweenEpochs = nothing_between_epochs,
     ) -> Training:
         """Train `model` in place and leave it with the weights of the best epoch.
 
@@ -155,9 +157,13 @@ class Trainer:
         captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
         try:
+            with between_epochs(0, model):
+                pass
             for epoch in range(1, self._epochs + 1):
                 rate = float(optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
-                row = self._epoch(epoch, rate, model, sampler, take_step, captured, evaluate, bar)
+                row = self._epoch(
+                    epoch, rate, model, sampler, take_step, captured, evaluate, between_epochs, bar
+                )
                 self._advance(scheduler, row)
                 record(row)
                 if monitor.is_best(row):
@@ -181,6 +187,7 @@ class Trainer:
         take_step: TakeStep,
         captured: CapturedTraining | None,
         evaluate: Evaluate,
+        between_epochs: BetweenEpochs,
         bar: tqdm,
     ) -> EpochRow:
         device = self._device
@@ -196,10 +203,11 @@ class Trainer:
         epoch_s, watch = watch.seconds(), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | tuple[None, None, None] = (None, None, None)
-        if epoch % self._eval_every == 0 or epoch == self._epochs:
-            val_loss, scores = evaluate(model, "val")
-            _refuse_not_finite("validation", val_loss)
-            bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
+        with between_epochs(epoch, model):
+            if epoch % self._eval_every == 0 or epoch == self._epochs:
+                val_loss, scores = evaluate(model, "val")
+                _refuse_not_finite("validation", val_loss)
+                bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
         return EpochRow(
             epoch=epoch,
             train_loss=train_loss,
@@ -232,10 +240,16 @@ class Trainer:
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
     ) -> Tensor:
         """Take one step of the optimizer; return the loss before it."""
+        histories = batch.histories
+        if histories is not None:
+            histories.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)
+            penalty = None if histories is None else histories.penalty(model, batch)
         per_node = per_node_loss(at_least_float32(logits), batch.y)
         loss = (batch.loss_weight * per_node).sum()
+        if penalty is not None:
+            loss = loss + penalty
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self._grad_clip is not None:

@@ -151,3 +151,18 @@ def test_what_the_fused_layer_cannot_do_is_refused(
     layer = pair[0](5, 4, **settings)
     with pytest.raises(ConfigError, match="takes no edge_dim and flow=source_to_target only"):
         layer(torch.randn(9, 5), random_edges(9, 9, 5))
+
+
+def test_value_dropout_drops_what_is_summed_and_not_what_scores_come_from() -> None:
+    torch.manual_seed(0)
+    conv = FusedGATConv(4, 8, heads=2, value_dropout=0.5, add_self_loops=False, bias=False)
+    edge_index = torch.tensor([[1], [0]])  # one neighbour: its attention is 1, whatever the scores
+    x = torch.randn(2, 4)
+    value = conv.lin(x)[1]
+    seen = {
+        abs(round(float(r), 4))
+        for _ in range(20)
+        for r in (conv(x, edge_index)[0] / value).detach()
+    }
+    assert seen == {0.0, 2.0}
+    torch.testing.assert_close(conv.eval()(x, edge_index)[0], value)

@@ -13,10 +13,25 @@ from redditgnn.errors import ConfigError
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
 from redditgnn.sampler.cluster import ClusterSampler
-from redditgnn.sampler.gas import GASSampler, HistoryTable
+from redditgnn.sampler.gas import GASSampler
+from redditgnn.sampler.history import HistoryTable
 from redditgnn.sampler.partition import parts_of
 
 CPU = torch.device("cpu")
+USUAL = {
+    "num_layers": 2,
+    "device": CPU,
+    "seed": 0,
+    "num_parts": 2,
+    "batch_size": 1,
+    "partition": "metis",
+    "history_device": "auto",
+    "max_steps": None,
+    "refresh_every": 0,
+    "lipschitz_weight": 0,
+    "lipschitz_noise": 0.1,
+    "log_staleness": False,
+}
 
 
 def two_cliques() -> GraphData:
@@ -101,20 +116,67 @@ def test_more_parts_a_batch_than_there_are_is_refused() -> None:
 
 def test_a_gas_batch_has_complete_rows_and_a_halo() -> None:
     graph = two_cliques()
-    sampler = GASSampler(
-        graph,
-        num_layers=2,
-        device=CPU,
-        seed=0,
-        num_parts=2,
-        batch_size=1,
-        history_device="auto",
-    )
-    for batch in sampler:
+    for batch in GASSampler(graph, **USUAL):
         assert batch.num_dst == (8, 8)
         assert len(batch.node_ids) == 9  # the halo: the other end of the joining edge
         inside = batch.node_ids[:8]
         assert torch.equal(batch.rowptr.diff(), graph.degree[inside])
+
+
+def test_a_random_partition_has_parts_of_equal_size_and_another_for_each_seed(
+    make_graph: Callable[..., GraphData],
+) -> None:
+    graph = make_graph(num_nodes=41)
+
+    def parts(seed: int) -> set[frozenset[int]]:
+        sampler = GASSampler(
+            graph, **{**USUAL, "num_parts": 4, "partition": "random", "seed": seed}
+        )
+        return {frozenset(b.node_ids[: b.num_targets].tolist()) for b in sampler}
+
+    found = [parts(seed) for seed in (0, 0, 1)]
+    assert sorted(map(len, found[0])) == [10, 10, 10, 11]
+    assert frozenset.union(*found[0]) == set(range(41))
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_random_partition_is_not_kept(tmp_path: Path) -> None:
+    GASSampler(replace(two_cliques(), cache_dir=tmp_path), **{**USUAL, "partition": "random"})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("num_parts", "batch_size", "max_steps"), [(8, 2, 2), (7, 3, 1), (5, 2, 9)]
+)
+def test_a_limited_epoch_estimates_the_mean_loss(
+    num_parts: int, batch_size: int, max_steps: int, make_graph: Callable[..., GraphData]
+) -> None:
+    graph = make_graph(num_nodes=40)
+    sizes = {"num_parts": num_parts, "batch_size": batch_size, "max_steps": max_steps}
+    sampler = GASSampler(graph, **{**USUAL, **sizes, "partition": "random"})
+    total, num_batches = torch.zeros(40, dtype=torch.float64), 0
+    for _ in range(600):
+        batches = list(sampler)
+        assert len(batches) == len(sampler) == min(max_steps, -(-num_parts // batch_size))
+        num_batches += len(batches)
+        for batch in batches:
+            total.index_add_(0, batch.node_ids[: batch.num_targets], batch.loss_weight.double())
+    expected = (graph.train_mask / graph.train_mask.sum()).double()
+    torch.testing.assert_close(total / num_batches, expected, rtol=0.2, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_steps": 0}, "sampler.max_steps must be positive, or null for all parts, got 0"),
+        ({"refresh_every": -1}, "sampler.refresh_every must be at least 0, got -1"),
+        ({"lipschitz_weight": -0.5}, "sampler.lipschitz_weight must be at least 0, got -0.5"),
+        ({"lipschitz_noise": 0}, "sampler.lipschitz_noise must be positive, got 0"),
+    ],
+)
+def test_impossible_settings_of_histories_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GASSampler(two_cliques(), **{**USUAL, **changes})
 
 
 def test_histories_push_the_inside_and_pull_the_halo() -> None:

@@ -27,12 +27,22 @@ from redditgnn.sampler.subgraph_torch import TorchSubgraphs
 COMMON = {"num_layers": 2, "device": torch.device("cpu"), "seed": 3}
 SAINT = {**COMMON, "num_steps": 3, "sample_coverage": 2}
 PARTS = {**COMMON, "num_parts": 6, "batch_size": 2}
+GAS = {
+    **PARTS,
+    "partition": "metis",
+    "history_device": "auto",
+    "max_steps": None,
+    "refresh_every": 0,
+    "lipschitz_weight": 0,
+    "lipschitz_noise": 0.1,
+    "log_staleness": False,
+}
 DRAWN_BY_TORCH: dict[str, Callable] = {
     "saint_node": lambda graph: SaintNode(graph, batch_size=20, **SAINT),
     "saint_edge": lambda graph: SaintEdge(graph, batch_size=12, **SAINT),
     "saint_rw": lambda graph: SaintRandomWalk(graph, batch_size=8, walk_length=2, **SAINT),
     "cluster": lambda graph: ClusterSampler(graph, **PARTS),
-    "gas": lambda graph: GASSampler(graph, history_device="auto", **PARTS),
+    "gas": lambda graph: GASSampler(graph, **GAS),
 }
 SAMPLERS = {
     **DRAWN_BY_TORCH,
@@ -274,7 +284,7 @@ def test_a_graph_of_one_node_gives_a_batch_of_one_node() -> None:
     for sampler in (
         NeighborSampler(graph, num_neighbors=[-1, 5], batch_size=4, feature_tier="auto", **COMMON),
         ClusterSampler(graph, **parts),
-        GASSampler(graph, history_device="auto", **parts),
+        GASSampler(graph, **{**GAS, **parts}),
     ):
         (batch,) = islice(sampler, 1)
         assert batch.node_ids.tolist() == [0]

@@ -57,13 +57,16 @@ def load(
     """
     parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
     model = BlockModel(**{key: value for key, value in parameters.items() if key != "name"})
-    _check(model.num_nodes, **asdict(model))
     return cached(data_dir, name, parameters, lambda: model.generate(name), feature_dtype)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockModel:
-    """The parameters of `load`, and the graph that they stand for."""
+    """The parameters of `load`, and the graph that they stand for.
+
+    Raises:
+        ConfigError: a parameter is outside its range.
+    """
 
     scale: float
     num_classes: int
@@ -76,6 +79,9 @@ class BlockModel:
     degree_skew: float
     max_degree_ratio: float
     seed: int
+
+    def __post_init__(self) -> None:
+        _check(self.num_nodes, **asdict(self))
 
     @property
     def num_nodes(self) -> int:

@@ -51,7 +51,7 @@ def aggregate(
         return upcast(out)
     transposed: tuple[Tensor | None, ...] = (None, None, None)
     if h.requires_grad and torch.is_grad_enabled():
-        of_transpose = None if weight is None else weight[csr.edge_of_transpose]
+        of_transpose = None if weight is None else weight.index_select(0, csr.edge_of_transpose)
         transposed = (*csr.transpose, of_transpose)
     return aggregate_rows(h, csr.rowptr, csr.col, weight, mean, *transposed)
 

@@ -20,9 +20,11 @@ from redditgnn.csr import CSR
 from redditgnn.errors import require
 from redditgnn.features import Rows
 from redditgnn.kernels.attention import gat_attention, gatv2_attention
+from redditgnn.kernels.dropout import dropout
 from redditgnn.kernels.feature_linear import feature_linear
 
-States = Float[Tensor, "src in_channels"] | Rows
+Sources = Float[Tensor, "src in_channels"]
+States = Tensor | Rows
 _csrs: Any = WeakIdKeyDictionary()  # edge_index -> {how it was read: its CSR}
 
 
@@ -38,7 +40,7 @@ class _Fused:
 
     def forward(
         self,
-        x: States | tuple[States, Float[Tensor, "dst _"] | Rows],
+        x: Sources | Rows | tuple[Sources, Float[Tensor, "dst _"]] | tuple[Rows, Rows],
         edge_index: Integer[Tensor, "2 edges"] | CSR,
     ) -> Float[Tensor, "dst out_channels"]:
         """Return the new states of the destinations.
@@ -69,7 +71,15 @@ class _Fused:
 
 
 class FusedGATConv(_Fused, GATConv):
-    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv."""
+    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv.
+
+    `value_dropout`: of what the heads sum up, where scores are computed from what is not dropped;
+    as the authors' code has it, and their text does not.
+    """
+
+    def __init__(self, *args: Any, value_dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.value_dropout = value_dropout
 
     def _forward(self, x: Any, csr: CSR) -> Tensor:
         """Compute scores from `x`: att . (W x) = (att . W) x spares two passes over W x."""
@@ -78,6 +88,7 @@ class FusedGATConv(_Fused, GATConv):
         value = feature_linear(x, self.lin.weight).view(-1, self.heads, self.out_channels)
         with _in_full_precision(x.device.type):
             scores = feature_linear(_in_dtype(x, self.lin.weight.dtype), self._score_weight())
+        value = dropout(value, self.value_dropout, self.training)
         out = self.propagate(csr, x=(value,), alpha=scores.split(self.heads, 1))
         out = out.flatten(1) if self.concat else out.mean(1)
         if self.res is not None:
@@ -136,7 +147,7 @@ def _in_full_precision(device_type: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _in_dtype(x: Tensor | Rows, dtype: torch.dtype) -> Tensor | Rows:
+def _in_dtype(x: States, dtype: torch.dtype) -> States:
     return x.to(dtype) if isinstance(x, Tensor) else x
 
 

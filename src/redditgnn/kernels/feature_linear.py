@@ -6,6 +6,7 @@ no dense matrix is made: neither of the features nor of what dropout leaves of t
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,13 +14,6 @@ from torch.nn import functional as F
 from redditgnn.features import Rows, SparseFeatures, gathered
 from redditgnn.kernels.aggregate import aggregate
 from redditgnn.kernels.dropout import dropout
-
-
-class FeatureLinear(nn.Linear):
-    """`nn.Linear` that takes lazy rows as well: same constructor, parameters and numbers."""
-
-    def forward(self, input: Tensor | Rows) -> Tensor:
-        return feature_linear(input, self.weight, self.bias)
 
 
 def feature_linear(
@@ -33,8 +27,20 @@ def feature_linear(
     """
     if not isinstance(h, Rows) or h.sparse is None:
         return F.linear(gathered(h), weight, bias)
-    out = aggregate(weight.t(), h.sparse.csr, weight=h.sparse.values)
+    out = _summed(h.sparse, weight)
     return out if bias is None else out + bias
+
+
+@torch.compiler.disable  # the transpose is computed on the way, of a size that depends on the data
+def _summed(rows: SparseFeatures, weight: Tensor) -> Tensor:
+    return aggregate(weight.t(), rows.csr, weight=rows.values)
+
+
+class FeatureLinear(nn.Linear):
+    """A linear layer that takes rows of features as well as tensors; parameters are torch's."""
+
+    def forward(self, h: Float[Tensor, "rows in_channels"] | Rows) -> Tensor:
+        return feature_linear(h, self.weight, self.bias)
 
 
 def feature_dropout(

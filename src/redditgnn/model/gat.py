@@ -36,6 +36,7 @@ class GAT(ConvStack):
         dropout: float,
         input_dropout: float,
         attention_dropout: float,
+        value_dropout: float,
         negative_slope: float,
         norm: Norm | None,
         residual: bool,
@@ -43,9 +44,12 @@ class GAT(ConvStack):
     ) -> None:
         check_heads(hidden_channels, heads, out_heads)
         require_probability("model.attention_dropout", attention_dropout)
+        require_probability("model.value_dropout", value_dropout)
         require_slope("model.negative_slope", negative_slope)
         self._heads, self._out_heads = heads, out_heads
-        self._attention_dropout, self._negative_slope = attention_dropout, negative_slope
+        self._attention = {"dropout": attention_dropout, "negative_slope": negative_slope}
+        if value_dropout:
+            self._attention["value_dropout"] = value_dropout
         self._widest = max(hidden_channels, out_heads * spec.num_classes)
         super().__init__(
             spec,
@@ -65,8 +69,7 @@ class GAT(ConvStack):
             out_channels if gives_logits else out_channels // heads,
             heads,
             concat=not gives_logits,
-            dropout=self._attention_dropout,
-            negative_slope=self._negative_slope,
+            **self._attention,
         )
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:

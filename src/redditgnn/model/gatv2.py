@@ -8,9 +8,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from redditgnn.features import Rows, gathered_unless_sparse
-from redditgnn.graph import Block
+from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.conv import FusedGATv2Conv
 from redditgnn.model.gat import GAT
+from redditgnn.model.stack import Jump, Norm
 
 
 class GATv2(GAT):
@@ -18,6 +19,38 @@ class GATv2(GAT):
 
     conv_class = FusedGATv2Conv
     edge_copies = 4
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        *,
+        hidden_channels: int,
+        num_layers: int,
+        heads: int,
+        out_heads: int,
+        dropout: int | float,
+        input_dropout: int | float,
+        attention_dropout: int | float,
+        negative_slope: int | float,
+        norm: Norm | None,
+        residual: bool,
+        jk: Jump | None,
+    ) -> None:
+        super().__init__(
+            spec,
+            hidden_channels=hidden_channels,
+            num_layers=num_layers,
+            heads=heads,
+            out_heads=out_heads,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            attention_dropout=attention_dropout,
+            value_dropout=0.0,  # scores are computed from the same values
+            negative_slope=negative_slope,
+            norm=norm,
+            residual=residual,
+            jk=jk,
+        )
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
         """Give the destinations apart: the sources need no queries."""

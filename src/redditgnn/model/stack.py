@@ -15,7 +15,7 @@ from torch_geometric.nn import JumpingKnowledge
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.feature_linear import feature_dropout
+from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
 from redditgnn.model.backbone import Backbone
 
 Norm = Literal["batch", "layer"]
@@ -120,7 +120,7 @@ class ConvStack(Backbone):
         h = feature_dropout(h if self.reads_rows else gathered(h), rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
-            out = out + self.skips[index](gathered(h[: block.num_dst]))
+            out = out + self.skips[index](h[: block.num_dst])
         if index == self.num_layers - 1 and self.jump is None:
             return out
         return self.activation(self.norms[index](out))
@@ -130,6 +130,13 @@ class ConvStack(Backbone):
         return self.head(states[-1] if self.jump is None else self.jump(list(states)))
 
 
+class _Gathered(nn.Module):
+    """States as they are."""
+
+    def forward(self, h: Tensor | Rows) -> Tensor:
+        return gathered(h)
+
+
 def make_norm(kind: Norm | None, width: int) -> nn.Module:
     """Build what normalises states of `width` channels; null: nothing does."""
     return nn.Identity() if kind is None else NORMS[kind](width)
@@ -137,8 +144,8 @@ def make_norm(kind: Norm | None, width: int) -> nn.Module:
 
 def _skip(in_channels: int, out_channels: int) -> nn.Module:
     if in_channels == out_channels:
-        return nn.Identity()
-    return nn.Linear(in_channels, out_channels, bias=False)
+        return _Gathered()
+    return FeatureLinear(in_channels, out_channels, bias=False)
 
 
 def check_heads(hidden_channels: int, heads: int, out_heads: int) -> None:

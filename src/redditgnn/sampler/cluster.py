@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
-from redditgnn.sampler.partition import parts_of
+from redditgnn.sampler.partition import parts_of, random_parts
 from redditgnn.sampler.subgraph import subgraph_batch, subgraphs_of
 
 
@@ -31,7 +32,14 @@ class ClusterSampler:
         num_parts: int,
         batch_size: int,
     ) -> None:
-        self._drawer = PartDrawer(graph, num_parts=num_parts, batch_size=batch_size, seed=seed)
+        self._drawer = PartDrawer(
+            graph,
+            num_parts=num_parts,
+            batch_size=batch_size,
+            partition="metis",
+            max_steps=None,
+            seed=seed,
+        )
         self._graph, self._num_layers = graph, num_layers
         self._subgraphs = subgraphs_of(graph)
 
@@ -55,26 +63,46 @@ class ClusterSampler:
 class PartDrawer:
     """Deals the parts of a graph into batches, anew in every epoch.
 
+    `max_steps`: at most that many batches an epoch; which parts come is drawn anew every time, as
+    if the parts left over had been used. None: all parts. `partition`: `metis`, or parts of equal
+    size drawn from `seed`.
+
     Attributes:
-        loss_weight: Of every node; its sum over an epoch's batches, divided by their number, is
-            1 / |training nodes| for each training node.
+        loss_weight: Of every node; the expected sum over an epoch's batches, divided by their
+            number, is 1 / |training nodes| for each training node (the sum itself where an epoch
+            has all parts).
     """
 
-    def __init__(self, graph: GraphData, *, num_parts: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        graph: GraphData,
+        *,
+        num_parts: int,
+        batch_size: int,
+        partition: Literal["metis", "random"],
+        max_steps: int | None,
+        seed: int,
+    ) -> None:
         require_positive("sampler.batch_size", batch_size)
         require(
             batch_size <= num_parts,
             f"sampler.batch_size must be at most sampler.num_parts={num_parts}, got {batch_size}",
         )
-        self._parts = parts_of(graph, num_parts)
-        self._batch_size = batch_size
         self._generator = torch.Generator().manual_seed(seed)
-        self.loss_weight = graph.train_mask * (len(self) / graph.train_mask.sum())
+        if partition == "metis":
+            self._parts = parts_of(graph, num_parts)
+        else:
+            self._parts = random_parts(graph, num_parts, self._generator)
+        self._batch_size, self._max_steps = batch_size, max_steps
+        used = min(len(self) * batch_size, len(self._parts))  # parts an epoch
+        weight = len(self) * len(self._parts) / used
+        self.loss_weight = graph.train_mask * (weight / graph.train_mask.sum())
 
     def __len__(self) -> int:
-        return -(-len(self._parts) // self._batch_size)
+        num_batches = -(-len(self._parts) // self._batch_size)
+        return num_batches if self._max_steps is None else min(num_batches, self._max_steps)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         order = torch.randperm(len(self._parts), generator=self._generator)
-        for numbers in order.split(self._batch_size):
+        for numbers in order.split(self._batch_size)[: len(self)]:
             yield torch.cat([self._parts[number] for number in numbers.tolist()])

@@ -1,71 +1,50 @@
 """GNNAutoScale: clusters with their halo, read from histories (Fey et al. 2021, arXiv:2106.05609).
 
-A batch holds some METIS parts with all their in-edges. States of nodes outside (the halo) are not
-computed but read from a table that every layer's output was last written to.
+A batch holds some parts of the graph with all their in-edges. States of nodes outside (the halo)
+are not computed but read from a table that every layer's output was last written to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
+from redditgnn.histories import Histories, HistoryRow, Listener
 from redditgnn.sampler.cluster import PartDrawer
+from redditgnn.sampler.history import HistoryStore, HistoryTable
+from redditgnn.sampler.host_history import HostHistories, in_memory, on_disk
+from redditgnn.sampler.lipschitz import LipschitzHistories
+from redditgnn.sampler.staleness import AgedHistories, Ages
 from redditgnn.sampler.subgraph import subgraphs_of
 
-
-class HistoryTable:
-    """The last known output of every layer but the last, for all nodes; zeros at first.
-
-    Attributes:
-        states: Layer -> [num_nodes, width], made when that layer first gives something.
-    """
-
-    def __init__(self, num_nodes: int, device: torch.device) -> None:
-        self._num_nodes, self._device = num_nodes, device
-        self.states: dict[int, Float[Tensor, "nodes width"]] = {}
-
-    def exchange(
-        self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " nodes"]
-    ) -> Float[Tensor, "nodes width"]:
-        """Push `h`, the states of the first rows of `node_ids`; append the pulled rest."""
-        if layer not in self.states:
-            self.states[layer] = torch.zeros(
-                self._num_nodes, h.size(1), dtype=h.dtype, device=self._device
-            )
-        history, node_ids = self.states[layer], node_ids.to(self._device)
-        inside, halo = node_ids[: len(h)], node_ids[len(h) :]
-        history.index_copy_(0, inside, h.detach().to(history))
-        return _Appended.apply(h, history, halo)  # type: ignore[no-untyped-call]
-
-
-class _Appended(torch.autograd.Function):
-    """`torch.cat([h, history[halo]])`, which would write the halo's rows twice."""
-
-    @staticmethod
-    def forward(ctx: Any, h: Tensor, history: Tensor, halo: Tensor) -> Tensor:
-        ctx.num_rows = len(h)
-        joined = h.new_empty(len(h) + len(halo), h.size(1))
-        joined[: len(h)] = h
-        if (history.device, history.dtype) == (h.device, h.dtype):
-            torch.index_select(history, 0, halo, out=joined[len(h) :])
-        else:
-            joined[len(h) :] = history.index_select(0, halo)
-        return joined
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return grad[: ctx.num_rows], None, None
+HistoryDevice = Literal["auto", "cpu", "disk"]
 
 
 class GASSampler:
-    """Batches of `batch_size` METIS parts, complete neighbourhoods, histories for the halo.
+    """Batches of `batch_size` parts, complete neighbourhoods, histories for the halo.
 
-    `history_device`: where the histories live; `auto` is the device that trains.
+    Args:
+        partition: `metis`: few edges leave a part. `random`: parts of equal size, drawn from the
+            run's seed, to see what METIS is worth.
+        history_device: Where the histories live. `auto`: on the device that trains. `cpu`: in host
+            memory, for a CUDA device page-locked and copied on a stream of its own from when a
+            batch's forward pass begins. `disk`: memory-mapped, beside the dataset's cache, for as
+            long as the process lives.
+        max_steps: Most batches an epoch; None: all parts once. See `PartDrawer`.
+        refresh_every: Epochs between two times that the exact states of all nodes are put into the
+            histories, beginning before the first epoch; 0: never. pyg_autoscale does so at every
+            evaluation and before the first epoch, as its inference pushes what it computes.
+        lipschitz_weight: Of the auxiliary loss that keeps layers from amplifying the error of
+            histories; 0: none.
+        lipschitz_noise: Standard deviation of the noise that the loss is computed with.
+        log_staleness: Write age and error of the histories to histories.csv of the run.
     """
 
     has_halo = True
@@ -79,31 +58,102 @@ class GASSampler:
         seed: int,
         num_parts: int,
         batch_size: int,
-        history_device: Literal["auto", "cpu"],
+        partition: Literal["metis", "random"],
+        history_device: HistoryDevice,
+        max_steps: int | None,
+        refresh_every: int,
+        lipschitz_weight: int | float,
+        lipschitz_noise: int | float,
+        log_staleness: bool,
     ) -> None:
-        self._drawer = PartDrawer(graph, num_parts=num_parts, batch_size=batch_size, seed=seed)
-        self._graph, self._num_layers = graph, num_layers
+        require(
+            max_steps is None or max_steps > 0,
+            f"sampler.max_steps must be positive, or null for all parts, got {max_steps}",
+        )
+        for key, value in (
+            ("refresh_every", refresh_every),
+            ("lipschitz_weight", lipschitz_weight),
+        ):
+            require(value >= 0, f"sampler.{key} must be at least 0, got {value}")
+        require_positive("sampler.lipschitz_noise", lipschitz_noise)
+        self._drawer = PartDrawer(
+            graph,
+            num_parts=num_parts,
+            batch_size=batch_size,
+            partition=partition,
+            max_steps=max_steps,
+            seed=seed,
+        )
+        self.graph, self._num_layers, self._refresh_every = graph, num_layers, refresh_every
         self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
-        place = device if history_device == "auto" else torch.device(history_device)
-        self.histories = HistoryTable(graph.num_nodes, place)
+        self._lipschitz_weight, self._lipschitz_noise = lipschitz_weight, lipschitz_noise
+        self._ages = Ages(graph.num_nodes) if log_staleness else None
+        self._found: list[HistoryRow] = []
+        self.histories = history_store(graph, device, history_device)
 
     def __len__(self) -> int:
         return len(self._drawer)
 
     def __iter__(self) -> Iterator[Batch]:
+        if self._ages is not None:
+            self._ages.epoch += 1
         for node_ids in self._drawer:
             yield self._batch(node_ids)
+
+    def listener(self, epoch: int) -> Listener | None:
+        """Return what refreshes the histories or measures their error, in epochs that do."""
+        refreshes = self._refresh_every > 0 and epoch % self._refresh_every == 0
+        measures = self._ages is not None and epoch > 0
+        return partial(self._hear, refreshes, measures) if refreshes or measures else None
+
+    def staleness(self) -> Iterator[HistoryRow]:
+        """Give away what `log_staleness` found out behind the last epoch."""
+        found, self._found = self._found, []
+        yield from found
+
+    def _hear(
+        self, refreshes: bool, measures: bool, layer: int, exact: Float[Tensor, "nodes width"]
+    ) -> None:
+        if layer == self._num_layers - 1:  # nobody reads what the last one gives
+            return
+        if measures and self._ages is not None:
+            self.histories.settle()
+            self._found.append(self._ages.row(layer, self.histories.states[layer], exact))
+        if refreshes:
+            self.histories.overwrite(layer, exact)
+            if self._ages is not None:
+                self._ages.refreshed(layer)
 
     def _batch(self, inside: Int64[Tensor, " inside"]) -> Batch:
         node_ids, rowptr, col = self._subgraphs.neighborhood(inside)
         return Batch(
-            features=self._graph.rows(node_ids),
-            y=self._graph.y.index_select(0, inside),
+            features=self.graph.rows(node_ids),
+            y=self.graph.y.index_select(0, inside),
             loss_weight=self._drawer.loss_weight.index_select(0, inside),
             node_ids=node_ids,
             rowptr=rowptr,
             col=col,
             degree=self._degree.index_select(0, node_ids),
             num_dst=(len(inside),) * self._num_layers,
-            histories=self.histories,
+            histories=self._histories(node_ids, len(inside)),
         )
+
+    def _histories(self, node_ids: Int64[Tensor, " nodes"], num_inside: int) -> Histories:
+        histories = self.histories.of_batch(node_ids, num_inside)
+        if self._ages is not None:
+            histories = AgedHistories(histories, self._ages, node_ids, num_inside)
+        if self._lipschitz_weight > 0:
+            weight, noise = self._lipschitz_weight, self._lipschitz_noise
+            histories = LipschitzHistories(histories, weight, noise)
+        return histories
+
+
+def history_store(
+    graph: GraphData, device: torch.device, history_device: HistoryDevice
+) -> HistoryStore:
+    """Make what keeps the histories of a model that trains on `device`."""
+    if history_device == "disk":
+        return HostHistories(graph.num_nodes, device, on_disk(graph.cache_dir))
+    if history_device == "cpu" and device.type == "cuda":
+        return HostHistories(graph.num_nodes, device, in_memory(device))
+    return HistoryTable(graph.num_nodes, device)

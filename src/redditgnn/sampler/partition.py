@@ -1,4 +1,4 @@
-"""METIS partitions (Karypis and Kumar 1998), computed once and kept beside the dataset's cache."""
+"""Partitions: METIS (Karypis and Kumar 1998), kept beside the dataset's cache, and random ones."""
 
 from __future__ import annotations
 
@@ -24,15 +24,29 @@ def parts_of(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
     Returns:
         The node ids of each part; empty parts, which METIS may give on tiny graphs, are left out.
     """
+    check_num_parts(graph, num_parts)
+    part = torch.from_numpy(_cached(graph, num_parts))
+    order = part.argsort(stable=True)
+    sizes = torch.bincount(part, minlength=num_parts)
+    return [ids for ids in order.split(sizes.tolist()) if len(ids)]
+
+
+def random_parts(
+    graph: GraphData, num_parts: int, generator: torch.Generator
+) -> list[Int64[Tensor, " part"]]:
+    """Deal the nodes into `num_parts` parts whose sizes differ by one at most."""
+    check_num_parts(graph, num_parts)
+    dealt = torch.randperm(graph.num_nodes, generator=generator)
+    return [ids.sort().values for ids in dealt.tensor_split(num_parts)]
+
+
+def check_num_parts(graph: GraphData, num_parts: int) -> None:
+    """Refuse more parts than nodes."""
     require(
         1 <= num_parts <= graph.num_nodes,
         f"sampler.num_parts must be in [1, {graph.num_nodes}] (the nodes to train on), "
         f"got {num_parts}; try sampler.num_parts={max(1, graph.num_nodes // 100)}",
     )
-    part = torch.from_numpy(_cached(graph, num_parts))
-    order = part.argsort(stable=True)
-    sizes = torch.bincount(part, minlength=num_parts)
-    return [ids for ids in order.split(sizes.tolist()) if len(ids)]
 
 
 def _cached(graph: GraphData, num_parts: int) -> np.ndarray:
@@ -76,7 +90,7 @@ def _metis(graph: GraphData, num_parts: int) -> np.ndarray:
     except ImportError as error:
         raise ConfigError(
             "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "
-            "pip install pymetis"
+            "pip install pymetis (gas does without if sampler.partition=random)"
         ) from error
     if num_parts == 1:
         return np.zeros(graph.num_nodes, np.int64)

@@ -1,0 +1,86 @@
+"""The synthetic graph of `redditgnn.dataset.sbm` with several labels a node, as PPI and Yelp have.
+
+Nodes belong to communities, which decide edges and features as there. Each community stands for a
+random set of the labels, and a node has those of its community.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from redditgnn.dataset.cache import OF_ITS_LOADING, cached
+from redditgnn.dataset.checked import Converted
+from redditgnn.dataset.narrow import FeatureDtype
+from redditgnn.dataset.sbm import BlockModel
+from redditgnn.errors import require, require_positive
+from redditgnn.graph import GraphData
+
+
+def load(
+    data_dir: Path,
+    *,
+    name: str,
+    scale: float,
+    num_communities: int,
+    num_classes: int,
+    label_share: float,
+    num_features: int,
+    latent_features: int,
+    feature_signal: float,
+    label_noise: float,
+    homophily: float,
+    class_skew: float,
+    degree_skew: float,
+    max_degree_ratio: float,
+    feature_dtype: FeatureDtype,
+    seed: int,
+) -> GraphData:
+    """Load from the cache, or generate.
+
+    Raises:
+        ConfigError: a parameter is outside its range.
+    """
+    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
+    require_positive("dataset.num_classes", num_classes)
+    require(
+        num_communities >= 2, f"dataset.num_communities must be at least 2, got {num_communities}"
+    )
+    require(0 < label_share < 1, f"dataset.label_share must be between 0 and 1, got {label_share}")
+    of_communities = {
+        key: value
+        for key, value in parameters.items()
+        if key not in ("name", "num_communities", "label_share")
+    }
+    communities = BlockModel(**of_communities | {"num_classes": num_communities})
+    labels = Labels(num_classes, label_share, seed)
+    return cached(
+        data_dir, name, parameters, lambda: labels.given_to(communities, name), feature_dtype
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """`num_classes` labels, each of which a community has with the probability `share`."""
+
+    num_classes: int
+    share: float
+    seed: int
+
+    def given_to(self, communities: BlockModel, name: str) -> Converted:
+        """Generate the graph; its nodes have the labels of the communities that it says."""
+        made = communities.generate(name)
+        y = self._of(communities.num_classes)[made.arrays["y"]]
+        return replace(made, arrays=made.arrays | {"y": y}, num_classes=self.num_classes)
+
+    def _of(self, num_communities: int) -> Float32[ndarray, "communities classes"]:
+        """Draw from a generator of their own: edges and features are those of `dataset=sbm`."""
+        rng = np.random.default_rng([self.seed, self.num_classes])
+        drawn: Float32[ndarray, "communities classes"] = (
+            rng.random((num_communities, self.num_classes)) < self.share
+        ).astype(np.float32)
+        return drawn

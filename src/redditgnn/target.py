@@ -1,0 +1,107 @@
+"""The published number that an experiment is held against: the key `target` of its YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import partial
+from typing import Any, Literal
+
+from redditgnn.config import check_types
+from redditgnn.errors import ConfigError, require, require_positive
+from redditgnn.fingerprint import Fingerprint
+from redditgnn.verdict import Sample, Verdict
+
+TRUST = {
+    "V": "read at the source",
+    "S": "quoted by others from a paper",
+    "R": "recalled, not read again",
+    "D": "derived by arithmetic",
+}
+RECALLED = "NOT A TARGET (recalled, not read again)"
+FEWEST_SEEDS, MOST_SEEDS = 10, 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A published mean in percent, over `runs` runs with the sample standard deviation `spread`.
+
+    Both are None where the source gives none. `trust` is one of `TRUST`. `fingerprint` tells which
+    data the number is of, as far as the source says.
+    """
+
+    metric: Literal["test_accuracy", "test_micro_f1"]
+    percent: int | float
+    spread: int | float | None
+    runs: int | None
+    source: str
+    trust: Literal["V", "S", "R", "D"]
+    fingerprint: dict[str, str | int]
+
+    def __post_init__(self) -> None:
+        require(0 < self.percent <= 100, f"target.percent must be in (0, 100], got {self.percent}")
+        require(bool(self.source.strip()), "target.source must say who published it, got ''")
+        if self.runs is not None:
+            require_positive("target.runs", self.runs)
+        if self.spread is not None:
+            require(
+                self.spread > 0,
+                f"target.spread must be positive or null, got {self.spread}; where the source "
+                "rounds it to zero, write half a unit of its last digit",
+            )
+            require(self.runs != 1, "target.spread cannot be of target.runs=1; null is not known")
+        require(bool(self.fingerprint), "target.fingerprint must name a part such as edges, got {}")
+        Fingerprint.of(self.fingerprint)
+
+    @property
+    def published(self) -> Sample:
+        """The value as a verdict takes it."""
+        spread = None if self.spread is None else float(self.spread)
+        return Sample(float(self.percent), spread, self.runs)
+
+    @property
+    def is_recalled(self) -> bool:
+        """Whether nobody has opened the source: no verdict then."""
+        return self.trust == "R"
+
+    @property
+    def num_seeds(self) -> int:
+        """As many as the source has, from `FEWEST_SEEDS` to `MOST_SEEDS`."""
+        return min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_SEEDS)
+
+    def told(self, verdict: Verdict) -> str:
+        """Return the verdict in words: a number that nobody has read again gets none."""
+        return RECALLED if self.is_recalled else verdict.told
+
+    def differences(self, fingerprint: Fingerprint) -> list[str]:
+        """Say in what `fingerprint` is not of the data that the number was published for."""
+        return fingerprint.differences(Fingerprint.of(self.fingerprint))
+
+
+def target_from(values: Any, experiment: str) -> Target:
+    """Read the key `target` of `experiment`.
+
+    Raises:
+        ConfigError: in one line: a field is missing, unknown, or has a value that cannot be.
+    """
+    prefix = f"experiment={experiment}: "
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{prefix}target must map {_known()} to values, got {values!r}")
+    call = partial(Target, **{str(key): value for key, value in values.items()})
+    try:
+        check_types("target", call)
+        if missing := [name for name in _fields() if name not in call.keywords]:
+            raise ConfigError(
+                f"target.{missing[0]} is missing; spread and runs are null where not published"
+            )
+        return call()
+    except ConfigError as error:
+        raise ConfigError(prefix + str(error)) from error
+
+
+def _fields() -> list[str]:
+    return [field.name for field in fields(Target) if field.default is MISSING]
+
+
+def _known() -> str:
+    return ", ".join(_fields())

@@ -1,0 +1,151 @@
+"""Does a mean over our runs agree with a published one? The test is explained in docs/verify.md.
+
+With d = ours - published, [low, high] its 95 % interval by Welch (1947), and the margin m, which
+is one published standard deviation of a single run (ours where none is published):
+
+    REPRODUCED  -m <= low and high <= m     the difference is shown to be small
+    ABOVE       0 < low                     else: ours is shown to be higher
+    BELOW       high < 0                    else: ours is shown to be lower
+    UNDECIDED                               else: the runs cannot tell
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit  # scipy.stats would take a second to import
+
+LEVEL = 0.95
+MOST_SEEDS = 1000
+ROUNDING = 1e-9  # 79.0 - 0.7 is not 78.3 in binary
+
+Name = Literal["REPRODUCED", "ABOVE", "BELOW", "UNDECIDED"]
+
+
+class Sample(NamedTuple):
+    """Mean and sample standard deviation of `runs` runs; None is what is not known."""
+
+    mean: float
+    deviation: float | None
+    runs: int | None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its mean has to be taken as it is, for nothing tells how uncertain it is."""
+        return self.deviation is None or self.runs is None
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What follows from two samples; `interval` is that of `difference` = ours - published.
+
+    `interval` and `margin` are None for fewer than two runs. `seeds_needed` tells an undecided
+    verdict how many runs in all would decide it, if mean and deviation stayed as they are; None
+    if no number would, up to `MOST_SEEDS`.
+    """
+
+    name: Name
+    difference: float
+    interval: Interval | None = None
+    margin: float | None = None
+    seeds_needed: int | None = None
+    published_is_exact: bool
+
+    @property
+    def told(self) -> str:
+        """The verdict, and what would help an undecided one."""
+        if self.name != "UNDECIDED":
+            return self.name
+        return f"UNDECIDED: {self._way_out()}"
+
+    def _way_out(self) -> str:
+        if self.interval is None:
+            return "two completed runs at least are needed"
+        if self.seeds_needed is not None:
+            return f"{self.seeds_needed} seeds would decide"
+        if self.published_is_exact:
+            return f"more than {MOST_SEEDS:,} seeds would be needed"
+        return "no number of seeds would decide, the published value is itself too uncertain"
+
+
+def sample_of(values: Sequence[float]) -> Sample:
+    """Return mean and sample standard deviation (n - 1) of at least one value."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Sample(float(np.mean(values)), deviation, len(values))
+
+
+def interval_of_mean(sample: Sample) -> Interval | None:
+    """Return the 95 % interval of a mean by Student's t; None if nothing tells its uncertainty."""
+    if sample.deviation is None or sample.runs is None or sample.runs < 2:
+        return None
+    half = float(_half_widths(sample.deviation, np.array([sample.runs]), _exactly(sample.mean))[0])
+    return Interval(sample.mean - half, sample.mean + half)
+
+
+def judge(ours: Sample, published: Sample) -> Verdict:
+    """Compare `ours` with `published`, both in percent; `published` may be exact.
+
+    A published deviation of fewer than two runs is not one: such a sample has to be exact.
+    """
+    assert published.is_exact or (published.runs or 0) > 1, published
+    difference, exact = ours.mean - published.mean, published.is_exact
+    if ours.deviation is None or ours.runs is None or ours.runs < 2:
+        return Verdict(name="UNDECIDED", difference=difference, published_is_exact=exact)
+    margin = ours.deviation if published.deviation is None else published.deviation
+    half = float(_half_widths(ours.deviation, np.array([ours.runs]), published)[0])
+    name = _name(difference, half, margin)
+    needed = _seeds_needed(ours, published, margin) if name == "UNDECIDED" else None
+    return Verdict(
+        name=name,
+        difference=difference,
+        interval=Interval(difference - half, difference + half),
+        margin=margin,
+        seeds_needed=needed,
+        published_is_exact=exact,
+    )
+
+
+def _name(difference: float, half: float, margin: float) -> Name:
+    if abs(difference) + half <= margin + ROUNDING:
+        return "REPRODUCED"
+    if abs(difference) > half + ROUNDING:
+        return "ABOVE" if difference > 0 else "BELOW"
+    return "UNDECIDED"
+
+
+def _seeds_needed(ours: Sample, published: Sample, margin: float) -> int | None:
+    """Return the smallest number of runs, above today's, that would not be undecided."""
+    assert ours.deviation is not None
+    assert ours.runs is not None
+    distance = abs(ours.mean - published.mean)
+    runs = np.arange(ours.runs + 1, MOST_SEEDS + 1)
+    half = _half_widths(ours.deviation, runs, published)
+    decided = (distance + half <= margin + ROUNDING) | (distance > half + ROUNDING)
+    return int(runs[decided.argmax()]) if decided.any() else None
+
+
+def _half_widths(deviation: float, runs: np.ndarray, published: Sample) -> np.ndarray:
+    """Half of the interval of the difference for each number of `runs`, with Welch's freedom."""
+    ours = deviation**2 / runs
+    theirs, freedom_theirs = 0.0, 1
+    if published.deviation is not None and published.runs is not None:
+        theirs, freedom_theirs = published.deviation**2 / published.runs, published.runs - 1
+    variance = ours + theirs
+    if not variance.all():
+        return np.zeros(len(runs))  # both agree in every run: nothing is uncertain
+    freedom = variance**2 / (ours**2 / (runs - 1) + theirs**2 / freedom_theirs)
+    return np.asarray(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
+
+
+def _exactly(mean: float) -> Sample:
+    return Sample(mean, None, None)
