@@ -25,6 +25,7 @@ reddit_sage_full              3
 reddit2_sage_cluster          10
 reddit2_gcn_gas               14
 reddit_gat_full               17
+reddit2_pna_gas               36
 reddit2_gcn2_gas              48
 reddit_sage_full_deep         510
 "
