@@ -76,7 +76,7 @@ class LinearPNAConv(PNAConv):
 
     def _read(
         self,
-        post: torch.nn.Module,
+        post: Any,
         own: Tensor,
         found: Float[Tensor, "dst aggregators_x_in"],
         scales: Float[Tensor, "scalers dst"],
