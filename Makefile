@@ -38,6 +38,7 @@ lint: $(VENV)/installed-dev  ## check style, layout, types, and that README.md s
 	    $(BIN)/python scripts/results_table.py --check; \
 	fi
 	@if test -e README.md; then $(BIN)/python scripts/performance_table.py --check; fi
+	@if test -e README.md; then $(BIN)/python scripts/samplers_table.py --check; fi
 
 check: lint test  ## all that a change has to pass
 
@@ -62,8 +63,9 @@ reference: $(VENV)/installed  ## run the experiments on small graphs, seeds 0 to
 reddit: $(VENV)/installed  ## verify the recipes for Reddit and Reddit2, cheapest first (hours a seed)
 	REDDITGNN=$(BIN)/redditgnn scripts/reddit.sh $(if $(SEEDS),seeds=$(SEEDS))
 
-table: $(VENV)/installed  ## put results/reference/runs.csv into README.md
+table: $(VENV)/installed  ## put results/reference and the matrix of samplers into README.md and docs
 	$(BIN)/python scripts/results_table.py
+	$(BIN)/python scripts/samplers_table.py
 
 # Options of the programs: make bench-kernels BENCH_ARGS='--scale 0.05 --only "gat 8x8"'
 bench: $(VENV)/installed-bench  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score

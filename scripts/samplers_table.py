@@ -1,0 +1,116 @@
+"""Put what bench_matrix.py measured into docs/samplers.md and README.md.
+
+usage: python scripts/samplers_table.py [--check]
+
+--check only exits 1 if a file is stale. The score to reach is 95 % of the best validation micro-F1
+that any run of the table had in any epoch, in seconds of training, without evaluation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+
+from results_table import ROOT, insert, line, listed
+
+MATRIX, DOCUMENT = Path("results/bench/cpu-matrix.csv"), Path("docs/samplers.md")
+BEGIN, END = "<!-- samplers: made by 'make table' -->", "<!-- end of samplers -->"
+SHOWN = "sage"  # the model of README.md's table
+SHARE = 0.95
+
+TITLE = """\
+# Which model, which sampler
+
+Made by `make table` from [results/bench/cpu-matrix.csv](../results/bench/cpu-matrix.csv), which
+`make bench` writes. Test micro-F1 in percent: mean ± standard deviation over seeds. Seconds to
+{share:.0%} of the best are of training alone, until a run's validation micro-F1 reaches {score:.4f}
+({share:.0%} of the best of the table): median over seeds, "never" if one of them did not get there
+in its epochs. MiB: peak memory of the process, features and graph included.
+"""
+HEADER = """\
+| model | sampler | test micro-F1, % | s/epoch | s to 95 % of the best | MiB |
+| --- | --- | --- | --- | --- | --- |"""
+
+
+def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Rewrite or check the files of `root`; return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit 1 if a file is stale")
+    check = parser.parse_args(argv).check
+    try:
+        for path, new in made(root).items():
+            stale = not path.exists() or path.read_text(encoding="utf-8") != new
+            if check and stale:
+                raise ValueError(f"{path.name} is stale, {MATRIX} says otherwise; run make table")
+            if stale:
+                path.write_text(new, encoding="utf-8")
+                print(f"{path.relative_to(root)} is made anew")
+    except (OSError, ValueError) as error:
+        print(f"samplers_table: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def made(root: Path) -> dict[Path, str]:
+    """Return what the files have to hold."""
+    cells = pd.read_csv(root / MATRIX, dtype={"commit": str})
+    done = cells[cells.status == "completed"].copy()
+    done["curves"] = done.curves.map(json.loads)
+    score = SHARE * max(point[1] for curves in done.curves for run in curves for point in run)
+    lines = {index: cell_line(cell, score) for index, cell in done.iterrows()}
+    shown = [lines[index] for index in done.index[done.model == SHOWN]]
+    readme = root / "README.md"
+    title = TITLE.format(share=SHARE, score=score)
+    table = [HEADER, *lines.values(), *map(failed_line, unfinished(cells)), ""]
+    inside = "\n".join([HEADER, *shown, "", provenance(done)])
+    return {
+        root / DOCUMENT: "\n".join([title, *table, provenance(done), ""]),
+        readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
+    }
+
+
+def cell_line(cell: pd.Series, score: float) -> str:
+    """Return the line of one pair."""
+    reached = [seconds_to(score, run) for run in cell.curves]
+    known = [seconds for seconds in reached if seconds is not None]
+    told = f"{median(known):.3g}" if len(known) == len(reached) else "never"
+    micro_f1 = f"{100 * cell.test_micro_f1:.2f} ± {100 * cell.test_micro_f1_sd:.2f}"
+    memory = f"{cell.peak_rss_mib:,.0f}"
+    return line(cell.model, cell.sampler, micro_f1, f"{cell.epoch_median_s:.3g}", told, memory)
+
+
+def unfinished(cells: pd.DataFrame) -> list[pd.Series]:
+    """Return the pairs that did not complete."""
+    return [cell for _, cell in cells[cells.status != "completed"].iterrows()]
+
+
+def failed_line(cell: pd.Series) -> str:
+    """Return the line of a pair that did not complete."""
+    return line(cell.model, cell.sampler, cell.status, "", "", "")
+
+
+def seconds_to(score: float, run: list[list[float]]) -> float | None:
+    """Return the seconds of training after which `run` had `score`; None if it never had."""
+    return next((seconds for seconds, reached in run if reached >= score), None)
+
+
+def provenance(done: pd.DataFrame) -> str:
+    """Return one line: on which graph, with what, and how often."""
+    dirty = done.dirty.map({True: " with uncommitted changes"}).fillna("")
+    epochs = done.settings.str.extract(r"trainer\.epochs=(\d+)")[0]
+    return (
+        f"{listed(done.dataset)}; {listed(epochs)} epochs, {listed(done.seeds.astype(str))} seeds "
+        f"a pair, two layers of 64; {listed(done.device_name)}, one thread, beside other jobs; "
+        f"torch {listed(done.torch_version)}, PyG {listed(done.pyg_version)}; code: "
+        f"{listed(done.commit.str[:7] + dirty)}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
