@@ -8,7 +8,6 @@ is stale. Of repeated measurements of the same work on the same graph the latest
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from results_table import ROOT, insert
+import generated
+from generated import ROOT, insert
 
 BENCH = Path("results/bench")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
@@ -38,25 +38,16 @@ MACHINE = ["device_name", "num_threads", "memory_limit_gib", "torch_version", "p
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Rewrite or check README.md of `root`; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit 1 if README.md is stale")
-    check = parser.parse_args(argv).check
-    try:
-        made = report(root / BENCH)
-        readme = root / "README.md"
-        old = readme.read_text(encoding="utf-8")
-        new = insert(made, old, BEGIN, END)
-        if check and new != old:
-            raise ValueError(
-                f"README.md is stale, {BENCH}/*.csv say otherwise; run make performance"
-            )
-    except (OSError, ValueError) as error:
-        print(f"performance_table: {error}", file=sys.stderr)
-        return 1
-    if not check:
-        readme.write_text(new, encoding="utf-8")
-        print(made)
-    return 0
+    return generated.main(
+        "performance_table", f"{BENCH}/*.csv say otherwise; run make performance", made, argv, root
+    )
+
+
+def made(root: Path) -> dict[Path, str]:
+    """Return what README.md has to hold."""
+    readme = root / "README.md"
+    old = readme.read_text(encoding="utf-8")
+    return {readme: insert(report(root / BENCH), old, BEGIN, END)}
 
 
 def report(folder: Path) -> str:

@@ -10,7 +10,6 @@ verify`. --check only exits 1 if a file is stale.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,13 +18,13 @@ from pathlib import Path
 
 import pandas as pd
 
+import generated
+from generated import ROOT, insert, line, listed
 from redditgnn.config import compose_experiment, hash_of_config, targets_in
-from redditgnn.errors import UserError
 from redditgnn.results import of_fingerprint, percents, read_runs, repetitions
 from redditgnn.target import Target, target_from
 from redditgnn.verdict import Sample, Verdict, judge, sample_of
 
-ROOT = Path(__file__).parents[1]
 RUNS, DOCUMENT = Path("results/reference/runs.csv"), Path("docs/results.md")
 BEGIN, END = "<!-- results: made by 'make table' -->", "<!-- end of results -->"
 MODELS = {
@@ -109,21 +108,9 @@ class Entry:
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Rewrite or check the files of `root`; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit 1 if a file is stale")
-    check = parser.parse_args(argv).check
-    try:
-        for path, new in made(root).items():
-            stale = not path.exists() or path.read_text(encoding="utf-8") != new
-            if check and stale:
-                raise ValueError(f"{path.name} is stale, {RUNS} says otherwise; run make table")
-            if stale:
-                path.write_text(new, encoding="utf-8")
-                print(f"{path.relative_to(root)} is made anew")
-    except (OSError, ValueError, UserError) as error:
-        print(f"results_table: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return generated.main(
+        "results_table", f"{RUNS} says otherwise; run make table", made, argv, root
+    )
 
 
 def made(root: Path) -> dict[Path, str]:
@@ -269,25 +256,6 @@ def provenance(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
         f"an experiment. Not counted: runs that did not complete: {told}; of other settings or "
         f"data, or of a seed that is there already: {others}."
     )
-
-
-def listed(values: pd.Series) -> str:
-    """Name every distinct value once."""
-    return ", ".join(sorted(set(values)))
-
-
-def line(*cells: object) -> str:
-    """Return a row of a Markdown table."""
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def insert(made: str, readme: str, begin: str, end: str) -> str:
-    """Return `readme` with `made` between the markers `begin` and `end`."""
-    before, found, rest = readme.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise ValueError(f"README.md has no line {begin} followed by {end}")
-    return f"{before}{begin}\n{made}\n{end}{after}"
 
 
 if __name__ == "__main__":

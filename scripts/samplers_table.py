@@ -8,7 +8,6 @@ that any run of the table had in any epoch, in seconds of training, without eval
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,8 @@ from statistics import median
 
 import pandas as pd
 
-from results_table import ROOT, insert, line, listed
+import generated
+from generated import ROOT, insert, line, listed
 
 MATRIX, DOCUMENT = Path("results/bench/cpu-matrix.csv"), Path("docs/samplers.md")
 BEGIN, END = "<!-- samplers: made by 'make table' -->", "<!-- end of samplers -->"
@@ -40,21 +40,9 @@ HEADER = """\
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Rewrite or check the files of `root`; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit 1 if a file is stale")
-    check = parser.parse_args(argv).check
-    try:
-        for path, new in made(root).items():
-            stale = not path.exists() or path.read_text(encoding="utf-8") != new
-            if check and stale:
-                raise ValueError(f"{path.name} is stale, {MATRIX} says otherwise; run make table")
-            if stale:
-                path.write_text(new, encoding="utf-8")
-                print(f"{path.relative_to(root)} is made anew")
-    except (OSError, ValueError) as error:
-        print(f"samplers_table: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return generated.main(
+        "samplers_table", f"{MATRIX} says otherwise; run make table", made, argv, root
+    )
 
 
 def made(root: Path) -> dict[Path, str]:

@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-import pytest
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    for name in ("samplers_table", "results_table"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import samplers_table
-
-    return samplers_table
-
+import samplers_table as table
 
 COLUMNS = (
     "dataset,model,sampler,settings,status,seeds,epoch_median_s,test_micro_f1,test_micro_f1_sd,"
@@ -35,7 +21,7 @@ def row(model: str, sampler: str, *curves: list[tuple[float, float]], status="co
     )
 
 
-def checkout(root: Path, table, *rows: str) -> Path:
+def checkout(root: Path, *rows: str) -> Path:
     (root / "docs").mkdir()
     (root / table.MATRIX).parent.mkdir(parents=True)
     (root / table.MATRIX).write_text("\n".join([COLUMNS, *rows, ""]))
@@ -43,9 +29,9 @@ def checkout(root: Path, table, *rows: str) -> Path:
     return root
 
 
-def test_seconds_run_until_95_percent_of_the_best_of_all(tmp_path: Path, table) -> None:
+def test_seconds_run_until_95_percent_of_the_best_of_all(tmp_path: Path) -> None:
     best, slow = [(1.0, 0.5), (2.0, 1.0)], [(10.0, 0.94), (20.0, 0.95)]
-    checkout(tmp_path, table, row("sage", "full", best, best), row("gat", "full", slow, slow))
+    checkout(tmp_path, row("sage", "full", best, best), row("gat", "full", slow, slow))
     assert table.main([], tmp_path) == 0
     text = (tmp_path / table.DOCUMENT).read_text()
     assert "| sage | full | 90.00 ± 1.00 | 1.5 | 2 | 800 |" in text
@@ -56,20 +42,20 @@ def test_seconds_run_until_95_percent_of_the_best_of_all(tmp_path: Path, table) 
     assert "| gat |" not in readme
 
 
-def test_a_pair_of_which_a_seed_does_not_get_there_never_does(tmp_path: Path, table) -> None:
-    checkout(tmp_path, table, row("sage", "full", [(1.0, 1.0)], [(1.0, 0.5)]))
+def test_a_pair_of_which_a_seed_does_not_get_there_never_does(tmp_path: Path) -> None:
+    checkout(tmp_path, row("sage", "full", [(1.0, 1.0)], [(1.0, 0.5)]))
     table.main([], tmp_path)
     assert "| 1.5 | never | 800 |" in (tmp_path / table.DOCUMENT).read_text()
 
 
-def test_a_pair_that_did_not_complete_is_named(tmp_path: Path, table) -> None:
-    checkout(tmp_path, table, row("sage", "full", [(1.0, 1.0)]), row("gat", "gas", status="oom"))
+def test_a_pair_that_did_not_complete_is_named(tmp_path: Path) -> None:
+    checkout(tmp_path, row("sage", "full", [(1.0, 1.0)]), row("gat", "gas", status="oom"))
     table.main([], tmp_path)
     assert "| gat | gas | oom |" in (tmp_path / table.DOCUMENT).read_text()
 
 
-def test_a_stale_file_fails_the_check(tmp_path: Path, table) -> None:
-    checkout(tmp_path, table, row("sage", "full", [(1.0, 1.0)]))
+def test_a_stale_file_fails_the_check(tmp_path: Path) -> None:
+    checkout(tmp_path, row("sage", "full", [(1.0, 1.0)]))
     assert table.main(["--check"], tmp_path) == 1
     assert table.main([], tmp_path) == 0
     assert table.main(["--check"], tmp_path) == 0

@@ -40,14 +40,18 @@ def numba_works() -> bool:
     return True
 
 
-def run_on_rows(kernel: Callable[..., None], rowptr: np.ndarray, *args: Any) -> None:
+def run_on_rows(
+    kernel: Callable[..., None], rowptr: np.ndarray, *args: Any, entries_a_task: int = 1
+) -> None:
     """Call `kernel(start, stop, rowptr, *args)` on ranges of rows that together are all rows.
 
-    Ranges hold about equally many entries. What a row's result is must not depend on its range.
+    Ranges hold about equally many entries, `entries_a_task` at least: for kernels so short that
+    handing them to threads has to pay. What a row's result is must not depend on its range.
     """
     num_threads = torch.get_num_threads()
-    bounds = row_ranges(rowptr, num_threads * TASKS_A_THREAD if num_threads > 1 else 1)
-    run_on_ranges(kernel, bounds, rowptr, *args)
+    most = num_threads * TASKS_A_THREAD if num_threads > 1 else 1
+    num_ranges = max(1, min(most, int(rowptr[-1]) // entries_a_task))
+    run_on_ranges(kernel, row_ranges(rowptr, num_ranges), rowptr, *args)
 
 
 def run_on_ranges(kernel: Callable[..., None], bounds: np.ndarray, *args: Any) -> None:

@@ -16,11 +16,12 @@ from redditgnn.prefetch import Prefetched
 from redditgnn.sampler import neighbor_numba, subgraph_numba
 from redditgnn.sampler.cluster import ClusterSampler
 from redditgnn.sampler.gas import GASSampler
+from redditgnn.sampler.inclusions import Inclusions
 from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 from redditgnn.sampler.saint import SaintEdge, SaintNode, SaintRandomWalk, node_importance
-from redditgnn.sampler.subgraph import Inclusions, subgraphs_of
+from redditgnn.sampler.subgraph import subgraphs_of
 from redditgnn.sampler.subgraph_numba import NumbaSubgraphs
 from redditgnn.sampler.subgraph_torch import TorchSubgraphs
 

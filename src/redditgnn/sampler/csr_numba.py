@@ -1,6 +1,6 @@
 """Kernels over CSR rows, compiled by Numba for the CPU; each releases the GIL.
 
-Those with `start, stop` work on a range of rows, for `run_on_heavy_rows`. Random numbers are
+Those with `start, stop` work on a range of rows, for `run_on_rows`. Random numbers are
 counter-based (splitmix64 of a key, a node and a draw), so that a batch depends on its key alone,
 not on threads or on what was drawn before. `col` comes as uint32 and what counts edges is unsigned:
 otherwise every access asks whether its index is negative, which takes half of the time.

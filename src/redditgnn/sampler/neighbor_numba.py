@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int32, Int64
 from torch import Tensor
 
+from redditgnn.compiled import run_on_rows
 from redditgnn.csr import pointers
 from redditgnn.sampler.csr_numba import (
     append_unseen,
@@ -17,7 +18,6 @@ from redditgnn.sampler.csr_numba import (
     pick_neighbors,
     row_pointers,
 )
-from redditgnn.sampler.ranges import run_on_heavy_rows
 
 PICKS_A_TASK = 16_384  # about 0.1 ms of drawing; handing over a task takes 0.01 ms
 
@@ -58,7 +58,7 @@ class NumbaNeighborhoods:
         """Return pointers to what each of `nodes` gets, and the global ids of its neighbours."""
         picked = row_pointers(self._rowptr, nodes, fanout)
         neighbors = np.empty(picked[-1], np.int32)
-        run_on_heavy_rows(
+        run_on_rows(
             pick_neighbors,
             picked,
             self._rowptr,

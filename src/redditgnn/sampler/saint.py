@@ -20,7 +20,8 @@ from torch import Tensor
 from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
-from redditgnn.sampler.subgraph import Inclusions, subgraph_batch, subgraphs_of
+from redditgnn.sampler.inclusions import Inclusions
+from redditgnn.sampler.subgraph import subgraph_batch, subgraphs_of
 
 
 class SaintSampler(ABC):

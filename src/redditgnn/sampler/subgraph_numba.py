@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
+from redditgnn.compiled import run_on_rows
 from redditgnn.graph import GraphData
 from redditgnn.sampler.csr_numba import (
     add_inside,
@@ -22,8 +23,7 @@ from redditgnn.sampler.csr_numba import (
     number_nodes,
     row_pointers,
 )
-from redditgnn.sampler.ranges import run_on_heavy_rows
-from redditgnn.sampler.subgraph import Inclusions
+from redditgnn.sampler.inclusions import Inclusions
 
 ENTRIES_A_TASK = 131_072  # about 0.1 ms of reading; handing over a task takes 0.01 ms
 SORTS_BELOW = 1 / 256  # nodes drawn per node of the graph, where sorting beats a map of all nodes
@@ -98,9 +98,7 @@ class NumbaSubgraphs:
         return scanned, kept.cumsum()
 
     def _run(self, kernel: Callable[..., None], scanned: np.ndarray, *args: Any) -> None:
-        run_on_heavy_rows(
-            kernel, scanned, self._rowptr, self._col, *args, entries_a_task=ENTRIES_A_TASK
-        )
+        run_on_rows(kernel, scanned, self._rowptr, self._col, *args, entries_a_task=ENTRIES_A_TASK)
 
     def _unmark(self) -> np.ndarray:
         """Return the marked nodes in ascending order, and clear the marks."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from redditgnn.csr import pointers, row_of_edge
 from redditgnn.graph import GraphData
-from redditgnn.sampler.subgraph import Inclusions
+from redditgnn.sampler.inclusions import Inclusions
 
 
 class TorchSubgraphs:
