@@ -142,14 +142,7 @@ def _train_and_test(
             progress.rows.append(row)
 
         training = trainer.fit(
-            model,
-            optimizer,
-            scheduler,
-            sampler,
-            evaluate,
-            folder / "best.pt",
-            record,
-            upkeep,
+            model, optimizer, scheduler, sampler, evaluate, folder / "best.pt", record, upkeep
         )
     progress.facts.update(_result(training))
     _, scores = evaluate(model, "test")

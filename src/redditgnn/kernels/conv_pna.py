@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from torch_geometric.nn import PNAConv
+from torch_geometric.nn import Linear, PNAConv
 
 from redditgnn.features import upcast
 from redditgnn.graph import Block
@@ -76,7 +76,7 @@ class LinearPNAConv(PNAConv):
 
     def _read(
         self,
-        post: Any,
+        post: Linear,
         own: Tensor,
         found: Float[Tensor, "dst aggregators_x_in"],
         scales: Float[Tensor, "scalers dst"],
