@@ -20,7 +20,8 @@ import pandas as pd
 
 import generated
 from generated import ROOT, insert, line, listed
-from redditgnn.config import compose_experiment, hash_of_config, targets_in
+from redditgnn.config import hash_of_config
+from redditgnn.experiments import Experiments
 from redditgnn.results import of_fingerprint, percents, read_runs, repetitions
 from redditgnn.target import Target, target_from
 from redditgnn.verdict import Sample, Verdict, judge, sample_of
@@ -127,16 +128,17 @@ def made(root: Path) -> dict[Path, str]:
 
 def read_entries(runs: pd.DataFrame, config_dir: Path) -> dict[str, Entry]:
     """Return the experiments that have rows, by name."""
-    known = targets_in(config_dir)
-    if unknown := sorted({*runs.experiment} - {*known}):
+    known = Experiments([config_dir])
+    if unknown := sorted({*runs.experiment} - {*known.names}):
         raise ValueError(f"{RUNS} has runs of {unknown[0] or 'no experiment'}, not in conf")
-    entries = (read_entry(name, runs, config_dir) for name in known if name in {*runs.experiment})
+    present = {*runs.experiment}
+    entries = (read_entry(name, runs, known) for name in known.names if name in present)
     return {entry.name: entry for entry in entries if entry is not None}
 
 
-def read_entry(name: str, runs: pd.DataFrame, config_dir: Path) -> Entry | None:
+def read_entry(name: str, runs: pd.DataFrame, known: Experiments) -> Entry | None:
     """Collect the rows of one experiment as it is configured now; None if there are none."""
-    settings, values = compose_experiment([f"experiment={name}"], config_dir)
+    settings, values = known.composed(name)
     config_hash = hash_of_config(settings)
     if values is not None:
         target = target_from(values, name)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hydra.utils import get_object
 
-from redditgnn import CONF_DIR, config
-from redditgnn.config import COMPONENTS, compose_settings
+from redditgnn import CONF_DIR, config, experiments
+from redditgnn.config import COMPONENTS, compose_experiment, compose_settings
 from redditgnn.errors import ConfigError
+from redditgnn.experiments import Experiments
 
 # Facts that are known only at run time and come from the runner, not from the YAML.
 FACTS = {
@@ -88,8 +89,10 @@ def test_the_values_of_an_option_have_the_annotated_types(path):
 
 
 @named(EXPERIMENTS)
-def test_an_experiment_composes_and_is_a_lab_note(path):
-    compose_settings([f"experiment={path.stem}"])
+def test_an_experiment_composes_and_is_a_lab_note(path, monkeypatch):
+    composed = compose_experiment([f"experiment={path.stem}"])
+    monkeypatch.delattr(experiments, "compose_experiment")
+    assert Experiments([CONF_DIR]).composed(path.stem) == composed, "unlike Hydra"
     comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
     assert comments[0] == "# @package _global_"
     assert len(comments) > 1, "say what it shows, what is expected, and who says so"

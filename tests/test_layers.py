@@ -20,10 +20,11 @@ ALLOWED = {
     "cli": {"command", "run", "config", "errors"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
-    | {"fingerprint", "results", "target", "verdict"},
+    | {"experiments", "fingerprint", "results", "target", "verdict"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
     "config": {"errors", "mistakes"},
+    "experiments": {"config", "errors"},
     "mistakes": set(),
     "verdict": set(),
     "target": {"config", "errors", "fingerprint", "verdict"},
@@ -64,7 +65,7 @@ ALLOWED = {
 # Third party -> the layers that may know it.
 KNOWN_TO = {
     "hydra": {"command", "run", "config"},
-    "omegaconf": {"command", "run", "config", "mistakes"},
+    "omegaconf": {"command", "run", "config", "experiments", "mistakes"},
     "torch_geometric": {"dataset", "model", "kernels"},
     "numba": set(),
     "llvmlite": set(),

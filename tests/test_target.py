@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from redditgnn import CONF_DIR
-from redditgnn.config import compose_experiment, targets_in
+from redditgnn.config import compose_experiment
 from redditgnn.errors import ConfigError
+from redditgnn.experiments import Experiments
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.target import RECALLED, target_from
 from redditgnn.verdict import Sample, judge
@@ -22,7 +23,8 @@ VALUES = {
     "trust": "V",
     "fingerprint": {"edges": 88648, "split": "60/500/1000"},
 }
-TARGETS = {name: values for name, values in targets_in(CONF_DIR).items() if values is not None}
+OURS = Experiments([CONF_DIR])
+TARGETS = {name: OURS.target(name) for name in OURS.names if OURS.target(name) is not None}
 
 
 def without(field: str) -> dict[str, Any]:

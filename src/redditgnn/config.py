@@ -24,6 +24,7 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from redditgnn import CONF_DIR
 from redditgnn.errors import ConfigError
@@ -31,7 +32,7 @@ from redditgnn.mistakes import folded, told
 
 COMPONENTS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer")
 NOT_OF_A_RUN = ("hydra", "target")  # `target`: what an experiment's published number is
-ConfigurationError = (HydraException, OmegaConfBaseException)
+ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
 
 # PEP 484: an int is acceptable where a float is expected.
 _TYPE_RULES = BeartypeConf(is_pep484_tower=True)
@@ -137,18 +138,13 @@ def compose_experiment(
             choices = config.hydra.runtime.choices
             with open_dict(config):
                 del config["hydra"]
-            return settings_from(config, choices), _target_of(config)
+            return settings_from(config, choices), target_of(config)
     except ConfigurationError as error:
         raise ConfigError(one_line(error)) from error
 
 
-def targets_in(config_dir: Path) -> dict[str, Any]:
-    """Return the key `target` of every experiment of `config_dir` by its name, None without one."""
-    paths = sorted((config_dir / "experiment").glob("*.yaml"))
-    return {path.stem: _target_of(OmegaConf.load(path)) for path in paths}
-
-
-def _target_of(config: Any) -> Any:
+def target_of(config: Any) -> Any:
+    """Return the key `target` of a configuration as plain values, None where there is none."""
     target = config.get("target")
     return OmegaConf.to_container(target) if OmegaConf.is_config(target) else target
 

@@ -314,6 +314,24 @@ def test_rows_of_other_settings_are_told_in_the_list(
     assert listing(tmp_path, capsys)["tiny"].endswith("not run (3 of other settings or data)")
 
 
+def test_an_experiment_with_a_mistake_does_not_hide_the_others(
+    write: Write, call: Call, runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("fine")
+    runs()
+    call(name="fine")
+    write("a_target", percent=101)
+    write("an_option")
+    path = tmp_path / "conf" / "experiment" / "an_option.yaml"
+    path.write_text(path.read_text().replace("/model: mlp", "/model: mpl"))
+    (path.parent / "a_yaml.yaml").write_text("target: {percent: 1\n")
+    lines = listing(tmp_path, capsys)
+    assert lines["fine"].endswith("  REPRODUCED")
+    assert "  MISTAKE: experiment=a_target: target.percent must be in (0, 100]" in lines["a_target"]
+    assert "  MISTAKE: model=mpl: no such option (did you mean model=mlp?)" in lines["an_option"]
+    assert "a_yaml.yaml: while parsing a flow mapping" in lines["a_yaml"]
+
+
 def test_the_list_does_not_wait_for_torch(tmp_path: Path) -> None:
     program = (
         f"import sys; from redditgnn.cli import main; main(['verify', 'results_dir={tmp_path}']);"

@@ -41,14 +41,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from redditgnn import CONF_DIR
-from redditgnn.config import (
-    Settings,
-    compose_experiment,
-    compose_settings,
-    hash_of_config,
-    targets_in,
-)
+from redditgnn.config import Settings, compose_experiment, compose_settings, hash_of_config
 from redditgnn.errors import ConfigError, RunFailed, UserError, require
+from redditgnn.experiments import Experiments
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.results import files_of, of_fingerprint, percents, read_runs, repetitions
 from redditgnn.target import TRUST, Target, target_from
@@ -87,7 +82,8 @@ def verified(request: Request, name: str) -> int:
     """
     settings, values = _composed(request, name)
     if values is None:
-        known = ", ".join(_targets(request))
+        experiments = Experiments(_folders(request))
+        known = ", ".join(other for other in experiments.names if _has_target(experiments, other))
         raise ConfigError(f"experiment={name} has no target; those with one: {known}")
     target = target_from(values, name)
     fingerprint = _fingerprint(settings, target, name)
@@ -110,22 +106,40 @@ def listed(request: Request) -> Iterator[str]:
     """Describe every experiment that has a target in a line: published, ours, verdict."""
     results_dir = Path(compose_settings(request.overrides).results_dir)
     runs = read_runs(files_of(results_dir))
-    targets = {name: target_from(values, name) for name, values in _targets(request).items()}
-    width = max(map(len, [*targets, "experiment"]))
+    experiments = Experiments(_folders(request))
+    names = [name for name in experiments.names if _has_target(experiments, name)]
+    width = max(map(len, [*names, "experiment"]))
     yield (
         f"{'experiment':{width}}  {'published, %':14}  trust  {'ours, %':14}  {'n':>3}  "
         f"{'difference [95 % interval]':26}  verdict"
     )
-    for name, target in targets.items():
-        published = _sample(target.published)
-        yield f"{name:{width}}  {published:14}  {target.trust:5}  {_standing(request, name, runs)}"
+    for name in names:
+        yield f"{name:{width}}  {_told(experiments, name, runs)}"
 
 
-def _standing(request: Request, name: str, runs: pd.DataFrame) -> str:
+def _has_target(experiments: Experiments, name: str) -> bool:
+    """Whether an experiment has a target, or a mistake instead, which is to be shown."""
+    try:
+        return experiments.target(name) is not None
+    except ConfigError:
+        return True
+
+
+def _told(experiments: Experiments, name: str, runs: pd.DataFrame) -> str:
+    """Describe one experiment; a mistake in one does not hide the others."""
+    try:
+        target = target_from(experiments.target(name), name)
+        standing = _standing(experiments, name, runs)
+    except UserError as error:
+        return f"MISTAKE: {error}"
+    return f"{_sample(target.published):14}  {target.trust:5}  {standing}"
+
+
+def _standing(experiments: Experiments, name: str, runs: pd.DataFrame) -> str:
     """Say what `runs` tell of an experiment whose target is composed as a run composes it."""
     if runs.empty:
         return "not run"
-    settings, values = compose_experiment([f"experiment={name}"], request.config_dir)
+    settings, values = experiments.composed(name)
     target = target_from(values, name)
     found = repetitions(runs, hash_of_config(settings), target)
     if found.empty:
@@ -186,18 +200,12 @@ def _without_config_dir(argv: list[str]) -> tuple[list[str], Path | None]:
 
 
 def _composed(request: Request, name: str) -> tuple[Settings, object]:
-    names = [path.stem for folder in _folders(request) for path in folder.glob("experiment/*.yaml")]
+    names = Experiments(_folders(request)).names
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f" (did you mean experiment={near[0]}?)" if near else ""
         raise ConfigError(f"experiment={name}: no such experiment{hint}; see 'redditgnn verify'")
     return compose_experiment(request.overrides, request.config_dir)
-
-
-def _targets(request: Request) -> dict[str, object]:
-    """Return what experiments are held against, those of --config-dir behind ours."""
-    each = (targets_in(folder).items() for folder in _folders(request))
-    return {name: values for items in each for name, values in items if values is not None}
 
 
 def _folders(request: Request) -> list[Path]:
