@@ -35,7 +35,7 @@ def test_a_target_may_know_sizes_only() -> None:
 def test_equal_sizes_with_other_content_differ() -> None:
     normalised = replace(REDDIT, features="602:1234")
     assert normalised.differences(REDDIT) == [
-        "the features (or their normalisation or storage) differs: 602 a node (1234) here, "
+        "the features (or their normalisation or storage) differ: 602 a node (1234) here, "
         "602 a node (bbbb) there"
     ]
 

@@ -19,12 +19,12 @@ EVALUATOR = "exact"
 """Test and validation scores are of all edges, without sampling (`redditgnn.inference`)."""
 
 KINDS = {
-    "edges": "the edge set",
-    "features": "the features (or their normalisation or storage)",
-    "labels": "the labels",
-    "split": "the split into training, validation and test nodes",
-    "protocol": "the protocol",
-    "evaluator": "the evaluator",
+    "edges": "the edge set differs",
+    "features": "the features (or their normalisation or storage) differ",
+    "labels": "the labels differ",
+    "split": "the split into training, validation and test nodes differs",
+    "protocol": "the protocol differs",
+    "evaluator": "the evaluator differs",
 }
 
 
@@ -81,7 +81,7 @@ class Fingerprint:
     def differences(self, wanted: Fingerprint) -> list[str]:
         """Say in which parts this one is not what `wanted` asks for; empty if it is."""
         return [
-            f"{kind} differs: {_spoken(part, self)} here, {_spoken(part, wanted)} there"
+            f"{kind}: {_spoken(part, self)} here, {_spoken(part, wanted)} there"
             for part, kind in KINDS.items()
             if not _satisfies(getattr(self, part), getattr(wanted, part))
         ]
