@@ -61,7 +61,6 @@ def report(folder: Path) -> str:
                 parts.append(f"**{device.upper()}: {title}**\n\n{table(chosen)}")
     if parts:
         parts.append(NOTE)
-    parts += [matrix(path) for path in sorted(folder.glob("*-matrix.csv"))]
     parts += [
         f"![Time against edges, {path.stem}]({(BENCH / path.name).as_posix()})"
         for path in sorted(folder.glob("*-scaling.svg"))
@@ -130,27 +129,6 @@ def line(row: object) -> str:
         f"{where} {seconds} | {ratio} | {_number(row.extra_mib, ',.0f')} | "
         f"{' / '.join(filter(None, errors))} | {floor} |"
     )
-
-
-def matrix(path: Path) -> str:
-    """Return the table of models x samplers."""
-    rows = pd.read_csv(path).drop_duplicates(["dataset", "model", "sampler"], keep="last")
-    lines = [
-        "**Seconds an epoch, by model and sampler**",
-        "",
-        "| graph | model | sampler | s/epoch | peak memory, MiB | val micro-F1 | epochs |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in rows.itertuples():
-        peak = row.peak_rss_mib if row.device == "cpu" else row.peak_cuda_allocated_mib
-        seconds = _number(row.epoch_median_s, ".3g") if row.status == "completed" else row.status
-        cells = [row.dataset, row.model, row.sampler, seconds, _number(peak, ",.0f")]
-        cells += [_number(row.val_micro_f1, ".4f"), _number(row.epochs, ".0f")]
-        lines.append(f"| {' | '.join(cells)} |")
-    made = ", ".join(
-        sorted({f"{row.device_name}, torch {row.torch_version}" for row in rows.itertuples()})
-    )
-    return "\n".join([*lines, "", f"{made}; code: {_commits(rows)}."])
 
 
 def provenance(rows: pd.DataFrame) -> str:
