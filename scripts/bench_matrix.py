@@ -143,7 +143,8 @@ def curve(epochs: list[Row]) -> list[tuple[float, float]]:
     points, seconds = [], 0.0
     for epoch in epochs:
         seconds += float(epoch["epoch_s"])
-        points.append((round(seconds, 4), round(float(epoch["val_micro_f1"]), 4)))
+        if epoch["val_micro_f1"]:  # empty where `trainer.eval_every` skips
+            points.append((round(seconds, 4), round(float(epoch["val_micro_f1"]), 4)))
     return points
 
 

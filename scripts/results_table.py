@@ -221,7 +221,7 @@ def parts_lines(entries: dict[str, Entry]) -> list[str]:
         if random is None or metis.target is None or random.target is None:
             continue
         published = metis.target.percent - random.target.percent
-        told = interval(judge(metis.sample, random.sample))
+        told = difference(metis.sample, random.sample)
         dataset, model, _ = name.split("_")
         what = f"{MODELS[model]}, {DATASETS[dataset]}"
         lines.append(line(what, metis.ours, random.ours, told, f"{published:+.2f}"))
@@ -233,8 +233,15 @@ def other_line(entry: Entry, entries: dict[str, Entry]) -> str:
     sampler = entry.runs.sampler.iloc[0]
     full = entries.get(entry.name.removesuffix(f"_{sampler}"))
     compared = full is not None and full is not entry
-    told = interval(judge(entry.sample, full.sample)) if full and compared else ""
+    told = difference(entry.sample, full.sample) if full and compared else ""
     return line(entry.name, sampler, entry.ours, len(entry.runs), told, entry.seconds)
+
+
+def difference(ours: Sample, other: Sample) -> str:
+    """Return the difference of our own samples; without an interval if one is a single run."""
+    if other.deviation is None:  # it would pass for exact
+        return f"{ours.mean - other.mean:+.2f}"
+    return interval(judge(ours, other))
 
 
 def interval(verdict: Verdict) -> str:

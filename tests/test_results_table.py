@@ -279,3 +279,7 @@ def test_a_sampler_is_compared_with_full_batch() -> None:
     entries = {e.name: e for e in (full, edges)}
     assert "| +3.00 [" in table.other_line(edges, entries)
     assert "|  | 0.5 |" in table.other_line(full, entries)
+
+
+def test_a_single_run_is_no_exact_value_to_be_compared_with() -> None:
+    assert table.difference(sample(81.0, 82.0), sample(80.0)) == "+1.50"
