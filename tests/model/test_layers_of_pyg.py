@@ -28,7 +28,13 @@ PLAIN = {
     "residual": False,
     "jk": None,
 }
-ATTENTION = {"heads": 2, "out_heads": 1, "attention_dropout": 0.0, "negative_slope": 0.2}
+ATTENTION = {
+    "heads": 2,
+    "out_heads": 1,
+    "attention_dropout": 0.0,
+    "value_dropout": 0.0,
+    "negative_slope": 0.2,
+}
 
 
 @pytest.fixture
