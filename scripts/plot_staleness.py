@@ -65,7 +65,8 @@ def trained(overrides: Sequence[str]) -> pd.DataFrame:
             row, path = run(compose_settings([*overrides, *chosen, *places]))
             logged = pd.read_csv(path.parent / "runs" / row.run_id / "histories.csv")
             facts = {name: getattr(row, name) for name in FACTS}
-            settings = " ".join([*overrides, *chosen])
+            told = [o for o in overrides if not o.startswith("data_dir=")]  # a place, no setting
+            settings = " ".join([*told, *chosen])
             found.append(logged.assign(variant=variant, settings=settings, **facts))
             print(f"{variant}: test accuracy {row.test_accuracy:.4f}", flush=True)
     return pd.concat(found)
