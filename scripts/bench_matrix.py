@@ -110,9 +110,8 @@ def is_there(settings: list[str], seeds: int, path: Path) -> bool:
     """Whether `path` has the cell with these settings and seeds."""
     if not path.exists():
         return False
-    with path.open(newline="", encoding="utf-8") as file:
-        wanted = " ".join(settings), str(seeds)
-        return any((row["settings"], row["seeds"]) == wanted for row in csv.DictReader(file))
+    wanted = " ".join(settings), str(seeds)
+    return any((row["settings"], row["seeds"]) == wanted for row in read(path))
 
 
 def run_once(settings: list[str], options: argparse.Namespace) -> Row | None:

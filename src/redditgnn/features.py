@@ -15,8 +15,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from redditgnn.compiled import numba_works
 from redditgnn.csr import CSR, entries_of_rows, pointers
-
-HALF = (torch.float16, torch.bfloat16)
+from redditgnn.precision import at_least_float32
 
 FEW = 1 / 8
 """The share of non-zeros up to which reading them alone is faster than dense products."""
@@ -138,7 +137,7 @@ class Rows:
     def gathered(self) -> Float[Tensor, "rows features"]:
         """The rows as one tensor, half precision made float32; kept. The table itself if it is."""
         if self._gathered is None:  # the lock of a `cached_property` ends what torch.compile traces
-            self._gathered = upcast(self._stored(pinned=False))
+            self._gathered = at_least_float32(self._stored(pinned=False))
         return self._gathered
 
     @property
@@ -176,11 +175,6 @@ class Rows:
         node_ids = self.node_ids.to(self.device)
         out = torch.empty(self.shape, dtype=self.table.dtype, device=self.device, pin_memory=pinned)
         return torch.index_select(self.table, 0, node_ids, out=out)
-
-
-def upcast(rows: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-    """Make float32 of half precision: the one place where stored features widen."""
-    return rows.float() if rows.dtype in HALF else rows
 
 
 def gathered(h: Float[Tensor, "rows width"] | Rows) -> Float[Tensor, "rows width"]:

@@ -248,6 +248,15 @@ class Batch:
             )
         return self._blocks[num_dst, num_src]
 
+    def begin(self) -> None:
+        """Say that the forward pass begins: what histories keep far away is fetched."""
+        if self.histories is not None:
+            self.histories.begin()
+
+    def penalty(self, model: Any) -> Float[Tensor, ""] | None:
+        """Return what histories add to the loss, behind the forward pass; None: nothing."""
+        return None if self.histories is None else self.histories.penalty(model, self)
+
     def exchange(self, layer: int, h: Float[Tensor, "rows width"]) -> Tensor:
         """Turn the output of `layer` into the input of the next: with histories, push and pull."""
         if self.histories is None:

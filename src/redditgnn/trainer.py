@@ -240,12 +240,10 @@ class Trainer:
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
     ) -> Tensor:
         """Take one step of the optimizer; return the loss before it."""
-        histories = batch.histories
-        if histories is not None:
-            histories.begin()
+        batch.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)
-            penalty = None if histories is None else histories.penalty(model, batch)
+            penalty = batch.penalty(model)
         per_node = per_node_loss(at_least_float32(logits), batch.y)
         loss = (batch.loss_weight * per_node).sum()
         if penalty is not None:

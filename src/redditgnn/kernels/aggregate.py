@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from redditgnn.csr import CSR
-from redditgnn.features import HALF, Rows, upcast
+from redditgnn.features import Rows
+from redditgnn.precision import at_least_float32
 
 BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, where a trial chose that
 
@@ -48,7 +49,7 @@ def aggregate(
             return aggregate(h.gathered, csr, weight=weight, mean=mean)
         index = csr.col if h.node_ids is None else h.node_ids.to(csr.col.device)[csr.col]
         out = aggregate_rows(h.table, csr.rowptr, index, weight, mean, None, None, None)
-        return upcast(out)
+        return at_least_float32(out)
     transposed: tuple[Tensor | None, ...] = (None, None, None)
     if h.requires_grad and torch.is_grad_enabled():
         of_transpose = None if weight is None else weight.index_select(0, csr.edge_of_transpose)
@@ -158,7 +159,7 @@ CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm"
 def _computed_by(table: Tensor) -> Candidate:
     if table.dtype == torch.float16:
         return _sums_of_float16
-    if table.dtype in HALF:  # products of sparse matrices are slow or missing in it
+    if table.dtype == torch.bfloat16:  # products of sparse matrices are slow or missing in it
         return _embedding_bag
     return CANDIDATES[chosen(table.device.type)]
 

@@ -16,6 +16,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from redditgnn.kernels.edge_hash import threshold_of
+
 MAX_CHANNELS = 1024  # of a head; 128 threads then hold two edges of it
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -68,7 +70,7 @@ def launch_settings(value: Tensor, negative_slope: float, dropout: float) -> dic
         "HEADS": heads,
         "CHANNELS": channels,
         "SLOPE": float(negative_slope),
-        "THRESHOLD": min(round(dropout * 2**32), 2**32 - 1),
+        "THRESHOLD": threshold_of(dropout),
         "SCALE": 1.0 / (1.0 - dropout),
         "ACC": tl.float64 if value.dtype == torch.float64 else tl.float32,
         "BLOCK_EDGES": tile.edges,

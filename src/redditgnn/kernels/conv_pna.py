@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import Linear, PNAConv
 
-from redditgnn.features import upcast
 from redditgnn.graph import Block
 from redditgnn.kernels.conv_linear import neighbor_mean
+from redditgnn.precision import at_least_float32
 
 LEAST_VARIANCE = 1e-5
 """What PyG's `StdAggregation` takes for zero."""
@@ -60,7 +60,7 @@ class LinearPNAConv(PNAConv):
         of_dst = torch.cat([pre[0].weight[:, : self.F_in] for pre in self.pre_nns])
         of_src = torch.cat([pre[0].weight[:, self.F_in :] for pre in self.pre_nns])
         shared = F.linear(own, of_dst, torch.cat([pre[0].bias for pre in self.pre_nns]))
-        shared, sent = upcast(shared), upcast(F.linear(x, of_src))
+        shared, sent = at_least_float32(shared), at_least_float32(F.linear(x, of_src))
         outs = [AGGREGATORS[name](shared, sent, block) for name in self._aggregators]
         # A row without edges gets zeros. Some samplers give it edges that weigh nothing.
         reads = (block.rowptr.diff() > 0) & (block.degree[: block.num_dst] > 0)
