@@ -22,7 +22,8 @@ ALLOWED = {
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
-    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels"},
+    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels", "run_row"},
+    "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
     "config": {"errors", "mistakes"},
     "experiments": {"config", "errors"},
     "mistakes": set(),

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from redditgnn.config import COMPONENTS, Settings, hash_of_config
+from redditgnn.config import Settings
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
 from redditgnn.graph import GraphData, Sampler
 from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
 from redditgnn.kernels.backend import use_backend
-from redditgnn.measure import (
-    Stopwatch,
-    peak_cuda_mib,
-    peak_rss_mib,
-    reset_peak_cuda,
-    reset_peak_rss,
-)
+from redditgnn.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.provenance import provenance
 from redditgnn.recorder import (
     EpochRecorder,
@@ -37,7 +28,8 @@ from redditgnn.recorder import (
     check_columns,
     write_json,
 )
-from redditgnn.trainer import Trainer, Training
+from redditgnn.run_row import peaks, result, row_at_start, timings
+from redditgnn.trainer import Trainer
 
 OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
@@ -63,7 +55,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     results_dir = Path(settings.results_dir)
     _make_folder("results_dir", results_dir)
     check_columns(results_dir)
-    row = _row_at_start(settings, device)
+    row = row_at_start(settings, device)
     progress, start = Progress(), time.perf_counter()
     status, message = "failed", None
     try:
@@ -81,7 +73,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         raise
     finally:
         if message or status in ("completed", "interrupted"):  # a mistake leaves no row
-            facts = {**_timings(progress.rows), **progress.facts, **_peaks(device)}
+            facts = {**timings(progress.rows), **progress.facts, **peaks(device)}
             wall_s = time.perf_counter() - start  # no wait: the device may be what failed
             row = replace(row, status=status, error=message, wall_s=wall_s, **facts)
             path = append_run(row, results_dir)
@@ -144,7 +136,7 @@ def _train_and_test(
         training = trainer.fit(
             model, optimizer, scheduler, sampler, evaluate, folder / "best.pt", record, upkeep
         )
-    progress.facts.update(_result(training))
+    progress.facts.update(result(training))
     _, scores = evaluate(model, "test")
     progress.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
 
@@ -183,82 +175,6 @@ def _sampler(
             "sampler=saint_rw"
         )
     return sampler
-
-
-def _row_at_start(settings: Settings, device: torch.device) -> RunRow:
-    now = datetime.now(timezone.utc)
-    config_hash = hash_of_config(settings)
-    made = provenance(device)
-    names: dict[str, Any] = {g: settings.choices[g] for g in ("dataset", "model", "sampler")}
-    return RunRow(
-        run_id=f"{now:%Y%m%d-%H%M%S}-{config_hash[:6]}-s{settings.seed}-{secrets.token_hex(2)}",
-        started_at=now.isoformat(timespec="seconds"),
-        status="failed",
-        **names,
-        experiment=settings.choices["experiment"],
-        seed=settings.seed,
-        protocol=settings.protocol,
-        config_hash=config_hash,
-        commit=made["commit"],
-        dirty=made["dirty"],
-        torch_version=made["torch_version"],
-        pyg_version=made["pyg_version"],
-        device=made["device"],
-        device_name=made["device_name"],
-        hyperparameters=json.dumps(_hyperparameters(settings), sort_keys=True),
-    )
-
-
-def _hyperparameters(settings: Settings) -> dict[str, Any]:
-    told = {
-        f"{group}.{key}": value
-        for group in COMPONENTS
-        for key, value in settings.components[group].items()
-        if not key.startswith("_")
-    }
-    return {
-        "optimizer": settings.choices["optimizer"],
-        "scheduler": settings.choices["scheduler"],
-    } | told
-
-
-def _timings(rows: list[EpochRow]) -> dict[str, Any]:
-    if not rows:
-        return {}
-    training = Training(rows)
-    return {
-        "epochs": len(rows),
-        "train_s": training.total("epoch_s"),
-        "eval_s": training.total("eval_s"),
-        "epoch_median_s": training.epoch_median_s,
-        **{name: training.total(name) for name in ("sample_s", "transfer_s", "compute_s")},
-    }
-
-
-def _result(training: Training) -> dict[str, Any]:
-    best = training.best
-    if best is None:
-        return {}
-    return {
-        "best_epoch": best.epoch,
-        "time_to_best_s": training.time_to_best_s,
-        "train_loss": best.train_loss,
-        "val_accuracy": best.val_accuracy,
-        "val_micro_f1": best.val_micro_f1,
-        "val_macro_f1": best.val_macro_f1,
-    }
-
-
-def _peaks(device: torch.device) -> dict[str, Any]:
-    try:
-        allocated, reserved = peak_cuda_mib(device)
-    except RuntimeError:  # after a CUDA error every later call fails
-        allocated, reserved = None, None
-    return {
-        "peak_cuda_allocated_mib": allocated,
-        "peak_cuda_reserved_mib": reserved,
-        "peak_rss_mib": peak_rss_mib(),
-    }
 
 
 @contextlib.contextmanager
