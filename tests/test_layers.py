@@ -22,13 +22,14 @@ ALLOWED = {
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
-    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels", "run_row"},
+    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels", "run_row", "schedule"},
     "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
-    "config": {"errors", "mistakes"},
+    "config": {"arguments", "errors", "mistakes"},
+    "arguments": {"errors"},
     "experiments": {"config", "errors"},
     "mistakes": set(),
     "verdict": set(),
-    "target": {"config", "errors", "fingerprint", "verdict"},
+    "target": {"arguments", "errors", "fingerprint", "verdict"},
     "results": {"errors", "fingerprint", "target", "verdict"},
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
     | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor", "histories"},
@@ -55,6 +56,7 @@ ALLOWED = {
     "histories": set(),
     "fingerprint": {"errors"},
     "optimizer": {"errors"},
+    "schedule": {"errors"},
     "monitor": {"recorder"},
     "metrics": set(),
     "measure": set(),

@@ -29,6 +29,7 @@ from redditgnn.recorder import (
     write_json,
 )
 from redditgnn.run_row import peaks, result, row_at_start, timings
+from redditgnn.schedule import check_schedule
 from redditgnn.trainer import Trainer
 
 OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
@@ -50,6 +51,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         RunFailed: the run ended early; its row says why.
     """
     settings.check()
+    check_schedule(settings.components["scheduler"])
     require(0 <= settings.seed < 2**63, f"seed must be in [0, 2**63), got {settings.seed}")
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)
