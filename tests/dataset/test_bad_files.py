@@ -104,7 +104,7 @@ def edges(*pairs: tuple[int, int], shape: int = 30) -> sparse.coo_matrix:
 BAD_GRAPHS = {
     "an edge out of range": (lambda path: sparse.save_npz(path, edges((0, 35), shape=40)), "35"),
     "not a sparse matrix": (lambda path: np.savez(path, a=np.ones(3)), "reddit_graph.npz"),
-    "a dense array": (lambda path: np.save(path.open("wb"), np.ones((3, 3))), "reddit_graph.npz"),
+    "a text that looks like numbers": (lambda path: path.write_text("1"), "reddit_graph.npz is d"),
     "a text": (lambda path: path.write_text("0 1\n1 2\n"), "reddit_graph.npz is damaged"),
     "nothing": (lambda path: path.write_bytes(b""), "reddit_graph.npz is damaged (it is empty)"),
     "half": (lambda path: path.write_bytes(path.read_bytes()[:300]), "reddit_graph.npz is damaged"),

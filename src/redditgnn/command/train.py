@@ -32,8 +32,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
-from redditgnn.config import ConfigurationError, refuse_no_option, settings_from
-from redditgnn.errors import DataError, RunFailed, UserError
+from redditgnn.config import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
@@ -60,6 +60,8 @@ def main(argv: list[str]) -> int:
     except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
         told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
         raise DataError(f"{told}; set another results_dir") from error
+    except ValueError as error:  # of Hydra's, about files that are no text or no list
+        raise ConfigError(one_line(error)) from error
     return max(codes, default=0)
 
 
