@@ -18,7 +18,17 @@ ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
     "cli": {"command", "run", "config", "errors"},
-    "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
+    "command": {
+        "run",
+        "config",
+        "sweep",
+        "errors",
+        "graph",
+        "dataset",
+        "kernels",
+        "report",
+        "recorder",
+    }
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
@@ -29,7 +39,7 @@ ALLOWED = {
     "mistakes": set(),
     "verdict": set(),
     "target": {"config", "errors", "fingerprint", "verdict"},
-    "results": {"errors", "fingerprint", "target", "verdict"},
+    "results": {"errors", "fingerprint", "runs_file", "target", "verdict"},
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
     | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor", "histories"},
     "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
@@ -43,7 +53,10 @@ ALLOWED = {
     "model": {"graph", "csr", "features", "errors", "kernels"},
     "report": {"errors"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
-    "recorder": {"errors", "histories"},
+    "recorder": {"errors", "histories", "runs_file"},
+    "runs_file": {"errors"},
+    "sweep": {"config", "errors", "graph", "provenance", "recorder", "run", "run_row", "runs_file"}
+    | {"checkpoint"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
@@ -65,8 +78,8 @@ ALLOWED = {
 }
 # Third party -> the layers that may know it.
 KNOWN_TO = {
-    "hydra": {"command", "run", "config"},
-    "omegaconf": {"command", "run", "config", "experiments", "mistakes"},
+    "hydra": {"command", "run", "config", "sweep"},
+    "omegaconf": {"command", "run", "config", "sweep", "experiments", "mistakes"},
     "torch_geometric": {"dataset", "model", "kernels"},
     "numba": set(),
     "llvmlite": set(),

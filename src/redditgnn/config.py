@@ -31,7 +31,8 @@ from redditgnn.errors import ConfigError
 from redditgnn.mistakes import folded, told
 
 COMPONENTS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer")
-NOT_OF_A_RUN = ("hydra", "target")  # `target`: what an experiment's published number is
+# `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
+NOT_OF_A_RUN = ("hydra", "target", "sweep")
 ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
 
 # PEP 484: an int is acceptable where a float is expected.
@@ -57,6 +58,11 @@ class Settings:
     kernels: Kernels
     components: dict[str, dict[str, Any]]
     choices: dict[str, str | None]
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Settings:
+        """Make them of what `asdict` gave, JSON in between or not."""
+        return cls(**{**plain, "kernels": Kernels(**plain["kernels"])})
 
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
         """Construct the chosen component of `group` from its YAML and facts known at run time."""

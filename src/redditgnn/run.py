@@ -25,7 +25,7 @@ from redditgnn.recorder import (
     EpochRow,
     RunRow,
     append_run,
-    check_columns,
+    prepare_record,
     write_json,
 )
 from redditgnn.run_row import peaks, result, row_at_start, timings
@@ -54,7 +54,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)
     _make_folder("results_dir", results_dir)
-    check_columns(results_dir)
+    prepare_record(results_dir)
     row = row_at_start(settings, device)
     progress, start = Progress(), time.perf_counter()
     status, message = "failed", None
