@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"command", "run", "config", "errors"},
+    "cli": {"command", "run", "config", "errors", "warned"},
     "command": {
         "run",
         "config",
@@ -56,7 +56,7 @@ ALLOWED = {
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
     "sweep": {"config", "errors", "graph", "provenance", "recorder", "run", "run_row", "runs_file"}
-    | {"checkpoint"},
+    | {"checkpoint", "fingerprint", "warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
@@ -74,6 +74,7 @@ ALLOWED = {
     "prefetch": set(),
     "provenance": set(),
     "checkpoint": {"errors"},
+    "warned": set(),
     "errors": set(),
 }
 # Third party -> the layers that may know it.

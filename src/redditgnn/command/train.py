@@ -20,7 +20,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -29,9 +29,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
+from redditgnn.command import multirun
 from redditgnn.config import ConfigurationError, settings_from
 from redditgnn.errors import DataError, RunFailed, UserError
 
+HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -43,6 +45,9 @@ def main(argv: list[str]) -> int:
     """Run Hydra over `argv`; return the exit code of the worst run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
+    if set(argv) & {*multirun.FLAGS} and not any(flag.startswith(HYDRAS_OWN) for flag in argv):
+        return multirun.main(argv)
+    refuse_sweeps(argv)
     sys.argv = ["redditgnn train", *flags_first(argv)]
     codes: list[int] = []
 
@@ -57,6 +62,13 @@ def main(argv: list[str]) -> int:
         told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
         raise DataError(f"{told}; set another results_dir") from error
     return max(codes, default=0)
+
+
+def refuse_sweeps(argv: Sequence[str]) -> None:
+    """Say that keys of a sweep do nothing in a single run."""
+    for argument in argv:
+        if argument.lstrip("+~").split("=")[0].split(".")[0] == "sweep" and "--cfg" not in argv:
+            raise UserError(f"{argument}: one run is no sweep; add -m, or leave it out")
 
 
 def flags_first(argv: list[str]) -> list[str]:
