@@ -56,7 +56,7 @@ ALLOWED = {
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
     "sweep": {"config", "errors", "graph", "provenance", "recorder", "run", "run_row", "runs_file"}
-    | {"checkpoint", "fingerprint", "warned"},
+    | {"checkpoint", "duration", "fingerprint", "warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
@@ -75,6 +75,7 @@ ALLOWED = {
     "provenance": set(),
     "checkpoint": {"errors"},
     "warned": set(),
+    "duration": {"errors"},
     "errors": set(),
 }
 # Third party -> the layers that may know it.

@@ -171,6 +171,7 @@ def prepare_record(results_dir: Path) -> None:
     """
     path = results_dir / "runs.csv"
     try:
+        results_dir.mkdir(parents=True, exist_ok=True)
         with locked(path):
             complete(path, COLUMNS, REQUIRED)
             if path.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,10 +20,13 @@ from redditgnn.recorder import append_run, prepare_record
 from redditgnn.run import resolve_device
 from redditgnn.run_row import row_at_start
 from redditgnn.runs_file import Row
+from redditgnn.sweep.cluster import Cluster
 from redditgnn.sweep.machine import environments
 from redditgnn.sweep.plan import Job, Planner
 from redditgnn.sweep.processes import Pool, WorkerDied
 from redditgnn.sweep.record import Identity, Policy, as_row, recorded
+from redditgnn.sweep.search import Search
+from redditgnn.sweep.settings import SweepSettings
 from redditgnn.sweep.summary import BEST, Result, table
 from redditgnn.sweep.work import Outcome, request_of
 
@@ -34,12 +37,13 @@ MOST_TRIES = 3
 class Sweep:
     """Runs jobs, and remembers how they ended."""
 
-    pool: Pool
+    pool: Pool | Cluster
     policy: Policy
     results_dir: Path
     total: int
     rows: list[Row]  # of runs.csv when the sweep began
     data: Fingerprints
+    learn: Callable[[Job, Outcome], None]
     results: list[Result] = field(default_factory=list)
     _tries: dict[int, int] = field(default_factory=dict)
 
@@ -57,6 +61,11 @@ class Sweep:
         except KeyboardInterrupt:
             self._collect(self.pool.interrupt(), retry=False)
             raise
+
+    def rows_on(self, job: Job) -> list[Row]:
+        """Return the rows on the data of `job` that count."""
+        fingerprint = self.data.of(job.settings)
+        return [r for r in self.rows if r["fingerprint"] == fingerprint and self.policy.counts(r)]
 
     def _start(self, waiting: Iterator[Job]) -> bool:
         """Give jobs to all workers that have none; return whether there may be more."""
@@ -83,8 +92,16 @@ class Sweep:
                 self._finish(job, outcome)
             elif not retry:
                 self._finish(job, Outcome(status="interrupted", code=130))
+            elif self._tries[job.number] < MOST_TRIES and self._unfinished(job) is not None:
+                _tell(f"{self._place(job)} {outcome}; it goes on where it was: {job.label}")
+                self._submit(job)
             else:
                 self._finish(job, self._died(job, outcome))
+
+    def _unfinished(self, job: Job) -> Path | None:
+        """Return the newest folder of the job that has a checkpoint to go on from."""
+        pattern = f"runs/*-{job.config_hash[:6]}-s{job.settings.seed}-*/checkpoint.pt"
+        return max(self.results_dir.glob(pattern), default=None)
 
     def _died(self, job: Job, death: WorkerDied) -> Outcome:
         """Record a run whose process could not do so itself."""
@@ -93,11 +110,14 @@ class Sweep:
             error=str(death),
             fingerprint=self._identity(job).fingerprint,
         )
+        if (checkpoint := self._unfinished(job)) is not None:
+            row = replace(row, run_id=checkpoint.parent.name)
         append_run(row, self.results_dir)
         return Outcome(status="failed", code=3, error=str(death), row=as_row(asdict(row)))
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self.results.append(Result(job, outcome))
+        self.learn(job, outcome)
         _tell(f"{self._place(job)} {self._told(outcome)}: {job.label}")
 
     def _told(self, outcome: Outcome) -> str:
@@ -147,32 +167,55 @@ def swept(command_line: Sequence[str], config_dir: Path | None) -> int:
         KeyboardInterrupt: after the table of what there is so far.
     """
     planner = Planner(command_line, config_dir)
-    jobs = planner.jobs()
-    all_settings = [job.settings for job in jobs]
-    results_dir = Path(all_settings[0].results_dir)
-    results_dir.mkdir(parents=True, exist_ok=True)
+    search = Search(planner) if planner.sweep.search == "optuna" else None
+    jobs = planner.jobs() if search is None else search.corners()
+    results_dir = Path(jobs[0].settings.results_dir)
     prepare_record(results_dir)
-    with closing(Pool(environments(planner.sweep, all_settings))) as pool:
+    with closing(_processes(planner.sweep, jobs, results_dir)) as pool:
         pool.start()
-        data = Fingerprints()
-        for job in jobs:
-            try:
-                data.of(job.settings)
-            except UserError as error:
-                raise ConfigError(f"job {job.number} ({job.label}): {error}") from error
-        sweep = Sweep(pool, _policy(planner), results_dir, len(jobs), recorded(results_dir), data)
+        sweep = Sweep(
+            pool=pool,
+            policy=_policy(planner.sweep),
+            results_dir=results_dir,
+            total=len(jobs) if search is None else planner.sweep.trials,
+            rows=recorded(results_dir),
+            data=_data_of(jobs),
+            learn=_forget if search is None else search.learn,
+        )
         try:
-            sweep.run(jobs)
+            sweep.run(jobs if search is None else search.jobs(sweep.rows_on(jobs[0])))
         finally:
             _conclude(sweep)
     return max((result.outcome.code for result in sweep.results), default=0)
 
 
-def _policy(planner: Planner) -> Policy:
+def _processes(sweep: SweepSettings, jobs: Sequence[Job], results_dir: Path) -> Pool | Cluster:
+    """Return what will run the jobs, none of which has begun."""
+    if sweep.launcher == "submitit":
+        return Cluster(sweep, results_dir)
+    return Pool(environments(sweep, [job.settings for job in jobs]))
+
+
+def _data_of(jobs: Sequence[Job]) -> Fingerprints:
+    """Load the data of all jobs.
+
+    Raises:
+        ConfigError: names the job whose data cannot be had.
+    """
+    data = Fingerprints()
+    for job in jobs:
+        try:
+            data.of(job.settings)
+        except UserError as error:
+            raise ConfigError(f"job {job.number} ({job.label}): {error}") from error
+    return data
+
+
+def _policy(sweep: SweepSettings) -> Policy:
     made: dict[str, Any] = provenance(torch.device("cpu"))
     return Policy(
-        rerun=planner.sweep.rerun,
-        same_code=planner.sweep.same_code,
+        rerun=sweep.rerun,
+        same_code=sweep.same_code,
         commit=made["commit"],
         torch_version=made["torch_version"],
     )
@@ -187,6 +230,10 @@ def _conclude(sweep: Sweep) -> None:
     if any(line.startswith(BEST) for line in lines):
         print(f"{BEST} the best by validation score, of those on the same data")
     print(f"all runs: {sweep.results_dir / 'runs.csv'}; more of them: 'redditgnn report'")
+
+
+def _forget(job: Job, outcome: Outcome) -> None:
+    """A grid learns nothing from how its jobs end."""
 
 
 def _tell(text: str) -> None:

@@ -18,10 +18,7 @@ GRACE_S = 15.0  # for a run to write its checkpoint and its row
 
 
 class WorkerDied(Exception):
-    """The process of a run ended without an outcome."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(_cause(code))
+    """The process of a run ended without an outcome; its text says how."""
 
 
 class Worker:
@@ -67,7 +64,7 @@ class Worker:
         except BrokenPipeError:
             line = b""
         if not line.endswith(b"\n"):
-            raise WorkerDied(process.wait())
+            raise WorkerDied(_cause(process.wait()))
         outcome = Outcome(**json.loads(line))
         if outcome.leaves_a_doubt:
             self.stop()

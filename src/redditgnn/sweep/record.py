@@ -40,9 +40,10 @@ class Policy:
         """Return the first row that stands for the run; None if it has to be run."""
         if self.rerun:
             return None
-        return next((row for row in rows if _is_of(identity, row) and self._counts(row)), None)
+        return next((row for row in rows if _is_of(identity, row) and self.counts(row)), None)
 
-    def _counts(self, row: Row) -> bool:
+    def counts(self, row: Row) -> bool:
+        """Whether a row is of a run that completed, with code that may count."""
         same = (row["commit"], row["torch_version"]) == (self.commit, self.torch_version)
         return row["status"] == "completed" and (same or not self.same_code)
 
