@@ -32,7 +32,10 @@ ALLOWED = {
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
-    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels", "run_row"},
+    | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
+    | {"interrupt", "keeper", "training_state"},
+    "run_entry": {"recorder", "resume", "run_row"},
+    "resume": {"checkpoint", "errors", "provenance", "recorder"},
     "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
     "config": {"errors", "mistakes"},
     "experiments": {"config", "errors"},
@@ -41,7 +44,14 @@ ALLOWED = {
     "target": {"config", "errors", "fingerprint", "verdict"},
     "results": {"errors", "fingerprint", "runs_file", "target", "verdict"},
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
-    | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor", "histories"},
+    | {"captured_step", "hardware", "memory", "precision", "monitor", "histories", "progress"}
+    | {"duration", "keeper", "training_state"},
+    "keeper": {"checkpoint", "duration", "errors", "interrupt", "training_state"},
+    "training_state": {"checkpoint", "errors", "graph", "histories", "measure", "monitor"}
+    | {"prefetch", "recorder"},
+    "duration": {"errors"},
+    "interrupt": set(),
+    "progress": set(),
     "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
     | {"precision"},
     "dataset": {"graph", "csr", "errors", "fingerprint"},
@@ -75,7 +85,6 @@ ALLOWED = {
     "provenance": set(),
     "checkpoint": {"errors"},
     "warned": set(),
-    "duration": {"errors"},
     "errors": set(),
 }
 # Third party -> the layers that may know it.

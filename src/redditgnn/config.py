@@ -33,6 +33,8 @@ from redditgnn.mistakes import folded, told
 COMPONENTS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer")
 # `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
+NOT_HASHED = ("trainer.checkpoint_every",)  # what no score depends on
+HASHED_IF_SET = ("trainer.max_time",)  # keys that came later: without them a hash stays what it was
 ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
 
 # PEP 484: an int is acceptable where a float is expected.
@@ -157,8 +159,16 @@ def target_of(config: Any) -> Any:
 
 def hash_of_config(settings: Settings) -> str:
     """Hash every setting that a score may depend on, bar the seed."""
-    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
+    components = {
+        group: {key: value for key, value in values.items() if _is_hashed(f"{group}.{key}", value)}
+        for group, values in settings.components.items()
+    }
+    told = json.dumps([settings.protocol, components], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _is_hashed(key: str, value: Any) -> bool:
+    return key not in NOT_HASHED and not (key in HASHED_IF_SET and value is None)
 
 
 def check_types(group: str, call: partial[Any]) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from redditgnn.errors import DataError, NotRecorded
 from redditgnn.histories import HistoryRow
@@ -104,10 +105,16 @@ class EpochRecorder:
     """Writes epochs.csv of one run, a flushed line an epoch, and histories.csv if there are rows.
 
     The latter has a line a layer of every epoch, where `sampler.log_staleness` asks for it.
+    `continued`: how many epochs of the files that an earlier process left are kept; None: the
+    files are new.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._epochs = folder, _Lines(folder / "epochs.csv", EpochRow)
+    def __init__(self, folder: Path, continued: int | None = None) -> None:
+        if continued is not None:
+            for name in ("epochs.csv", "histories.csv"):
+                _cut_behind(continued, folder / name)
+        self._folder, self._mode = folder, "x" if continued is None else "a"
+        self._epochs = _Lines(folder / "epochs.csv", EpochRow, self._mode)
         self._histories: _Lines | None = None
 
     def record(self, row: EpochRow) -> None:
@@ -117,8 +124,14 @@ class EpochRecorder:
     def record_histories(self, row: HistoryRow) -> None:
         """Append one layer of an epoch."""
         if self._histories is None:
-            self._histories = _Lines(self._folder / "histories.csv", HistoryRow)
+            self._histories = _Lines(self._folder / "histories.csv", HistoryRow, self._mode)
         self._histories.write(row)
+
+    def sync(self) -> None:
+        """See that what was recorded is on the disk."""
+        for lines in (self._epochs, self._histories):
+            if lines is not None:
+                lines.sync()
 
     def close(self) -> None:
         for lines in (self._epochs, self._histories):
@@ -127,21 +140,43 @@ class EpochRecorder:
 
 
 class _Lines:
-    """A new CSV file of rows of one kind."""
+    """A CSV file of rows of one kind; `mode` is that of `open`."""
 
-    def __init__(self, path: Path, kind: type[EpochRow] | type[HistoryRow]) -> None:
+    def __init__(self, path: Path, kind: type[EpochRow] | type[HistoryRow], mode: str) -> None:
         self._path = path
-        self._file = path.open("x", newline="", encoding="utf-8")
+        self._file: IO[str] = path.open(mode, newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
-        self._writer.writerow([field.name for field in fields(kind)])
+        if self._file.tell() == 0:
+            self._writer.writerow([field.name for field in fields(kind)])
 
     def write(self, row: EpochRow | HistoryRow) -> None:
         with _errors_named(self._path):
             self._writer.writerow(_cells(asdict(row)).values())
             self._file.flush()
 
+    def sync(self) -> None:
+        with _errors_named(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
     def close(self) -> None:
         self._file.close()
+
+
+def _cut_behind(epoch: int, path: Path) -> None:
+    """Drop the lines of later epochs, and one that was torn off, if there is such a file."""
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines = file.readlines()
+    header, rest = lines[:1], (line for line in lines[1:] if line.endswith("\n"))
+    kept = [line for line in rest if int(line.partition(",")[0]) <= epoch]
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        file.write("".join(header + kept))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def append_run(row: RunRow, results_dir: Path) -> Path:

@@ -23,7 +23,7 @@ class Task:
         return done(request)
 
     def checkpoint(self, request: Mapping[str, Any]) -> Any:
-        """Be queued again when time is up or the job is pre-empted: the run goes on where it was."""
+        """Be queued again when time is up, or at pre-emption: the run goes on where it was."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, request)

@@ -182,8 +182,10 @@ def swept(command_line: Sequence[str], config_dir: Path | None) -> int:
             data=_data_of(jobs),
             learn=_forget if search is None else search.learn,
         )
+        if search is not None:
+            sweep.results += search.known(sweep.rows_on(jobs[0]))
         try:
-            sweep.run(jobs if search is None else search.jobs(sweep.rows_on(jobs[0])))
+            sweep.run(jobs if search is None else search.jobs())
         finally:
             _conclude(sweep)
     return max((result.outcome.code for result in sweep.results), default=0)

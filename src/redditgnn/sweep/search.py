@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, QuotedStri
 from redditgnn.errors import ConfigError, require
 from redditgnn.runs_file import Row
 from redditgnn.sweep.plan import Job, Planner
+from redditgnn.sweep.summary import Result
 from redditgnn.sweep.work import Outcome
 
 if TYPE_CHECKING:
@@ -55,30 +56,32 @@ class Search:
         chosen = [first | {key: value} for key, values in ends.items() for value in values]
         return [self._planner.job(number + 1, swept) for number, swept in enumerate(chosen)]
 
-    def jobs(self, rows: Sequence[Row]) -> Iterator[Job]:
-        """Propose jobs until there are enough trials, or time is up; `rows` are what is known."""
+    def known(self, rows: Sequence[Row]) -> list[Result]:
+        """Begin with the rows of completed runs that this search could have proposed."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sweep = self._planner.sweep
-        known = self._known(rows)
+        found = self._known(rows)
         # Behind an interruption the first proposals are not to be those of the first call again.
-        sampler = optuna.samplers.TPESampler(seed=sweep.search_seed + len(known))
+        seed = self._planner.sweep.search_seed + len(found)
+        sampler = optuna.samplers.TPESampler(seed=seed)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
-        for params, score in known:
-            self._study.add_trial(
-                optuna.create_trial(params=params, distributions=self._space, value=score)
-            )
-        start = time.monotonic()
+        for params, result in found:
+            score = float(result.outcome.row[SCORE])
+            trial = optuna.create_trial(params=params, distributions=self._space, value=score)
+            self._study.add_trial(trial)
+        return [result for _, result in found]
+
+    def jobs(self) -> Iterator[Job]:
+        """Propose jobs until there are enough trials, or time is up; `known` was called before."""
+        assert self._study is not None
+        sweep, start = self._planner.sweep, time.monotonic()
         while len(self._study.trials) < sweep.trials:
             if sweep.search_s is not None and time.monotonic() - start >= sweep.search_s:
                 return
             trial = self._study.ask(self._space)
-            job = self._planner.job(
-                trial.number + 1, {key: _told(value) for key, value in trial.params.items()}
-            )
-            self._trials[job.number] = trial
-            yield job
+            self._trials[trial.number + 1] = trial
+            yield self._job(trial.number + 1, trial.params)
 
     def learn(self, job: Job, outcome: Outcome) -> None:
         """Tell the estimator what a job scored, or that its settings do not work."""
@@ -94,19 +97,22 @@ class Search:
         else:
             self._study.tell(trial, state=TrialState.FAIL)
 
-    def _known(self, rows: Sequence[Row]) -> list[tuple[dict[str, Any], float]]:
-        """Return settings and score of completed rows that this search could have proposed."""
-        found: dict[str, tuple[dict[str, Any], float]] = {}
+    def _known(self, rows: Sequence[Row]) -> list[tuple[dict[str, Any], Result]]:
+        found: dict[str, tuple[dict[str, Any], Result]] = {}
         for row in rows:
             if row["config_hash"] in found or row["status"] != "completed" or not row[SCORE]:
                 continue
             params = self._params_of(row)
             if params is None:
                 continue
-            job = self._planner.job(0, {key: _told(value) for key, value in params.items()})
+            job = self._job(len(found) + 1, params)
             if (job.config_hash, str(job.settings.seed)) == (row["config_hash"], row["seed"]):
-                found[row["config_hash"]] = (params, float(row[SCORE]))
+                known = Result(job, Outcome(status="skipped", row=row))
+                found[job.config_hash] = (params, known)
         return list(found.values())
+
+    def _job(self, number: int, params: Mapping[str, Any]) -> Job:
+        return self._planner.job(number, {key: _told(value) for key, value in params.items()})
 
     def _params_of(self, row: Row) -> dict[str, Any] | None:
         """Return what the row has for each searched key; None where that is not searched."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -11,7 +11,7 @@ from redditgnn.config import check_types
 from redditgnn.duration import seconds_of
 from redditgnn.errors import ConfigError, require
 
-Keys = TypeVar("Keys", bound="SlurmSettings | SweepSettings")
+Keys = TypeVar("Keys")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,10 +76,10 @@ def sweep_settings(values: Any) -> SweepSettings:
 def _read(group: str, kind: type[Keys], values: Any) -> Keys:
     found = values if isinstance(values, Mapping) else {}
     call = partial(kind, **{str(key): value for key, value in found.items()})
-    for field in fields(kind):
-        if field.name not in call.keywords:
+    for name in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        if name not in call.keywords:
             raise ConfigError(
-                f"{group}.{field.name} is missing; begin the file with 'defaults: [default]'"
+                f"{group}.{name} is missing; begin the file with 'defaults: [default]'"
             )
     check_types(group, call)
     return call()
