@@ -89,11 +89,14 @@ def _cells(
     best: dict[tuple[Any, Any], Configuration] = {}
     for configuration in configurations:
         best.setdefault((row_of(configuration), column_of(configuration)), configuration)
+    scores = [score for c in configurations if (score := _percent(c)) is not None]
     cells = [[best.get((row, column)) for column in columns] for row in rows]
     return {
         "columns": [str(column) for column in columns],
         "rows": [str(row) for row in rows],
         "values": [[_percent(cell) for cell in line] for line in cells],
+        "low": min(scores),  # of a whole sweep: its maps share their colours
+        "high": max(scores),
         "told": [[_told(cell, named) for cell in line] for line in cells],
     }
 

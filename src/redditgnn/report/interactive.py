@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import singledispatch
 from html import escape
@@ -11,16 +12,26 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.offline import get_plotlyjs
 
-from redditgnn.report.plots import COLOUR_SCALE, Curve, Curves, Grid, Line, Plot, Scatter, Series
+from redditgnn.report.plots import (
+    COLOUR_SCALE,
+    GREY,
+    Curve,
+    Curves,
+    Grid,
+    Line,
+    Plot,
+    Scatter,
+    Series,
+)
 
+UNUSED = ("lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d")
 CONFIG = {
     "responsive": True,
     "displaylogo": False,
-    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    "modeBarButtonsToRemove": ["sendChartToCloud", *UNUSED],
 }
 LEGEND_ROW = 21  # pixels
 POINTS_OF_A_LINE = 25  # so that it answers wherever the mouse is
-GREY = "#8C8C8C"
 
 
 def library() -> str:
@@ -83,7 +94,9 @@ def _curves(plot: Plot) -> list[Curve]:
 def _cost_axis(plot: Scatter) -> dict[str, Any]:
     if not plot.is_logarithmic:
         return {"range": list(plot.ends)}
-    return {"type": "log", "dtick": "D2", "exponentformat": "none", "autorange": True}
+    ends = [math.log10(end) for end in plot.ends]
+    names = [f"{tick:g}" for tick in plot.ticks]
+    return {"type": "log", "range": ends, "tickvals": plot.ticks, "ticktext": names}
 
 
 @singledispatch
@@ -101,7 +114,7 @@ def _(plot: Scatter) -> list[go.Scatter | go.Heatmap]:
         line={"color": GREY, "width": 2, "shape": "hv"},
         hoverinfo="skip",
     )
-    lines = [_line(line, plot) for line in plot.lines]
+    lines = [_line(line, plot, place == 0) for place, line in enumerate(plot.lines)]
     return [front, *lines, *map(_series, plot.series), *_ring(plot)]
 
 
@@ -133,7 +146,7 @@ def _ring(plot: Scatter) -> list[go.Scatter]:
     return [ring]
 
 
-def _line(line: Line, plot: Scatter) -> go.Scatter:
+def _line(line: Line, plot: Scatter, has_legend: bool) -> go.Scatter:
     start, end = plot.ends
     steps = [step / (POINTS_OF_A_LINE - 1) for step in range(POINTS_OF_A_LINE)]
     if plot.is_logarithmic:
@@ -144,8 +157,11 @@ def _line(line: Line, plot: Scatter) -> go.Scatter:
         x=costs,
         y=[line.y] * len(costs),
         mode="lines",
-        showlegend=False,
-        line={"color": line.colour, "width": 1.5, "dash": "dash"},
+        name="published",
+        showlegend=has_legend,
+        legendgroup="published",
+        line={"color": line.colour, "width": 1, "dash": "dash"},
+        opacity=0.7,
         hovertext=_told((line.name, line.told)),
         hovertemplate="%{hovertext}<extra></extra>",
     )
@@ -194,6 +210,8 @@ def _(plot: Grid) -> list[go.Scatter | go.Heatmap]:
         hoverongaps=False,
         colorscale=COLOUR_SCALE,
         showscale=not plot.has_numbers,
+        zmin=plot.low,
+        zmax=plot.high,
         xgap=2,
         ygap=2,
     )

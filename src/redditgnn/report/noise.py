@@ -16,7 +16,7 @@ from redditgnn.verdict import Interval, interval_of_mean, sample_of
 
 LEVEL = 0.05
 FEWEST_SEEDS = 3  # two rounded differences are equal by chance too often
-FEW_SEEDS = 5  # with fewer, even large differences are seldom shown: that is said
+FEW_SEEDS = 5  # with fewer, even large differences are seldom shown: noise is no word for that
 WITHIN_NOISE = "within noise"
 ROUNDING = 1e-9  # 0.825 - 0.821 is not 0.004 in binary
 
@@ -41,8 +41,8 @@ class Difference:
         if self.p_holm is None or self.mean is None:
             return "not tested"
         if self.p_holm >= LEVEL:
-            few = f" ({self.seeds} seeds)" if self.seeds < FEW_SEEDS else ""
-            return f"{WITHIN_NOISE}{few}"
+            few = self.seeds < FEW_SEEDS
+            return f"undecided ({self.seeds} seeds)" if few else WITHIN_NOISE
         return "lower" if self.mean < 0 else "higher"
 
 

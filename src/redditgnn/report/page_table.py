@@ -19,7 +19,9 @@ from redditgnn.report.summary import Entry, Summary
 from redditgnn.verdict import Sample, interval_of_mean
 
 ROWS_OF_A_PAGE = 25
-CAPTION = "{name}: {count} configurations, best validation score first"
+LESS_ASKED_FOR = ("its interval", "seeds in common", "memory")
+ALWAYS_SHOWN = {"model", "sampler", "n"}
+CAPTION = "Configurations of {name} ({count})"
 
 
 def library() -> str:
@@ -38,21 +40,32 @@ def table_html(summary: Summary) -> str:
         display_logo_when_loading=False,
         showIndex=False,
         maxBytes=0,
-        classes="display compact nowrap",
+        classes="display compact",
         style="width:100%;caption-side:top",
-        scrollX=True,
+        columnDefs=[{"targets": _hidden(frame, summary), "visible": False}],
+        autoWidth=False,
         pageLength=ROWS_OF_A_PAGE,
         lengthMenu=[10, ROWS_OF_A_PAGE, 100, 1000],
-        columnControl=["order", "searchDropdown"],
-        ordering={"indicators": False, "handlers": True},
+        columnControl=["searchDropdown"],
+        text_in_header_can_be_selected=False,
         layout={
             "topStart": "search",
-            "topEnd": {"buttons": ["colvis"]},
+            "topEnd": {"buttons": [{"extend": "colvis", "text": "Columns"}]},
             "bottomStart": "info",
             "bottomEnd": {"pageLength": {}, "paging": {}},
         },
     )
     return str(text)
+
+
+def _hidden(frame: pd.DataFrame, summary: Summary) -> list[int]:
+    """Return the columns that are shown when asked for: what names imply, and what is constant."""
+    short = short_names([*summary.varied.named, *summary.varied.others])
+    implied = {"config_hash", *LESS_ASKED_FOR, *(short[key] for key in summary.varied.others)}
+    constant = {name for name in frame if len(frame) > 1 and frame[name].nunique() == 1}
+    return [
+        place for place, name in enumerate(frame) if name in implied | (constant - ALWAYS_SHOWN)
+    ]
 
 
 def _row(summary: Summary, entry: Entry) -> dict[str, str]:
@@ -61,7 +74,7 @@ def _row(summary: Summary, entry: Entry) -> dict[str, str]:
     named, others = summary.varied
     short = short_names([*named, *others])
     return {
-        "against the best": entry.verdict,
+        "vs best": entry.verdict,
         "model": c.model,
         "sampler": c.sampler,
         **{short[key]: str(value_of(c, key)) for key in named},

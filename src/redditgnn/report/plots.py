@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Okabe and Ito's palette without black and yellow, which vanish on a dark or on a light ground.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+# Okabe and Ito's palette without black and yellow, which vanish on a dark or a light ground.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
+GREY = "#8C8C8C"  # of what is no data
 COLOUR_SCALE = "cividis"
 MOST_NUMBERS = 150  # cells of a grid that are large enough to have their number written in
 LOGARITHMIC_FROM = 5.0  # ratio of the largest to the smallest cost
@@ -82,6 +84,14 @@ class Scatter(Plot):
         pad = 0.08 * (max(costs) - min(costs)) or 0.1 * max(costs)
         return min(costs) - pad, max(costs) + pad
 
+    @property
+    def ticks(self) -> list[float]:
+        """Marks of a logarithmic axis: 1, 2 and 5 times powers of ten."""
+        start, end = self.ends
+        decades = range(math.floor(math.log10(start)), math.ceil(math.log10(end)))
+        ticks = (float(f"{first}e{decade}") for decade in decades for first in (1, 2, 5))
+        return [tick for tick in ticks if start <= tick <= end]
+
 
 class Curve(NamedTuple):
     """Mean over seeds for each epoch; `low` and `high` are empty for a single seed."""
@@ -103,12 +113,14 @@ class Curves(Plot):
 
 @dataclass(frozen=True, kw_only=True)
 class Grid(Plot):
-    """A table in colours; a value is None where nothing was run."""
+    """A table in colours from `low` to `high`; a value is None where nothing was run."""
 
     columns: list[str]
     rows: list[str]
     values: list[list[float | None]]
     told: list[list[str]]
+    low: float
+    high: float
 
     @property
     def has_numbers(self) -> bool:

@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from redditgnn.report.plots import COLOUR_SCALE, Curves, Grid, Plot, Scatter
+from redditgnn.report.plots import COLOUR_SCALE, GREY, Curves, Grid, Plot, Scatter
 
 WIDTH, HEIGHT = 3.4, 2.5  # inches: a column of two on a page
 ROW = 0.14  # inches of a line of the legend, or of a row of a grid
@@ -38,7 +38,6 @@ MARKERS = {
     "triangle-down": "v",
     "star": "*",
 }
-GREY = "#8C8C8C"
 FORMATS = {"png": {"Software": None}, "svg": {"Date": None}}  # no time, no version
 
 
@@ -82,7 +81,7 @@ def _draw(plot: Plot, axes: Axes) -> None:
 @_draw.register
 def _(plot: Scatter, axes: Axes) -> None:
     for line in plot.lines:
-        axes.axhline(line.y, color=line.colour, linestyle="--", linewidth=0.6, zorder=1)
+        axes.axhline(line.y, color=line.colour, linestyle="--", linewidth=0.6, alpha=0.7, zorder=1)
     if plot.lines:
         axes.plot([], [], color=GREY, linestyle="--", linewidth=0.6, label="published")
     costs, scores = zip(*plot.front, strict=True)
@@ -114,14 +113,14 @@ def _(plot: Scatter, axes: Axes) -> None:
         )
     if plot.is_logarithmic:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(plot.ticks, [f"{tick:g}" for tick in plot.ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(*plot.ends)
 
 
 @_draw.register
 def _(plot: Curves, axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for curve in plot.curves:
         axes.plot(curve.epochs, curve.mean, color=curve.colour, label=curve.name)
         if curve.low:
@@ -133,13 +132,13 @@ def _(plot: Curves, axes: Axes) -> None:
 @_draw.register
 def _(plot: Grid, axes: Axes) -> None:
     values = np.array(plot.values, dtype=float)  # None becomes NaN: not drawn
-    image = axes.imshow(values, cmap=COLOUR_SCALE, aspect="auto")
+    image = axes.imshow(values, cmap=COLOUR_SCALE, aspect="auto", vmin=plot.low, vmax=plot.high)
     axes.set_xticks(range(len(plot.columns)), plot.columns)
     axes.set_yticks(range(len(plot.rows)), plot.rows)
     if not plot.has_numbers:
         axes.figure.colorbar(image)
         return
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    middle = (plot.low + plot.high) / 2
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if value <= middle else "black"

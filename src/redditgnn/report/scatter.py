@@ -32,10 +32,13 @@ class Axis(NamedTuple):
     name: str
     slug: str
     title: str
+    told: str
 
 
-SECONDS = Axis("time per epoch", "time", "seconds per epoch (median, without evaluation)")
-MEMORY = Axis("peak memory", "memory", "peak memory, MiB")
+SECONDS = Axis(
+    "time per epoch", "time", "seconds per epoch", "median over epochs and runs, without evaluation"
+)
+MEMORY = Axis("peak memory", "memory", "peak memory, MiB", "median over runs")
 
 
 @dataclass(frozen=True)
@@ -148,9 +151,9 @@ def _sentence(
     """Describe the plot; its bars and lines only where they are."""
     count = f"{len(group.scored)} configuration{'s' * (len(group.scored) != 1)}"
     return (
-        f"Mean test {score_name(group)} of {count} of {group.name} against {axis.name} on "
-        f"{device}; {on_front} on the Pareto front (the grey steps: nothing cheaper is as good), "
-        "the best by validation in a ring"
+        f"Mean test {score_name(group)} of {count} of {group.name} against {axis.name} "
+        f"({axis.told}) on {device}; {on_front} on the Pareto front (grey steps: nothing "
+        "cheaper is as good), the best by validation in a ring"
         + ("; bars are one standard deviation over seeds" if with_bars else "")
         + ("; dashed lines are published values, in the colour of the model" if has_lines else "")
         + "."

@@ -24,7 +24,8 @@ LEGEND = (
     "Scores are percent: mean and sample standard deviation over n seeds, and the 95 % confidence "
     "interval of the mean (Student's t). The best has the highest mean validation micro-F1. The "
     "others are compared with it on the test nodes, seed by seed: a paired t test with Holm's "
-    "correction. Within noise: the seeds show no difference, which does not say that there is none."
+    "correction. Within noise: seeds show no difference, which does not say that there is none. "
+    "Undecided: there are too few seeds to say even that."
 )
 TEX = {
     "\\": r"\textbackslash{}",
@@ -130,7 +131,7 @@ def _latex_row(line: list[str], entry: Entry) -> str:
     cells = [_tex(text) for text in line]
     if entry.is_best:
         cells = [rf"\textbf{{{cell}}}" if cell else "" for cell in cells]
-    elif entry.verdict.startswith(WITHIN_NOISE):
+    elif entry.verdict == WITHIN_NOISE:
         cells[0] = rf"$\sim$ {cells[0]}"
     return " & ".join(cells) + r" \\"
 
