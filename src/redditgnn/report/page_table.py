@@ -14,6 +14,7 @@ from itables.javascript import generate_init_offline_itables_html
 from redditgnn.report.cells import interval_in_percent, number, percent, score_name, statuses
 from redditgnn.report.grouping import Configuration, Cost
 from redditgnn.report.noise import Difference
+from redditgnn.report.plots import slug_of
 from redditgnn.report.settings import short_names, value_of
 from redditgnn.report.summary import Entry, Summary
 from redditgnn.verdict import Sample, interval_of_mean
@@ -35,7 +36,7 @@ def table_html(summary: Summary) -> str:
     text = to_html_datatable(
         frame,
         caption=CAPTION.format(name=escape(summary.group.name), count=len(frame)),
-        table_id=f"table-{summary.group.name}",
+        table_id=slug_of("table", summary.group.name),
         connected=False,
         display_logo_when_loading=False,
         showIndex=False,
