@@ -62,7 +62,7 @@ ALLOWED = {
     | {"memory"},
     "captured_step": {"graph", "errors"},
     "model": {"graph", "csr", "features", "errors", "kernels"},
-    "report": {"errors"},
+    "report": {"config", "errors", "experiments", "fingerprint", "results", "target", "verdict"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
