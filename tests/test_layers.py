@@ -20,11 +20,19 @@ ALLOWED = {
     "cli": {"command", "run", "config", "errors"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
-    | {"experiments", "fingerprint", "results", "target", "verdict"},
+    | {"experiments", "fingerprint", "results", "target", "verdict"}
+    | {"estimate", "memory", "trainer"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
+    | {"estimate", "memory", "out_of_memory"}
     | {"recorder", "checkpoint", "provenance", "prefetch", "kernels", "run_row"},
     "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
     "config": {"errors", "mistakes"},
+    "out_of_memory": {"config", "errors", "estimate", "graph", "measure", "memory", "metrics"}
+    | {"trainer"},
+    "estimate": {"config", "features", "graph", "inference", "measure", "miniature", "prefetch"}
+    | {"sampler", "tensor_bytes", "trainer"},
+    "miniature": {"features", "graph"},
+    "tensor_bytes": set(),
     "experiments": {"config", "errors"},
     "mistakes": set(),
     "verdict": set(),

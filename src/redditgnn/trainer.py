@@ -153,7 +153,7 @@ class Trainer:
         monitor = Monitor(self._monitor, self._patience)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
-        take_step = partial(self._step, model, forward, optimizer)
+        take_step = partial(self.step, model, forward, optimizer)
         captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
         try:
@@ -236,10 +236,10 @@ class Trainer:
             bar.update()
         return torch.stack(losses)
 
-    def _step(
+    def step(
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
     ) -> Tensor:
-        """Take one step of the optimizer; return the loss before it."""
+        """Take one step of the optimizer; return the loss before it. Nothing else changes."""
         batch.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)

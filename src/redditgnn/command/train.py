@@ -1,6 +1,6 @@
 """Train one model, or a sweep of them, and append a row a run to results_dir/runs.csv.
 
-usage: redditgnn train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
+usage: redditgnn train [-m | --dry-run] [GROUP=OPTION ...] [KEY=VALUE ...]
 
 examples:
   redditgnn train dataset=pubmed model=gat sampler=full
@@ -10,6 +10,7 @@ groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('re
 keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas
+--dry-run            tell what the run would be, and whether it fits in memory, and stop
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
 """
@@ -32,6 +33,7 @@ from redditgnn import CONF_DIR
 from redditgnn.config import ConfigurationError, settings_from
 from redditgnn.errors import DataError, RunFailed, UserError
 
+DRY_RUN = "--dry-run"
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -45,9 +47,13 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
     sys.argv = ["redditgnn train", *flags_first(argv)]
     codes: list[int] = []
+    work = train_one
+    if DRY_RUN in argv:
+        work = plan_one
+        sys.argv.remove(DRY_RUN)
 
     def task(config: DictConfig) -> None:
-        codes.append(train_one(config))
+        codes.append(work(config))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
@@ -82,6 +88,14 @@ def train_one(config: DictConfig) -> int:
         return 1
     print(table(asdict(row)))
     print(f"run {row.run_id} is the last row of {path}")
+    return 0
+
+
+def plan_one(config: DictConfig) -> int:
+    """Tell what a composed configuration would run."""
+    from redditgnn.command.dry_run import plan
+
+    print(plan(settings_from(config, HydraConfig.get().runtime.choices)))
     return 0
 
 
