@@ -12,13 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, Any
 
-from redditgnn.sweep.work import Outcome
+from redditgnn.sweep.work import Outcome, WorkerDied
 
 GRACE_S = 15.0  # for a run to write its checkpoint and its row
-
-
-class WorkerDied(Exception):
-    """The process of a run ended without an outcome; its text says how."""
 
 
 class Worker:
