@@ -33,15 +33,16 @@ ALLOWED = {
     | {"experiments", "fingerprint", "results", "target", "verdict"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
-    | {"interrupt", "keeper", "training_state"},
+    | {"interrupt", "keeper", "schedule", "training_state"},
     "run_entry": {"recorder", "resume", "run_row"},
     "resume": {"checkpoint", "errors", "provenance", "recorder"},
     "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
-    "config": {"errors", "mistakes"},
+    "config": {"arguments", "errors", "mistakes"},
+    "arguments": {"errors"},
     "experiments": {"config", "errors"},
     "mistakes": set(),
     "verdict": set(),
-    "target": {"config", "errors", "fingerprint", "verdict"},
+    "target": {"arguments", "errors", "fingerprint", "verdict"},
     "results": {"errors", "fingerprint", "runs_file", "target", "verdict"},
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
     | {"captured_step", "hardware", "memory", "precision", "monitor", "histories", "progress"}
@@ -61,7 +62,7 @@ ALLOWED = {
     | {"memory"},
     "captured_step": {"graph", "errors"},
     "model": {"graph", "csr", "features", "errors", "kernels"},
-    "report": {"errors"},
+    "report": {"config", "errors", "experiments", "fingerprint", "results", "target", "verdict"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
@@ -78,6 +79,7 @@ ALLOWED = {
     "histories": set(),
     "fingerprint": {"errors"},
     "optimizer": {"errors"},
+    "schedule": {"errors"},
     "monitor": {"recorder"},
     "metrics": set(),
     "measure": set(),

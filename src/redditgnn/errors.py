@@ -64,6 +64,11 @@ def require_probability(key: str, value: int | float) -> None:
     require(0.0 <= value < 1.0, f"{key} must be in [0, 1), got {value}")
 
 
+def require_not_negative(key: str, value: int | float) -> None:
+    """Refuse a `value` of the configuration `key` below zero."""
+    require(value >= 0, f"{key} must be at least 0, got {value}")
+
+
 def require_positive(key: str, value: int | float) -> None:
     """Refuse a `value` of the configuration `key` that is not above zero."""
     require(value > 0, f"{key} must be positive, got {value}")

@@ -24,6 +24,7 @@ from redditgnn.provenance import provenance
 from redditgnn.recorder import EpochRow, RunRow, prepare_record
 from redditgnn.run_entry import RunEntry
 from redditgnn.run_row import result, row_at_start
+from redditgnn.schedule import check_schedule
 from redditgnn.trainer import Trainer
 from redditgnn.training_state import Resumable
 
@@ -41,6 +42,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         KeyboardInterrupt: a signal came; a checkpoint was written if the training had begun.
     """
     settings.check()
+    check_schedule(settings.components["scheduler"])
     require(0 <= settings.seed < 2**63, f"seed must be in [0, 2**63), got {settings.seed}")
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)

@@ -96,7 +96,7 @@ class Trainer:
         eval_every: int,
         patience: int | None,
         monitor: Criterion,
-        grad_clip: float | None,
+        grad_clip: int | float | None,
         eval_chunk_edges: int | None,
         precision: Precision,
         compile: bool,

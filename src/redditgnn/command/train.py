@@ -20,17 +20,20 @@ import os
 import signal
 import sys
 import traceback
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
-from redditgnn.config import ConfigurationError, settings_from
+from redditgnn.config import ConfigurationError, refuse_no_option, settings_from
 from redditgnn.errors import DataError, RunFailed, UserError
 
 HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
@@ -49,6 +52,7 @@ def main(argv: list[str]) -> int:
         return multirun.main(argv)
     refuse_sweeps(argv)
     sys.argv = ["redditgnn train", *flags_first(argv)]
+    refuse_no_option(read_flags(sys.argv[1:]).overrides)
     codes: list[int] = []
 
     def task(config: DictConfig) -> None:
@@ -78,6 +82,25 @@ def flags_first(argv: list[str]) -> list[str]:
         return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
 
     return sorted(argv, key=is_override)  # stable: both keep their order
+
+
+def read_flags(argv: list[str]) -> Namespace:
+    """Read the arguments as Hydra will, and refuse in one line what it would answer with a page.
+
+    Raises:
+        UserError: there is no such flag, or it lacks its value.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; see 'redditgnn train --help'")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    arguments: Namespace = parser.parse_args(argv)
+    folder = arguments.config_dir
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"--config-dir must be a folder that exists, got {folder}")
+    return arguments
 
 
 def train_one(config: DictConfig) -> int:

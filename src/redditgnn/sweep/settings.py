@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from redditgnn.config import check_types
+from redditgnn.arguments import check_types
 from redditgnn.duration import seconds_of
 from redditgnn.errors import ConfigError, require
 
