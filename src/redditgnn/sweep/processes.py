@@ -29,6 +29,8 @@ class Worker:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process if there is none: it imports what it needs before its first job."""
+        if self._process is not None and self._process.poll() is not None:
+            self._ended()
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "from redditgnn.sweep.worker import main; main()"],
