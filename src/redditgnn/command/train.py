@@ -9,7 +9,9 @@ examples:
 groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
 keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
--m       run every combination of the values that are separated by commas
+-m       run every combination of the values that are separated by commas; what runs.csv has as
+         completed is skipped. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
+         (docs/sweeps.md)
 --dry-run            tell what the run would be, and whether it fits in memory, and stop
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
