@@ -1,6 +1,6 @@
 """Train one model, or a sweep of them, and append a row a run to results_dir/runs.csv.
 
-usage: redditgnn train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
+usage: redditgnn train [-m | --dry-run] [GROUP=OPTION ...] [KEY=VALUE ...]
 
 examples:
   redditgnn train dataset=pubmed model=gat sampler=full
@@ -10,6 +10,7 @@ groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('re
 keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas
+--dry-run            tell what the run would be, and whether it fits in memory, and stop
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
 """
@@ -36,6 +37,7 @@ from redditgnn.command import multirun
 from redditgnn.config import ConfigurationError, refuse_no_option, settings_from
 from redditgnn.errors import DataError, RunFailed, UserError
 
+DRY_RUN = "--dry-run"
 HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
@@ -51,12 +53,14 @@ def main(argv: list[str]) -> int:
     if set(argv) & {*multirun.FLAGS} and not any(flag.startswith(HYDRAS_OWN) for flag in argv):
         return multirun.main(argv)
     refuse_sweeps(argv)
-    sys.argv = ["redditgnn train", *flags_first(argv)]
+    work = plan_one if DRY_RUN in argv else train_one
+    flags = [argument for argument in argv if argument != DRY_RUN]
+    sys.argv = ["redditgnn train", *flags_first(flags)]
     refuse_no_option(read_flags(sys.argv[1:]).overrides)
     codes: list[int] = []
 
     def task(config: DictConfig) -> None:
-        codes.append(train_one(config))
+        codes.append(work(config))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
@@ -117,6 +121,14 @@ def train_one(config: DictConfig) -> int:
         return 1
     print(table(asdict(row)))
     print(f"run {row.run_id} is the last row of {path}")
+    return 0
+
+
+def plan_one(config: DictConfig) -> int:
+    """Tell what a composed configuration would run."""
+    from redditgnn.command.dry_run import plan
+
+    print(plan(settings_from(config, HydraConfig.get().runtime.choices)))
     return 0
 
 
