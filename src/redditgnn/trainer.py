@@ -96,7 +96,7 @@ class Trainer:
         eval_every: int,
         patience: int | None,
         monitor: Criterion,
-        grad_clip: float | None,
+        grad_clip: int | float | None,
         eval_chunk_edges: int | None,
         precision: Precision,
         compile: bool,
@@ -169,7 +169,7 @@ class Trainer:
             keeper.restore(state)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
-        take_step = partial(self._step, model, forward, optimizer)
+        take_step = partial(self.step, model, forward, optimizer)
         loop = _Loop(
             state=state,
             take_step=take_step,
@@ -246,10 +246,10 @@ class Trainer:
             loop.bar.update()
             clock.pause(loop.visit(clock))
 
-    def _step(
+    def step(
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
     ) -> Tensor:
-        """Take one step of the optimizer; return the loss before it."""
+        """Take one step of the optimizer; return the loss before it. Nothing else changes."""
         batch.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)

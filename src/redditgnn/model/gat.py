@@ -21,6 +21,7 @@ class GAT(ConvStack):
 
     activation = staticmethod(nn.functional.elu)
     reads_rows = True
+    attends = True
     conv_class: type[nn.Module] = FusedGATConv
     edge_copies = 2
     """How many tensors of size edges x heads x channels the reference of attention holds."""
@@ -33,11 +34,11 @@ class GAT(ConvStack):
         num_layers: int,
         heads: int,
         out_heads: int,
-        dropout: float,
-        input_dropout: float,
-        attention_dropout: float,
-        value_dropout: float,
-        negative_slope: float,
+        dropout: int | float,
+        input_dropout: int | float,
+        attention_dropout: int | float,
+        value_dropout: int | float,
+        negative_slope: int | float,
         norm: Norm | None,
         residual: bool,
         jk: Jump | None,

@@ -84,6 +84,7 @@ class PartDrawer:
         max_steps: int | None,
         seed: int,
     ) -> None:
+        require_positive("sampler.num_parts", num_parts)
         require_positive("sampler.batch_size", batch_size)
         require(
             batch_size <= num_parts,
