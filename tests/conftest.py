@@ -127,6 +127,18 @@ def refused(recorded: Path, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
+@pytest.fixture
+def works(tmp_path: Path) -> Callable[..., None]:
+    """Run a command that must do what it is told; {here} is as in `refused`."""
+
+    def run(*argv: str) -> None:
+        code, told = call(*(text.replace("{here}", str(tmp_path)) for text in argv))
+        assert code == 0, told
+        assert "Traceback" not in told
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def make_graph() -> Callable[..., GraphData]:
     """A function that draws small graphs."""

@@ -36,8 +36,8 @@ from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
-from redditgnn.config import ConfigurationError, refuse_no_option, settings_from
-from redditgnn.errors import DataError, RunFailed, UserError
+from redditgnn.config import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
 DRY_RUN = "--dry-run"
 HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
@@ -71,6 +71,8 @@ def main(argv: list[str]) -> int:
     except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
         told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
         raise DataError(f"{told}; set another results_dir") from error
+    except ValueError as error:  # of Hydra's, about files that are no text or no list
+        raise ConfigError(one_line(error)) from error
     return max(codes, default=0)
 
 
