@@ -37,7 +37,10 @@ METHOD = {  # by which what others have built is known
 }
 COMPONENTS = tuple(METHOD)
 FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # given by a run
-NOT_OF_A_RUN = ("hydra", "target")  # `target`: what an experiment's published number is
+# `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
+NOT_OF_A_RUN = ("hydra", "target", "sweep")
+NOT_HASHED = ("trainer.checkpoint_every",)  # what no score depends on
+HASHED_IF_SET = ("trainer.max_time",)  # keys that came later: without them a hash stays what it was
 ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
 
 
@@ -60,6 +63,11 @@ class Settings:
     kernels: Kernels
     components: dict[str, dict[str, Any]]
     choices: dict[str, str | None]
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Settings:
+        """Make them of what `asdict` gave, JSON in between or not."""
+        return cls(**{**plain, "kernels": Kernels(**plain["kernels"])})
 
     def __post_init__(self) -> None:
         for key, folder in (("data_dir", self.data_dir), ("results_dir", self.results_dir)):
@@ -200,8 +208,16 @@ def target_of(config: Any) -> Any:
 
 def hash_of_config(settings: Settings) -> str:
     """Hash every setting that a score may depend on, bar the seed."""
-    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
+    components = {
+        group: {key: value for key, value in values.items() if _is_hashed(f"{group}.{key}", value)}
+        for group, values in settings.components.items()
+    }
+    told = json.dumps([settings.protocol, components], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _is_hashed(key: str, value: Any) -> bool:
+    return key not in NOT_HASHED and not (key in HASHED_IF_SET and value is None)
 
 
 def one_line(error: BaseException) -> str:

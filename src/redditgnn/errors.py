@@ -6,7 +6,8 @@
     |   `-- DataError        a file is missing, truncated or contradicts itself
     `-- RunFailed            exit 3: the run started, and its row says why it ended
         |-- TrainingDiverged
-        `-- OutOfMemory
+        |-- OutOfMemory
+        `-- NotRecorded      ... and what it found could not be written where it belongs
 
 Anything else is a bug: traceback, exit 1.
 """
@@ -46,6 +47,10 @@ class OutOfMemory(RunFailed):
     """The device or the host ran out of memory."""
 
     status = "oom"
+
+
+class NotRecorded(RunFailed):
+    """A file of results cannot be written; the message says where the row of the run is."""
 
 
 def require(condition: bool, message: str) -> None:

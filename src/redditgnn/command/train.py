@@ -1,6 +1,6 @@
 """Train one model, or a sweep of them, and append a row a run to results_dir/runs.csv.
 
-usage: redditgnn train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
+usage: redditgnn train [-m | --dry-run] [GROUP=OPTION ...] [KEY=VALUE ...]
 
 examples:
   redditgnn train dataset=pubmed model=gat sampler=full
@@ -9,7 +9,10 @@ examples:
 groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
 keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
--m       run every combination of the values that are separated by commas
+-m       run every combination of the values that are separated by commas; what runs.csv has as
+         completed is skipped. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
+         (docs/sweeps.md)
+--dry-run            tell what the run would be, and whether it fits in memory, and stop
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
 """
@@ -21,7 +24,7 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,9 +35,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
+from redditgnn.command import multirun
 from redditgnn.config import ConfigurationError, one_line, refuse_no_option, settings_from
 from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
+DRY_RUN = "--dry-run"
+HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -46,12 +52,17 @@ def main(argv: list[str]) -> int:
     """Run Hydra over `argv`; return the exit code of the worst run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
-    sys.argv = ["redditgnn train", *flags_first(argv)]
+    if set(argv) & {*multirun.FLAGS} and not any(flag.startswith(HYDRAS_OWN) for flag in argv):
+        return multirun.main(argv)
+    refuse_sweeps(argv)
+    work = plan_one if DRY_RUN in argv else train_one
+    flags = [argument for argument in argv if argument != DRY_RUN]
+    sys.argv = ["redditgnn train", *flags_first(flags)]
     refuse_no_option(read_flags(sys.argv[1:]).overrides)
     codes: list[int] = []
 
     def task(config: DictConfig) -> None:
-        codes.append(train_one(config))
+        codes.append(work(config))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
@@ -63,6 +74,13 @@ def main(argv: list[str]) -> int:
     except ValueError as error:  # of Hydra's, about files that are no text or no list
         raise ConfigError(one_line(error)) from error
     return max(codes, default=0)
+
+
+def refuse_sweeps(argv: Sequence[str]) -> None:
+    """Say that keys of a sweep do nothing in a single run."""
+    for argument in argv:
+        if argument.lstrip("+~").split("=")[0].split(".")[0] == "sweep" and "--cfg" not in argv:
+            raise UserError(f"{argument}: one run is no sweep; add -m, or leave it out")
 
 
 def flags_first(argv: list[str]) -> list[str]:
@@ -107,6 +125,14 @@ def train_one(config: DictConfig) -> int:
         return 1
     print(table(asdict(row)))
     print(f"run {row.run_id} is the last row of {path}")
+    return 0
+
+
+def plan_one(config: DictConfig) -> int:
+    """Tell what a composed configuration would run."""
+    from redditgnn.command.dry_run import plan
+
+    print(plan(settings_from(config, HydraConfig.get().runtime.choices)))
     return 0
 
 

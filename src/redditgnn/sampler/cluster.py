@@ -40,6 +40,7 @@ class ClusterSampler:
             max_steps=None,
             seed=seed,
         )
+        self.generators = self._drawer.generators
         self._graph, self._num_layers = graph, num_layers
         self._subgraphs = subgraphs_of(graph)
 
@@ -90,6 +91,7 @@ class PartDrawer:
             f"sampler.batch_size must be at most sampler.num_parts={num_parts}, got {batch_size}",
         )
         self._generator = torch.Generator().manual_seed(seed)
+        self.generators = (self._generator,)
         if partition == "metis":
             self._parts = parts_of(graph, num_parts)
         else:
