@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from redditgnn.measure import MIB, peak_rss_mib, reset_peak_cuda, reset_peak_rss, synchronize
-from redditgnn.run import OUT_OF_MEMORY_SIGNS
+from redditgnn.out_of_memory import is_out_of_memory
 
 CPU = torch.device("cpu")
 MOST_ROUNDS = 30
@@ -120,9 +120,7 @@ def _time(
 
 def out_of_memory_text(error: BaseException) -> str:
     """Return the first line of an error that means a lack of memory; raise any other again."""
-    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not any(
-        sign in str(error) for sign in OUT_OF_MEMORY_SIGNS
-    ):
+    if not is_out_of_memory(error):
         raise error
     return (str(error).splitlines() or ["no memory left"])[0]
 

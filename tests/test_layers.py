@@ -18,22 +18,20 @@ ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
     "cli": {"command", "run", "config", "errors", "warned"},
-    "command": {
-        "run",
-        "config",
-        "sweep",
-        "errors",
-        "graph",
-        "dataset",
-        "kernels",
-        "report",
-        "recorder",
-    }
-    | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
-    | {"experiments", "fingerprint", "results", "target", "verdict"},
+    "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
+    | {"sweep", "measure", "metrics", "provenance", "checkpoint", "hardware"}
+    | {"experiments", "fingerprint", "results", "target", "verdict"}
+    | {"estimate", "memory", "trainer"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
-    | {"interrupt", "keeper", "schedule", "training_state"},
+    | {"interrupt", "keeper", "schedule", "training_state"}
+    | {"estimate", "memory", "out_of_memory"},
+    "out_of_memory": {"config", "errors", "estimate", "graph", "measure", "memory", "metrics"}
+    | {"trainer"},
+    "estimate": {"config", "features", "graph", "inference", "measure", "miniature", "prefetch"}
+    | {"sampler", "tensor_bytes", "trainer"},
+    "miniature": {"features", "graph"},
+    "tensor_bytes": set(),
     "run_entry": {"recorder", "resume", "run_row"},
     "resume": {"checkpoint", "errors", "provenance", "recorder"},
     "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
@@ -66,7 +64,17 @@ ALLOWED = {
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
-    "sweep": {"config", "errors", "graph", "provenance", "recorder", "run", "run_row", "runs_file"}
+    "sweep": {
+        "arguments",
+        "config",
+        "errors",
+        "graph",
+        "provenance",
+        "recorder",
+        "run",
+        "run_row",
+        "runs_file",
+    }
     | {"checkpoint", "duration", "fingerprint", "warned"},
     "hardware": set(),
     "memory": {"errors"},

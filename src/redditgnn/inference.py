@@ -132,11 +132,17 @@ class ExactInference:
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
         """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
-        if model.whole_graph_only or self._fits(model):
+        limit = self.most_edges(model)
+        if limit is None:
             return [_Chunk(self._graph, self._device, None)]
-        limit = self._chunk_edges or self._affordable_edges(model)
         rows = chunk_rows(self._graph.rowptr, limit)
         return [_Chunk(self._graph, self._device, ids) for ids in rows]
+
+    def most_edges(self, model: LayeredModel) -> int | None:
+        """Return how many edges would be computed at once; None: all."""
+        if model.whole_graph_only or self._fits(model):
+            return None
+        return self._chunk_edges or self._affordable_edges(model)
 
     def _fits(self, model: LayeredModel) -> bool:
         if self._chunk_edges is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import logging
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,16 @@ import torch
 from torch import nn
 
 from redditgnn.config import Settings
-from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, UserError, require
+from redditgnn.errors import ConfigError, DataError, RunFailed, UserError, require
+from redditgnn.estimate import estimate_sampler, told
 from redditgnn.graph import GraphData, Sampler
 from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
 from redditgnn.interrupt import Interruption
 from redditgnn.keeper import NEVER, Keeper
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
+from redditgnn.memory import free_memory
+from redditgnn.out_of_memory import MemoryWatch, Phase
 from redditgnn.provenance import provenance
 from redditgnn.recorder import EpochRow, RunRow, prepare_record
 from redditgnn.run_entry import RunEntry
@@ -28,7 +31,7 @@ from redditgnn.schedule import check_schedule
 from redditgnn.trainer import Trainer
 from redditgnn.training_state import Resumable
 
-OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> tuple[RunRow, Path]:
@@ -52,7 +55,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     with Interruption(lambda: entry.record("interrupted")) as interruption:
         status, message = "failed", None
         try:
-            with _memory_errors_named():
+            with MemoryWatch(settings, device).during(Phase.BUILDING):
                 _execute(settings, device, entry, interruption)
             status = "completed"
         except UserError:
@@ -90,7 +93,8 @@ def _execute(
     trainer: Trainer = settings.build("trainer", device=device)
     with use_backend(settings.kernels.backend, device), trainer.in_effect():
         watch = Stopwatch(device)
-        graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+        with MemoryWatch(settings, device).during(Phase.LOADING):
+            graph: GraphData = settings.build("dataset", Path(settings.data_dir))
         fingerprint = graph.fingerprint.of_a_run(settings.protocol)
         entry.facts.update(load_s=watch.seconds(), fingerprint=str(fingerprint))
         _train_and_test(settings, trainer, graph, device, entry, interruption)
@@ -108,9 +112,14 @@ def _train_and_test(
     reset_peak_cuda(device)
     watch = Stopwatch(device)
     seen = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+    memory = MemoryWatch(settings, device)
+    need = partial(estimate_sampler, settings, trainer, seen, graph)  # of graphs as they are now
     model: nn.Module = settings.build("model", seen.spec).to(device)
     seen, graph = _precomputed(model, seen, graph, device, trainer.eval_chunk_edges)
-    sampler = _sampler(settings, seen, model, device)
+    sampler = build_sampler(settings, seen, model, device)
+    memory.need = partial(need, sampler, device)
+    if model.attends and len(sampler) == 1:  # what unfused attention needs is known to surprise
+        log.info(told(memory.need(), free_memory(device)))
     optimizer = settings.build("optimizer", model)
     scheduler = settings.build("scheduler", optimizer)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -119,7 +128,7 @@ def _train_and_test(
     inference = ExactInference(
         graph, device, chunk_edges=trainer.eval_chunk_edges, precision=trainer.precision
     )
-    evaluate = Evaluator(graph, inference)
+    evaluate = memory.evaluator(Evaluator(graph, inference))
     # Of other samplers nobody knows what they will draw next.
     cadence = trainer.cadence if isinstance(sampler, Resumable) else NEVER
     with closing(claimed.recorder()) as recorder, interruption.deferred():
@@ -136,9 +145,10 @@ def _train_and_test(
             entry.rows.append(row)
 
         best = claimed.folder / "best.pt"
-        training = trainer.fit(
-            model, optimizer, scheduler, sampler, evaluate, best, record, upkeep, keeper
-        )
+        with memory.during(Phase.TRAINING, lambda: len(entry.rows) + 1):
+            training = trainer.fit(
+                model, optimizer, scheduler, sampler, evaluate, best, record, upkeep, keeper
+            )
     entry.facts.update(result(training))
     _, scores = evaluate(model, "test")
     entry.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
@@ -158,7 +168,7 @@ def _precomputed(
     return precomputed(model, seen, device, chunk_edges), whole
 
 
-def _sampler(
+def build_sampler(
     settings: Settings, graph: GraphData, model: nn.Module, device: torch.device
 ) -> Sampler:
     """Build the sampler over what training sees, and refuse a pair that would be wrong."""
@@ -178,27 +188,6 @@ def _sampler(
             "sampler=saint_rw"
         )
     return sampler
-
-
-@contextlib.contextmanager
-def _memory_errors_named() -> Iterator[None]:
-    """Turn the several ways in which memory runs out into `OutOfMemory`."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(_out_of_memory_text(error)) from error
-    except RuntimeError as error:
-        if not any(sign in str(error) for sign in OUT_OF_MEMORY_SIGNS):
-            raise
-        raise OutOfMemory(_out_of_memory_text(error)) from error
-
-
-def _out_of_memory_text(error: BaseException) -> str:
-    first = (str(error).splitlines() or ["no memory left"])[0]
-    return (
-        f"out of memory ({first}); lower model.hidden_channels, sampler.batch_size where there is "
-        "one, or trainer.eval_chunk_edges if it was the evaluation"
-    )
 
 
 def _make_folder(key: str, folder: Path) -> None:

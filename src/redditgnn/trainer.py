@@ -82,7 +82,7 @@ class Trainer:
         precision: What matrix products are computed in, see `redditgnn.precision`.
         compile: Generate code for the training step's forward pass with `torch.compile`, which
             takes a minute or so at first; evaluation, one pass an epoch, runs without.
-        memory_limit_gib: Most memory of the CUDA device that torch may allocate; None: all.
+        memory_limit_gib: Most memory of the CUDA device, or of the process on a CPU; None: all.
         checkpoint_every: Epochs or a duration (`60s`) between two checkpoints; None: there are
             none. Only a duration, and a signal, interrupt an epoch.
         max_time: A duration of training, evaluation not counted: the epoch in which it runs out is
@@ -132,7 +132,7 @@ class Trainer:
         """Set what torch keeps for the whole process, and restore it for the next run.
 
         Raises:
-            ConfigError: the device has less memory than `memory_limit_gib`, or is a CPU.
+            ConfigError: the device has less memory than `memory_limit_gib`, see `memory_limit`.
         """
         limited = memory_limit("trainer.memory_limit_gib", self._memory_limit_gib, self._device)
         with float32_products(self.precision), limited:
@@ -169,7 +169,7 @@ class Trainer:
             keeper.restore(state)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
-        take_step = partial(self._step, model, forward, optimizer)
+        take_step = partial(self.step, model, forward, optimizer)
         loop = _Loop(
             state=state,
             take_step=take_step,
@@ -246,10 +246,10 @@ class Trainer:
             loop.bar.update()
             clock.pause(loop.visit(clock))
 
-    def _step(
+    def step(
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
     ) -> Tensor:
-        """Take one step of the optimizer; return the loss before it."""
+        """Take one step of the optimizer; return the loss before it. Nothing else changes."""
         batch.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)

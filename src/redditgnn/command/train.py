@@ -1,6 +1,6 @@
 """Train one model, or a sweep of them, and append a row a run to results_dir/runs.csv.
 
-usage: redditgnn train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
+usage: redditgnn train [-m | --dry-run] [GROUP=OPTION ...] [KEY=VALUE ...]
 
 examples:
   redditgnn train dataset=pubmed model=gat sampler=full
@@ -12,6 +12,7 @@ keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  
 -m       run every combination of the values that are separated by commas; what runs.csv has as
          completed is skipped. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
          (docs/sweeps.md)
+--dry-run            tell what the run would be, and whether it fits in memory, and stop
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
 """
@@ -35,9 +36,10 @@ from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
-from redditgnn.config import ConfigurationError, refuse_no_option, settings_from
-from redditgnn.errors import DataError, RunFailed, UserError
+from redditgnn.config import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
+DRY_RUN = "--dry-run"
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -52,12 +54,14 @@ def main(argv: list[str]) -> int:
     if set(argv) & {*multirun.FLAGS}:
         return multirun.main(argv)
     refuse_sweeps(argv)
-    sys.argv = ["redditgnn train", *flags_first(argv)]
+    work = plan_one if DRY_RUN in argv else train_one
+    flags = [argument for argument in argv if argument != DRY_RUN]
+    sys.argv = ["redditgnn train", *flags_first(flags)]
     refuse_no_option(read_flags(sys.argv[1:]).overrides)
     codes: list[int] = []
 
     def task(config: DictConfig) -> None:
-        codes.append(train_one(config))
+        codes.append(work(config))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
@@ -66,6 +70,8 @@ def main(argv: list[str]) -> int:
     except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
         told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
         raise DataError(f"{told}; set another results_dir") from error
+    except ValueError as error:  # of Hydra's, about files that are no text or no list
+        raise ConfigError(one_line(error)) from error
     return max(codes, default=0)
 
 
@@ -118,6 +124,14 @@ def train_one(config: DictConfig) -> int:
         return 1
     print(table(asdict(row)))
     print(f"run {row.run_id} is the last row of {path}")
+    return 0
+
+
+def plan_one(config: DictConfig) -> int:
+    """Tell what a composed configuration would run."""
+    from redditgnn.command.dry_run import plan
+
+    print(plan(settings_from(config, HydraConfig.get().runtime.choices)))
     return 0
 
 

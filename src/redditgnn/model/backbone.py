@@ -32,6 +32,9 @@ class Backbone(nn.Module, ABC):
     reads_edges = True
     """Layers read edges. Where none does, a sampler need not draw any for the model's sake."""
 
+    attends = False
+    """Edges are weighed by what is computed for each of them, in every layer and step."""
+
     propagation: Propagation | None = None
     """What turns the graph's features into those that `encode` reads, once before training."""
 

@@ -21,6 +21,7 @@ class GAT(ConvStack):
 
     activation = staticmethod(nn.functional.elu)
     reads_rows = True
+    attends = True
     conv_class: type[nn.Module] = FusedGATConv
     edge_copies = 2
     """How many tensors of size edges x heads x channels the reference of attention holds."""

@@ -1,0 +1,93 @@
+"""What `train --dry-run` tells: what a run would be, and whether it fits, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from redditgnn.command.doctor import aligned
+from redditgnn.config import Settings, hash_of_config
+from redditgnn.estimate import Estimate, estimate
+from redditgnn.graph import Batch, GraphData
+from redditgnn.kernels.backend import use_backend
+from redditgnn.measure import MIB
+from redditgnn.memory import free_memory
+from redditgnn.run import build_sampler, resolve_device
+from redditgnn.trainer import Trainer
+
+Row = Sequence[str]
+
+
+def plan(settings: Settings) -> str:
+    """Describe the run of `settings`: its parts are built and nothing is trained or written.
+
+    Raises:
+        UserError: the run would be refused.
+    """
+    settings.check()
+    device = resolve_device(settings.device)
+    trainer: Trainer = settings.build("trainer", device=device)
+    with use_backend(settings.kernels.backend, device), trainer.in_effect():
+        graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+        seen = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+        model = settings.build("model", seen.spec).to(device)
+        sampler = build_sampler(settings, seen, model, device)
+        batch, num_batches = next(iter(sampler)), len(sampler)
+        found = estimate(settings, trainer, seen, graph, batch, num_batches, device)
+        rows = [*_parts(settings, graph, batch, num_batches, found), *_cost(found, device)]
+    return aligned(rows)
+
+
+def _parts(
+    settings: Settings, graph: GraphData, batch: Batch, num_batches: int, found: Estimate
+) -> list[Row]:
+    masks = (graph.train_mask, graph.val_mask, graph.test_mask)
+    split = " / ".join(f"{int(mask.sum()):,}" for mask in masks)
+    names = settings.choices
+    return [
+        (
+            f"dataset={names['dataset']}",
+            f"{graph.num_nodes:,} nodes, {graph.num_edges:,} edges, {graph.x.size(1)} features, "
+            f"{graph.num_classes} classes, {split} to train, validate and test on",
+        ),
+        ("fingerprint", str(graph.fingerprint.of_a_run(settings.protocol))),
+        (f"model={names['model']}", f"{found.num_parameters:,} parameters"),
+        (
+            f"sampler={names['sampler']}",
+            f"{num_batches:,} {'batch' if num_batches == 1 else 'batches'} an epoch, the first of "
+            f"{len(batch.node_ids):,} nodes and {batch.col.numel():,} edges",
+        ),
+        ("config_hash", hash_of_config(settings)),
+    ]
+
+
+def _cost(found: Estimate, device: torch.device) -> list[Row]:
+    """Return the estimate by phase against what is free."""
+    free = free_memory(device)
+    chunks = "" if found.chunk_edges is None else f", {found.chunk_edges:,} edges at once"
+    held = {
+        "graph (memory-mapped where it is cached)": found.graph,
+        "weights and optimizer": found.weights,
+        "histories": found.histories,
+        "batches": found.batches,
+        "precomputed features": found.precomputed,
+    }
+    step = f"{found.per_node:,.0f} bytes a node, {found.per_edge:,.0f} bytes an edge"
+    return [
+        *((name, _mib(size)) for name, size in held.items() if size),
+        ("training step", f"{_mib(found.step)}: {step}"),
+        ("evaluation", f"{_mib(found.evaluation)}{chunks}"),
+        ("peak of training", _against(found.training, free)),
+        ("peak of evaluation", _against(found.testing, free)),
+    ]
+
+
+def _mib(size: int | float) -> str:
+    return f"{size / MIB:,.1f} MiB"
+
+
+def _against(needed: int | float, free: int) -> str:
+    verdict = "fits" if needed <= free else "does not fit"
+    return f"{_mib(needed)}, {_mib(free)} are free: {verdict}"
