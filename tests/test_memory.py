@@ -1,18 +1,26 @@
-"""The cap on CUDA memory: what it refuses, and what it leaves free."""
+"""The cap on memory: what it refuses, what it leaves free, and how memory runs out under it."""
 
 from __future__ import annotations
 
+import csv
+import subprocess
+import sys
+import threading
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from redditgnn.errors import ConfigError
-from redditgnn.memory import GIB, free_memory, memory_limit
+from redditgnn.memory import GIB, free_memory, memory_limit, private_bytes
+from redditgnn.out_of_memory import is_out_of_memory
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 KEY = "trainer.memory_limit_gib"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="no RLIMIT_DATA that counts mappings")
 
 
 @pytest.fixture
@@ -57,11 +65,108 @@ def test_more_than_the_device_has_is_refused(fractions: list[float]) -> None:
     assert fractions == []
 
 
-def test_a_cpu_has_no_limit() -> None:
-    told = f"{KEY} caps the memory of a CUDA device, and this run is on the CPU; set {KEY}=null"
-    with pytest.raises(ConfigError, match=told), memory_limit(KEY, 24, CPU):
+@pytest.mark.parametrize(
+    ("gib", "told"), [(1e-3, "must be above .* what the process takes"), (1e6, "must be at most")]
+)
+def test_a_limit_that_a_cpu_cannot_keep_is_refused(gib: float, told: str) -> None:
+    with pytest.raises(ConfigError, match=f"{KEY} {told}.*got {gib}"), memory_limit(KEY, gib, CPU):
         pass
-    assert free_memory(CPU) > 0
+
+
+def test_a_platform_that_cannot_cap_a_process_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    told = f"{KEY} caps a CPU's memory on Linux only, got 4 on darwin; set {KEY}=null"
+    with pytest.raises(ConfigError, match=told), memory_limit(KEY, 4, CPU):
+        pass
+
+
+@linux
+def test_what_a_cpu_run_may_take_is_free_until_it_is_taken() -> None:
+    limit = private_bytes() + GIB // 2
+    with memory_limit(KEY, limit / GIB, CPU):
+        before = free_memory(CPU)
+        assert 0 < before <= GIB // 2
+        taken = torch.ones(GIB // 16)  # a quarter of a GiB
+        assert free_memory(CPU) <= before - GIB // 5
+        del taken
+    assert free_memory(CPU) > GIB // 2
+
+
+ALLOCATIONS = {
+    "torch": lambda: torch.empty(2 * GIB, dtype=torch.uint8),
+    "numpy": lambda: np.ones(2 * GIB, dtype=np.uint8),
+    "many small tensors": lambda: [torch.empty(16_000) for _ in range(2**15)],
+    "a training step": lambda: deep_step(2**22, 200),
+    "numba": lambda: long_array(2**28),
+    "threads": lambda: started_threads(200),
+}
+
+
+@linux
+def test_beyond_the_limit_allocations_of_all_kinds_are_out_of_memory_and_succeed_later() -> None:
+    """In a process of its own: what it leaves behind is no matter of other tests."""
+    folder = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {folder!r}); from test_memory import *; exhaust()"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
+    expected = [f"{name}: out of memory, then not" for name in ALLOCATIONS]
+    assert done.stdout.decode().splitlines() == expected, done.stderr.decode()
+
+
+def exhaust() -> None:
+    for name, allocate in ALLOCATIONS.items():
+        with memory_limit(KEY, private_bytes() / GIB + 1, CPU):
+            try:
+                allocate()
+            except (MemoryError, RuntimeError) as error:
+                told = "out of memory" if is_out_of_memory(error) else repr(error)
+        torch.empty(2 * GIB, dtype=torch.uint8)
+        print(f"{name}: {told}, then not")
+
+
+@linux
+def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(tmp_path: Path) -> None:
+    chosen = ["dataset=sbm", "dataset.scale=0.02", "sampler=full", "model=pyg", "device=cpu"]
+    limit = f"{KEY}={private_bytes() / GIB + 1:.3f}"  # another process takes about what this does
+    places = [f"data_dir={tmp_path}", f"results_dir={tmp_path}"]
+    command = [sys.executable, "-m", "redditgnn", "train", *chosen, limit, *places]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
+    assert row["status"] == "oom"
+    for told in (
+        "out of memory in training, epoch 1",
+        "the estimate is 1,5",
+        "MiB were free",
+        "lower model.hidden_channels=256",
+        "raise trainer.memory_limit_gib",
+        "sampler=gas",
+    ):
+        assert told in row["error"]
+        assert told in done.stderr
+    assert "sampler.batch_size" not in row["error"]
+
+
+def deep_step(width: int, depth: int) -> None:
+    x = torch.ones(width, requires_grad=True)
+    for _ in range(depth):
+        x = (x * 1.01).relu()
+    x.sum().backward()
+
+
+def long_array(length: int) -> np.ndarray:
+    from redditgnn.transpose_numba import transposed
+
+    return transposed(np.zeros(2, np.int64), np.zeros(0, np.int32), length)
+
+
+def started_threads(count: int) -> None:
+    done = threading.Event()
+    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(count)]
+    try:
+        for thread in threads:
+            thread.start()
+    finally:
+        done.set()
 
 
 @pytest.mark.gpu

@@ -1,9 +1,12 @@
-"""How much of a device's memory a run may use. A GiB is 2^30 bytes."""
+"""How much memory a run may use, on a CUDA device or of the process. A GiB is 2^30 bytes."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import torch
@@ -11,45 +14,103 @@ import torch
 from redditgnn.errors import require
 
 GIB = 2**30
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt: from which size on a block is mapped by itself
+GIVEN_BACK, KEPT = 2**17, 2**25  # bytes: glibc's first threshold, and the one that it arrives at
 _limits: dict[torch.device, int] = {}  # bytes; torch's own record of it is younger than torch 2.6
 
 
 @contextmanager
 def memory_limit(key: str, gib: int | float | None, device: torch.device) -> Iterator[None]:
-    """Let torch allocate at most `gib` on a CUDA device, as if it were a smaller one; None: all.
+    """Let a run take at most `gib`, as if there were no more; None: all.
 
-    What CUDA itself takes (its context, kernels) comes on top, a few hundred MiB.
+    On a CUDA device that is what torch allocates; what CUDA itself takes (its context, kernels)
+    comes on top, a few hundred MiB. On a CPU it is all private memory of the process: what is
+    memory-mapped from files does not count. An allocation beyond it fails as if memory had run out.
 
     Raises:
-        ConfigError: `device` is a CPU, or has less.
+        ConfigError: there is less, or the process has more already, or a CPU cannot be capped here.
     """
     if gib is None:
         yield
         return
-    require(
-        device.type == "cuda",
-        f"{key} caps the memory of a CUDA device, and this run is on the CPU; set {key}=null",
-    )
-    total = torch.cuda.get_device_properties(device).total_memory
-    require(
-        gib * GIB <= total,
-        f"{key} must be at most {total / GIB:.1f}, what {torch.cuda.get_device_name(device)} has, "
-        f"got {gib}; lower it or set {key}=null",
-    )
-    torch.cuda.set_per_process_memory_fraction(gib * GIB / total, device)
-    _limits[device] = int(gib * GIB)
-    try:
-        yield
-    finally:
-        del _limits[device]
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    with (_cuda_limit if device.type == "cuda" else _process_limit)(key, gib, device):
+        _limits[device] = int(gib * GIB)
+        try:
+            yield
+        finally:
+            del _limits[device]
 
 
 def free_memory(device: torch.device) -> int:
     """Return the bytes that may still be allocated on `device`, a `memory_limit` counted in."""
     if device.type != "cuda":
-        return int(psutil.virtual_memory().available)
+        free = int(psutil.virtual_memory().available)
+        limit = _limits.get(device)
+        return free if limit is None else max(0, min(free, limit - private_bytes()))
     allocated = torch.cuda.memory_allocated(device)
     unused = torch.cuda.memory_reserved(device) - allocated
     free = torch.cuda.mem_get_info(device)[0] + unused
     return max(0, min(free, _limits.get(device, free + allocated) - allocated))
+
+
+def private_bytes() -> int:
+    """Return what Linux counts against RLIMIT_DATA: private writable memory, stacks of threads."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmData")) * 1024
+
+
+@contextmanager
+def _cuda_limit(key: str, gib: int | float, device: torch.device) -> Iterator[None]:
+    total = torch.cuda.get_device_properties(device).total_memory
+    _require_at_most(key, gib, total, torch.cuda.get_device_name(device))
+    torch.cuda.set_per_process_memory_fraction(gib * GIB / total, device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+
+
+@contextmanager
+def _process_limit(key: str, gib: int | float, device: torch.device) -> Iterator[None]:
+    require(
+        sys.platform == "linux",
+        f"{key} caps a CPU's memory on Linux only, got {gib} on {sys.platform}; set {key}=null",
+    )
+    import resource
+
+    _require_at_most(key, gib, psutil.virtual_memory().total, "this machine")
+    used = private_bytes()
+    require(
+        gib * GIB > used,
+        f"{key} must be above {used / GIB:.2f}, what the process takes before the run, got {gib}; "
+        f"raise it or set {key}=null",
+    )
+    torch.ones(2**20).sum()  # starts torch's threads, which abort the process if they cannot start
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = [value for value in (soft, hard) if value != resource.RLIM_INFINITY]
+    _set_mmap_threshold(GIVEN_BACK)
+    resource.setrlimit(resource.RLIMIT_DATA, (min(int(gib * GIB), *bound, sys.maxsize), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+        _set_mmap_threshold(KEPT)
+
+
+def _require_at_most(key: str, gib: int | float, total: int, owner: str) -> None:
+    require(
+        gib * GIB <= total,
+        f"{key} must be at most {total / GIB:.1f}, what {owner} has, got {gib}; lower it or set "
+        f"{key}=null",
+    )
+
+
+def _set_mmap_threshold(size: int) -> None:
+    """Let glibc give freed blocks from `size` bytes on back, where it is glibc that allocates.
+
+    By default it keeps them in a heap whose gaps torch's aligned blocks do not fit into.
+    """
+    try:
+        ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, size)
+    except (OSError, AttributeError):
+        return

@@ -20,7 +20,10 @@ from redditgnn.memory import free_memory
 from redditgnn.metrics import Scores
 from redditgnn.trainer import Evaluate
 
-SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "Cannot allocate memory")
+SIGNS = (
+    *("can't allocate memory", "out of memory", "ALLOC_FAILED", "Cannot allocate memory"),
+    *("std::bad_alloc", "can't start new thread"),  # of a guarded process: a stack is memory, too
+)
 Need = Callable[[], Estimate]
 
 

@@ -82,7 +82,7 @@ class Trainer:
         precision: What matrix products are computed in, see `redditgnn.precision`.
         compile: Generate code for the training step's forward pass with `torch.compile`, which
             takes a minute or so at first; evaluation, one pass an epoch, runs without.
-        memory_limit_gib: Most memory of the CUDA device that torch may allocate; None: all.
+        memory_limit_gib: Most memory of the CUDA device, or of the process on a CPU; None: all.
         checkpoint_every: Epochs or a duration (`60s`) between two checkpoints; None: there are
             none. Only a duration, and a signal, interrupt an epoch.
         max_time: A duration of training, evaluation not counted: the epoch in which it runs out is
@@ -132,7 +132,7 @@ class Trainer:
         """Set what torch keeps for the whole process, and restore it for the next run.
 
         Raises:
-            ConfigError: the device has less memory than `memory_limit_gib`, or is a CPU.
+            ConfigError: the device has less memory than `memory_limit_gib`, see `memory_limit`.
         """
         limited = memory_limit("trainer.memory_limit_gib", self._memory_limit_gib, self._device)
         with float32_products(self.precision), limited:
