@@ -21,7 +21,7 @@ ALLOWED = {
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"sweep", "measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"}
-    | {"estimate", "memory", "trainer"},
+    | {"estimate", "memory", "trainer", "warned"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
     | {"interrupt", "keeper", "schedule", "training_state"}
@@ -75,7 +75,7 @@ ALLOWED = {
         "run_row",
         "runs_file",
     }
-    | {"checkpoint", "duration", "fingerprint", "warned"},
+    | {"checkpoint", "duration", "fingerprint", "progress", "warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
