@@ -17,7 +17,7 @@ BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore s
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check smoke reference reddit table wheel clean \
-    bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl performance
+    bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl performance chaos
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -66,6 +66,9 @@ reference: $(VENV)/installed  ## run what is missing on small graphs, 10 seeds (
 # On a workstation with the files of both, in data_dir (REDDITGNN_DATA); goes on where it stopped.
 reddit: $(VENV)/installed  ## verify the recipes for Reddit and Reddit2, cheapest first (hours a seed)
 	REDDITGNN=$(BIN)/redditgnn scripts/reddit.sh $(if $(SEEDS),seeds=$(SEEDS))
+
+chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lost or changed (half an hour)
+	$(BIN)/python scripts/chaos_sweep.py $(CHAOS_ARGS)
 
 table: $(VENV)/installed  ## put results/reference and the matrix of samplers into README.md and docs
 	$(BIN)/python scripts/results_table.py

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
+import shutil
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +22,16 @@ if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: 
 
 import pytest
 
+from redditgnn import cli
 from redditgnn.csr import pointers
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
 
 REPOSITORY = Path(__file__).parents[1]
+TINY = (  # a run of half a second, by the names that the command line knows
+    *("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4"),
+    *("model.hidden_channels=8", "trainer.epochs=1", "device=cpu"),
+)
 TEST_DATA = "REDDITGNN_TEST_DATA"
 NO_REAL_DATA = "no real data"
 
@@ -61,6 +72,53 @@ def link_raw(realdata: Path, tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path
 
     return linked
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results of one run, and data/ with the cache of its dataset."""
+    folder = tmp_path_factory.mktemp("recorded")
+    command = [*TINY, f"data_dir={folder / 'data'}", f"results_dir={folder / 'results'}"]
+    assert call("train", *command)[0] == 0
+    return folder
+
+
+def call(*argv: str) -> tuple[int, str]:
+    """Run `redditgnn` in this process, and leave that as it was; return exit code and stderr."""
+    root, told = logging.getLogger(), io.StringIO()
+    before = sys.argv, root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
+    try:
+        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
+            code = cli.main(argv)
+    finally:
+        sys.argv, root.handlers[:] = before[:2]
+        root.setLevel(before[2])
+        signal.signal(signal.SIGTERM, before[3])
+    return code, told.getvalue()
+
+
+@pytest.fixture
+def refused(recorded: Path, tmp_path: Path) -> Callable[..., str]:
+    """Run a command that must be refused in one line, which is returned; nothing is lost by it.
+
+    In the place of {here} comes a folder with data/, and with results/ that hold a run.
+    """
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    results = tmp_path / "results"
+    before = {path.name: path.read_bytes() for path in results.glob("*.csv")}
+
+    def run(*argv: str) -> str:
+        here = (text.replace("{here}", str(tmp_path)) for text in argv)
+        code, told = call(*here)
+        assert code == 2, told
+        assert told.startswith("redditgnn: ")
+        assert told.endswith("\n")
+        assert told.count("\n") == 1, told
+        assert {path.name: path.read_bytes() for path in results.glob("*.csv")} == before
+        assert not list(tmp_path.rglob("*.tmp*")), "something half-written is left"
+        return told.removeprefix("redditgnn: ").rstrip()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -17,29 +17,40 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"command", "run", "config", "errors"},
+    "cli": {"command", "run", "config", "errors", "warned"},
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
-    | {"measure", "metrics", "provenance", "checkpoint", "hardware"}
+    | {"sweep", "measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"}
     | {"estimate", "memory", "trainer"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
-    | {"estimate", "memory", "out_of_memory"}
-    | {"recorder", "checkpoint", "provenance", "prefetch", "kernels", "run_row"},
-    "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
-    "config": {"errors", "mistakes"},
+    | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
+    | {"interrupt", "keeper", "schedule", "training_state"}
+    | {"estimate", "memory", "out_of_memory"},
     "out_of_memory": {"config", "errors", "estimate", "graph", "measure", "memory", "metrics"}
     | {"trainer"},
     "estimate": {"config", "features", "graph", "inference", "measure", "miniature", "prefetch"}
     | {"sampler", "tensor_bytes", "trainer"},
     "miniature": {"features", "graph"},
     "tensor_bytes": set(),
+    "run_entry": {"recorder", "resume", "run_row"},
+    "resume": {"checkpoint", "errors", "provenance", "recorder"},
+    "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
+    "config": {"arguments", "errors", "mistakes"},
+    "arguments": {"errors"},
     "experiments": {"config", "errors"},
     "mistakes": set(),
     "verdict": set(),
-    "target": {"config", "errors", "fingerprint", "verdict"},
-    "results": {"errors", "fingerprint", "target", "verdict"},
+    "target": {"arguments", "errors", "fingerprint", "verdict"},
+    "results": {"errors", "fingerprint", "runs_file", "target", "verdict"},
     "trainer": {"graph", "inference", "metrics", "measure", "recorder", "checkpoint", "errors"}
-    | {"prefetch", "captured_step", "hardware", "memory", "precision", "monitor", "histories"},
+    | {"captured_step", "hardware", "memory", "precision", "monitor", "histories", "progress"}
+    | {"duration", "keeper", "training_state"},
+    "keeper": {"checkpoint", "duration", "errors", "interrupt", "training_state"},
+    "training_state": {"checkpoint", "errors", "graph", "histories", "measure", "monitor"}
+    | {"prefetch", "recorder"},
+    "duration": {"errors"},
+    "interrupt": set(),
+    "progress": set(),
     "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
     | {"precision"},
     "dataset": {"graph", "csr", "errors", "fingerprint"},
@@ -49,9 +60,22 @@ ALLOWED = {
     | {"memory"},
     "captured_step": {"graph", "errors"},
     "model": {"graph", "csr", "features", "errors", "kernels"},
-    "report": {"errors"},
+    "report": {"config", "errors", "experiments", "fingerprint", "results", "target", "verdict"},
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
-    "recorder": {"errors", "histories"},
+    "recorder": {"errors", "histories", "runs_file"},
+    "runs_file": {"errors"},
+    "sweep": {
+        "arguments",
+        "config",
+        "errors",
+        "graph",
+        "provenance",
+        "recorder",
+        "run",
+        "run_row",
+        "runs_file",
+    }
+    | {"checkpoint", "duration", "fingerprint", "warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
@@ -63,18 +87,20 @@ ALLOWED = {
     "histories": set(),
     "fingerprint": {"errors"},
     "optimizer": {"errors"},
+    "schedule": {"errors"},
     "monitor": {"recorder"},
     "metrics": set(),
     "measure": set(),
     "prefetch": set(),
     "provenance": set(),
     "checkpoint": {"errors"},
+    "warned": set(),
     "errors": set(),
 }
 # Third party -> the layers that may know it.
 KNOWN_TO = {
-    "hydra": {"command", "run", "config"},
-    "omegaconf": {"command", "run", "config", "experiments", "mistakes"},
+    "hydra": {"command", "run", "config", "sweep"},
+    "omegaconf": {"command", "run", "config", "sweep", "experiments", "mistakes"},
     "torch_geometric": {"dataset", "model", "kernels"},
     "numba": set(),
     "llvmlite": set(),

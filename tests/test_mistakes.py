@@ -62,7 +62,7 @@ def test_a_value_of_the_wrong_type_is_refused_when_built(override: str, message:
 
 
 def test_what_torch_itself_refuses_is_one_line() -> None:
-    settings = compose_settings(["optimizer.lr=-1", "model=mlp"])
-    model = settings.build("model", GraphSpec(10, 4, 3, False))
-    with pytest.raises(ConfigError, match="optimizer: Invalid learning rate: -1"):
-        settings.build("optimizer", model)
+    settings = compose_settings(["scheduler.factor=2", "model=mlp"])
+    optimizer = settings.build("optimizer", settings.build("model", GraphSpec(10, 4, 3, False)))
+    with pytest.raises(ConfigError, match="scheduler=constant: Constant multiplicative factor"):
+        settings.build("scheduler", optimizer)

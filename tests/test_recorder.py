@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import csv
+import errno
 import multiprocessing
+import resource
 from pathlib import Path
 
 import pytest
 
-from redditgnn.errors import ConfigError
-from redditgnn.recorder import EpochRecorder, EpochRow, RunRow, append_run, write_json
+from redditgnn import recorder, runs_file
+from redditgnn.errors import DataError, NotRecorded
+from redditgnn.recorder import (
+    EpochRecorder,
+    EpochRow,
+    RunRow,
+    append_run,
+    prepare_record,
+    write_json,
+)
 
 
 def row(number: int) -> RunRow:
@@ -33,31 +43,11 @@ def row(number: int) -> RunRow:
     )
 
 
-def append_many(folder: Path, start: int) -> None:
-    for number in range(start, start + 20):
-        append_run(row(number), folder)
-
-
-def test_processes_that_append_at_once_lose_no_row(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=append_many, args=(tmp_path, 100 * i)) for i in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    with (tmp_path / "runs.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert {line["run_id"] for line in rows} == {
-        f"run{100 * i + j}" for i in range(3) for j in range(20)
-    }
-    assert all(line["device_name"] == 'a "quoted", name' for line in rows)
-
-
 def test_a_file_with_other_columns_is_refused_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("run_id,score\nold,1\n")
-    with pytest.raises(ConfigError, match="has other columns than this version writes .2, not"):
-        append_run(row(1), tmp_path)
+    with pytest.raises(DataError, match="has other columns than this version writes"):
+        prepare_record(tmp_path)
     assert path.read_text() == "run_id,score\nold,1\n"
 
 
@@ -78,3 +68,68 @@ def test_an_epoch_is_on_disk_as_soon_as_it_is_recorded(tmp_path: Path) -> None:
     recorder.close()
     assert lines[0].startswith("epoch,train_loss")
     assert lines[1].startswith("1,0.5,0.5,,0.5")
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_row_that_finds_no_room_is_kept_elsewhere(tmp_path, monkeypatch):
+    append_run(row(1), tmp_path)
+    before = (tmp_path / "runs.csv").read_bytes()
+    (tmp_path / "runs" / "run2").mkdir(parents=True)
+    monkeypatch.setattr(runs_file.os, "fsync", full_disk)
+    with pytest.raises(NotRecorded, match="No space left on device; its row is in .*row-run2.csv"):
+        append_run(row(2), tmp_path)
+    assert (tmp_path / "runs.csv").read_bytes() == before
+    with (tmp_path / "runs" / "run2" / "row-run2.csv").open(newline="") as file:
+        assert [line["run_id"] for line in csv.DictReader(file)] == ["run2"]
+
+
+def test_a_row_that_finds_no_room_anywhere_is_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recorder, "append_row", full_disk)
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(NotRecorded, match="its row is printed above"):
+        append_run(row(2), tmp_path)
+    (line,) = csv.DictReader(capsys.readouterr().err.splitlines())
+    assert line["run_id"] == "run2"
+
+
+def append_with_a_limit(folder: Path) -> None:
+    size = (folder / "runs.csv").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, size + 10))
+    try:
+        append_run(row(2), folder)
+    except NotRecorded:
+        raise SystemExit(3) from None
+
+
+def test_a_write_that_the_system_cuts_off_leaves_no_trace(tmp_path):
+    append_run(row(1), tmp_path)
+    before = (tmp_path / "runs.csv").read_bytes()
+    worker = multiprocessing.get_context("spawn").Process(
+        target=append_with_a_limit, args=(tmp_path,)
+    )
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 3
+    assert (tmp_path / "runs.csv").read_bytes() == before
+
+
+def test_a_results_dir_that_cannot_be_written_is_told_before_a_run(tmp_path):
+    (tmp_path / "runs.csv").mkdir()
+    with pytest.raises(DataError, match="runs.csv cannot be written: Is a directory; set another"):
+        prepare_record(tmp_path)
+
+
+class Full:
+    writerow = staticmethod(full_disk)
+
+
+def test_an_epoch_that_finds_no_room_ends_the_run_in_one_line(tmp_path):
+    epochs = EpochRecorder(tmp_path)
+    epochs._epochs._writer = Full()
+    values = dict.fromkeys(EpochRow.__dataclass_fields__, 0.5) | {"epoch": 1, "val_loss": None}
+    with pytest.raises(NotRecorded, match="epochs.csv cannot be written: No space left"):
+        epochs.record(EpochRow(**values))
+    epochs.close()

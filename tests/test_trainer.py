@@ -28,6 +28,8 @@ USUAL = {
     "precision": "fp32",
     "compile": False,
     "memory_limit_gib": None,
+    "checkpoint_every": None,
+    "max_time": None,
     "device": CPU,
 }
 

@@ -145,10 +145,9 @@ def make_capturable(optimizer: Optimizer, device: torch.device) -> None:
     """Keep what the optimizer counts and is told on the device, where a graph can read it.
 
     A learning rate that is a number would be frozen; one that is a tensor is filled in place by
-    torch's schedulers.
+    torch's schedulers. One that comes out of a checkpoint is on the CPU.
     """
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = True
-        if not isinstance(group["lr"], Tensor):
-            group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)

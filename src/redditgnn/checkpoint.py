@@ -1,27 +1,66 @@
-"""Weights on disk: written whole or not at all, read without running code from the file."""
+"""Weights and states on disk: written whole or not at all, read without running code from them."""
 
 from __future__ import annotations
 
 import os
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from redditgnn.errors import DataError
+
 Weights = dict[str, Tensor]
 
 
-def save(weights: Weights, path: Path) -> None:
-    """Write `weights` to `path` atomically: to a temporary file, flushed to disk, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        torch.save(weights, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def save(values: Mapping[str, Any], path: Path) -> None:
+    """Write tensors, numbers and text to `path` atomically, and see that they are on the disk.
+
+    Raises:
+        OSError: they could not be written; what was there before still is.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
 
 
-def load(path: Path) -> Weights:
-    """Read what `save` wrote, onto the CPU."""
-    weights: Weights = torch.load(path, map_location="cpu", weights_only=True)
-    return weights
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote, onto the CPU; what is large stays on the disk until it is read.
+
+    Raises:
+        DataError: the file is not what was written.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.load does not look at the check sums
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong check sum of {damaged}")
+        values: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
+    except (zipfile.BadZipFile, UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        told = f"{path} is damaged ({reason})"
+        raise DataError(f"{told}; remove it, and the run begins anew") from error
+    return values
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a new name outlive a loss of power, where a folder can be opened."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

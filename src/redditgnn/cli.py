@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 import redditgnn
 from redditgnn.errors import RunFailed, UserError
+from redditgnn.warned import hide_what_users_cannot_mend
 
 
 class Command(NamedTuple):
@@ -31,6 +31,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("redditgnn.command.train", "train and evaluate one model, or a sweep (-m)"),
     "verify": Command("redditgnn.command.verify", "do published numbers hold here?"),
+    "report": Command("redditgnn.command.report", "tables and plots of all runs, and one page"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),
@@ -39,7 +40,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `redditgnn` with `argv` (default: the process's arguments) and return its exit code."""
-    _hide_what_users_cannot_mend()
+    hide_what_users_cannot_mend()
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()  # a closed pipe shows here, not while the interpreter ends
@@ -124,12 +125,3 @@ def _is_hydras(error: Exception) -> bool:
 
 def _told(error: Exception) -> str:
     return sys.modules["redditgnn.config"].one_line(error) if _is_hydras(error) else str(error)
-
-
-def _hide_what_users_cannot_mend() -> None:
-    """Drop warnings of third parties about their own dependencies, unless -W asks for them."""
-    if sys.warnoptions:
-        return
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-    warnings.filterwarnings("ignore", message="Using 'NeighborSampler' without a 'pyg-lib'")

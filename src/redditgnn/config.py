@@ -6,18 +6,14 @@ The only readers of Hydra's and OmegaConf's objects: what leaves this module are
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
-import types
-import typing
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from beartype import BeartypeConf
-from beartype.door import is_bearable
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, InstantiationException
@@ -27,15 +23,24 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from redditgnn import CONF_DIR
-from redditgnn.errors import ConfigError
+from redditgnn.arguments import check_types, refuse_missing
+from redditgnn.errors import ConfigError, require
 from redditgnn.mistakes import folded, told
 
-COMPONENTS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer")
-NOT_OF_A_RUN = ("hydra", "target")  # `target`: what an experiment's published number is
+METHOD = {  # by which what others have built is known
+    "dataset": "induced",
+    "model": "encode",
+    "sampler": "__iter__",
+    "optimizer": "zero_grad",
+    "scheduler": "step",
+    "trainer": "fit",
+}
+COMPONENTS = tuple(METHOD)
+# `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
+NOT_OF_A_RUN = ("hydra", "target", "sweep")
+NOT_HASHED = ("trainer.checkpoint_every",)  # what no score depends on
+HASHED_IF_SET = ("trainer.max_time",)  # keys that came later: without them a hash stays what it was
 ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
-
-# PEP 484: an int is acceptable where a float is expected.
-_TYPE_RULES = BeartypeConf(is_pep484_tower=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,15 +63,35 @@ class Settings:
     components: dict[str, dict[str, Any]]
     choices: dict[str, str | None]
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Settings:
+        """Make them of what `asdict` gave, JSON in between or not."""
+        return cls(**{**plain, "kernels": Kernels(**plain["kernels"])})
+
+    def __post_init__(self) -> None:
+        for key, folder in (("data_dir", self.data_dir), ("results_dir", self.results_dir)):
+            require(
+                folder != "", f"{key} must name a folder, got ''; {key}=. is the one you are in"
+            )
+
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
         """Construct the chosen component of `group` from its YAML and facts known at run time."""
         target = self._checked(group)
+        refuse_missing(f"{group}.", target, facts)
         if target.func.__module__.startswith("redditgnn."):
             return target(*args, **facts)
+        name = f"{group}={self.choices[group]}"
         try:
-            return target(*args, **facts)
+            made = target(*args, **facts)
         except Exception as error:  # whatever a library makes of a value that it cannot use
-            raise ConfigError(f"{group}={self.choices[group]}: {folded(error)}") from error
+            raise ConfigError(f"{name}: {folded(error)}") from error
+        method = METHOD[group]
+        require(
+            hasattr(made, method),
+            f"{name}: {group}._target_ must give a {group}, which has {method}(), "
+            f"got {type(made).__name__}",
+        )
+        return made
 
     def check(self) -> None:
         """Refuse keys and types that no component takes, before anything slow begins."""
@@ -74,13 +99,18 @@ class Settings:
             self._checked(group)
 
     def _checked(self, group: str) -> partial[Any]:
+        name, node = f"{group}={self.choices[group]}", self.components[group]
+        if "_target_" not in node or node.get("_partial_") is not True:
+            raise ConfigError(
+                f"{name}: {group} must have _target_, the import path of a function or class, and "
+                f"_partial_: true, got {node}"
+            )
         try:
-            target = instantiate(self.components[group], _convert_="all")
+            target = instantiate(node, _convert_="all")
         except InstantiationException as error:
             text = folded(error).split(", set env var")[0]
-            raise ConfigError(
-                f"{group}={self.choices[group]}: {text}; is it spelt right?"
-            ) from error
+            way_out = "is it spelt right?" if "in call to" not in text else "set _partial_ to true"
+            raise ConfigError(f"{name}: {text}; {way_out}") from error
         check_types(group, target)
         return target
 
@@ -105,6 +135,7 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
     kernels = _kernels(top_level.pop("kernels", None))
     call = partial(Settings, kernels=kernels, components=components, choices=chosen, **top_level)
     check_types("", call)
+    refuse_missing("", call, {})
     return call()
 
 
@@ -131,6 +162,7 @@ def compose_experiment(
     `config_dir` has further options, as train's --config-dir.
     """
     GlobalHydra.instance().clear()
+    refuse_no_option(overrides)
     path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
@@ -143,6 +175,23 @@ def compose_experiment(
         raise ConfigError(one_line(error)) from error
 
 
+def refuse_no_option(overrides: Sequence[str]) -> None:
+    """Refuse what Hydra takes for a bug of its own: a group whose value is no name of an option.
+
+    Raises:
+        ConfigError: names the group.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if group in COMPONENTS and re.fullmatch(
+            r"null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()
+        ):
+            raise ConfigError(
+                f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"
+            )
+        require(bool(group), f"{override!r} is not KEY=VALUE; name the key in front of '='")
+
+
 def target_of(config: Any) -> Any:
     """Return the key `target` of a configuration as plain values, None where there is none."""
     target = config.get("target")
@@ -151,69 +200,18 @@ def target_of(config: Any) -> Any:
 
 def hash_of_config(settings: Settings) -> str:
     """Hash every setting that a score may depend on, bar the seed."""
-    told = json.dumps([settings.protocol, settings.components], sort_keys=True)
+    components = {
+        group: {key: value for key, value in values.items() if _is_hashed(f"{group}.{key}", value)}
+        for group, values in settings.components.items()
+    }
+    told = json.dumps([settings.protocol, components], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def check_types(group: str, call: partial[Any]) -> None:
-    """Compare the keyword arguments of `call` with what the function that it calls takes.
-
-    Our own functions are held to their annotations, those of others to their numeric defaults.
-
-    Raises:
-        ConfigError: names key, expected type and value.
-    """
-    prefix = f"{group}." if group else ""
-    _refuse_unknown(prefix, call)
-    ours = call.func.__module__.startswith("redditgnn.")
-    hints = _annotations(call.func) if ours else _numeric_defaults(call.func)
-    for key, hint in hints.items():
-        if key in call.keywords and not _fits(call.keywords[key], hint):
-            raise ConfigError(f"{prefix}{key} must be {_spoken(hint)}, got {call.keywords[key]!r}")
-
-
-def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
-    parameters = inspect.signature(call.func).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    for key in call.keywords:
-        if key not in parameters:
-            text = f"{prefix}{key}: there is no such key" + (prefix and f" of {call.func.__name__}")
-            raise ConfigError(f"{text}; leave it out, or remove it with ~{prefix}{key}")
+def _is_hashed(key: str, value: Any) -> bool:
+    return key not in NOT_HASHED and not (key in HASHED_IF_SET and value is None)
 
 
 def one_line(error: BaseException) -> str:
     """Word an error of Hydra's or OmegaConf's in one line."""
     return told(error, CONF_DIR)
-
-
-def _annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
-    function = inspect.getattr_static(target, "__init__") if isinstance(target, type) else target
-    return typing.get_type_hints(function)
-
-
-def _numeric_defaults(target: Callable[..., Any]) -> Mapping[str, Any]:
-    parameters = inspect.signature(target).parameters.values()
-    numeric = (p for p in parameters if type(p.default) in (int, float))
-    return {parameter.name: float for parameter in numeric}
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    accepted = typing.get_args(hint) or (hint,)
-    if isinstance(value, bool) and bool not in accepted and (int in accepted or float in accepted):
-        return False  # bool is a subclass of int
-    return is_bearable(value, hint, conf=_TYPE_RULES)
-
-
-def _spoken(hint: Any) -> str:
-    """Say a type as a user would: `int`, `batch, layer or null`, `list[int]`."""
-    if hint is type(None):
-        return "null"
-    if hint is float:
-        return "a number"
-    if typing.get_origin(hint) is Literal:
-        return " or ".join(map(str, typing.get_args(hint)))
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        args = typing.get_args(hint)
-        return " or ".join(_spoken(arg) for arg in args if arg is not int or float not in args)
-    return hint.__name__ if type(hint) is type else str(hint)

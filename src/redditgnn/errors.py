@@ -6,7 +6,8 @@
     |   `-- DataError        a file is missing, truncated or contradicts itself
     `-- RunFailed            exit 3: the run started, and its row says why it ended
         |-- TrainingDiverged
-        `-- OutOfMemory
+        |-- OutOfMemory
+        `-- NotRecorded      ... and what it found could not be written where it belongs
 
 Anything else is a bug: traceback, exit 1.
 """
@@ -48,6 +49,10 @@ class OutOfMemory(RunFailed):
     status = "oom"
 
 
+class NotRecorded(RunFailed):
+    """A file of results cannot be written; the message says where the row of the run is."""
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `ConfigError(message)` unless `condition` holds."""
     if not condition:
@@ -57,6 +62,11 @@ def require(condition: bool, message: str) -> None:
 def require_probability(key: str, value: int | float) -> None:
     """Refuse a dropout-like `value` of the configuration `key` outside [0, 1)."""
     require(0.0 <= value < 1.0, f"{key} must be in [0, 1), got {value}")
+
+
+def require_not_negative(key: str, value: int | float) -> None:
+    """Refuse a `value` of the configuration `key` below zero."""
+    require(value >= 0, f"{key} must be at least 0, got {value}")
 
 
 def require_positive(key: str, value: int | float) -> None:

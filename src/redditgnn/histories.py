@@ -81,3 +81,11 @@ class KeepsHistories(Protocol):
     def staleness(self) -> Iterable[HistoryRow]:
         """Return what the last listener found out, once."""
         ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what training has written so far, as tensors and numbers."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
+        """Become what `state_dict` told, when `num_epochs` epochs were over."""
+        ...

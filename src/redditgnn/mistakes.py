@@ -9,25 +9,42 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+GROUP = r"[\w/]+"
+MOST_OPTIONS = 30  # that are told in a line
 ALL_KEYS = "'redditgnn train --cfg job' prints all keys"
 
 
 def told(error: BaseException, conf_dir: Path) -> str:
     """Word an error of Hydra's or OmegaConf's; `conf_dir` is where the known options are."""
-    text = folded(error)
-    if found := re.search(r"Could not find '(\w+)/([^']+)' Available options in '\w+': (.*)", text):
-        group, option, rest = found.groups()
-        options = rest.split(" Config search path")[0].split()
-        return (
-            f"{group}={option}: no such option{_near(option, options, f'{group}=')}; "
-            f"the options are {', '.join(options)}"
-        )
+    text = folded(error).split(" Config search path")[0]
+    if found := re.search(
+        rf"Could not find '({GROUP})/([^'/]+)' Available options in .*: (.*)", text
+    ):
+        return _no_such_option(*found.groups())
+    if found := re.search(rf"Could not load '({GROUP})/([^'/]+)'", text):
+        return "{0}={1}: {0} must be the name of one option, got {1}".format(*found.groups())
     if found := re.search(r"Could not override '([\w.@/]+)'", text):
         key = found.group(1)
         return f"{key}: no such key{_near_key(key, conf_dir)}; {ALL_KEYS}"
     if found := re.search(r"Error parsing override '(.*?)' ", text):
         return f"{found.group(1)!r} is not KEY=VALUE; quote lists and spaces: 'KEY=[1,2]'"
-    return text
+    if override := getattr(error, "override", None):
+        return f"{override!r} cannot be read as KEY=VALUE ({text.split(' See http')[0]})"
+    if found := re.search(r"Ambiguous value for argument '(.*?)'", text):
+        return (
+            f"{found.group(1)} has several values: add -m to run each, or use brackets for a list"
+        )
+    key = getattr(error, "full_key", None)
+    return text if not key or key in text else f"{key}: {text}"
+
+
+def _no_such_option(group: str, option: str, rest: str) -> str:
+    options = rest.split()
+    known = f"the options are {', '.join(options)}"
+    if len(options) > MOST_OPTIONS:
+        known = f"'redditgnn list {group}s' tells all {len(options)} of them"
+    near = _near(option, options, f"{group}=")
+    return f"{group}={option}: no such option{near}; {known}"
 
 
 def folded(error: BaseException) -> str:

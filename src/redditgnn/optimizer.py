@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from redditgnn.errors import ConfigError
+from redditgnn.errors import ConfigError, require, require_not_negative, require_probability
 
 
 @runtime_checkable
@@ -34,6 +34,7 @@ def adam(
     nonreg_weight_decay: int | float | None,
 ) -> torch.optim.Adam:
     """Adam; weight decay is an L2 term of the gradient (Kingma and Ba 2015, arXiv:1412.6980)."""
+    _check_adam(betas, eps)
     groups = decay_groups(model, weight_decay, nonreg_weight_decay)
     return _built(torch.optim.Adam, groups, lr=lr, betas=tuple(betas), eps=eps)
 
@@ -48,6 +49,7 @@ def adamw(
     nonreg_weight_decay: int | float | None,
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): decay apart from the gradient."""
+    _check_adam(betas, eps)
     groups = decay_groups(model, weight_decay, nonreg_weight_decay)
     return _built(torch.optim.AdamW, groups, lr=lr, betas=tuple(betas), eps=eps)
 
@@ -62,16 +64,23 @@ def sgd(
     nesterov: bool,
 ) -> torch.optim.SGD:
     """Stochastic gradient descent with momentum."""
+    require_probability("optimizer.momentum", momentum)
+    require(
+        momentum > 0 or not nesterov,
+        f"optimizer.nesterov=true needs optimizer.momentum above 0, got {momentum}; try 0.9",
+    )
     groups = decay_groups(model, weight_decay, nonreg_weight_decay)
     return _built(torch.optim.SGD, groups, lr=lr, momentum=momentum, nesterov=nesterov)
 
 
 def decay_groups(
-    model: Regularised, weight_decay: float, nonreg_weight_decay: float | None
+    model: Regularised, weight_decay: int | float, nonreg_weight_decay: int | float | None
 ) -> list[dict[str, Any]]:
     """Return the parameter groups, each with its weight decay; one if there is one decay."""
+    require_not_negative("optimizer.weight_decay", weight_decay)
     if nonreg_weight_decay is None:
         return [{"params": list(model.parameters()), "weight_decay": weight_decay}]
+    require_not_negative("optimizer.nonreg_weight_decay", nonreg_weight_decay)
     others = model.nonreg_parameters()
     held = {id(parameter) for parameter in others}
     regularised = [p for p in model.parameters() if id(p) not in held]
@@ -82,8 +91,17 @@ def decay_groups(
     return [group for group in groups if group["params"]]
 
 
-def _built(cls: Any, groups: list[dict[str, Any]], **settings: Any) -> Any:
+def _check_adam(betas: Sequence[int | float], eps: int | float) -> None:
+    require(
+        len(betas) == 2 and all(0 <= beta < 1 for beta in betas),
+        f"optimizer.betas must be two numbers in [0, 1), got {betas}; try '[0.9,0.999]'",
+    )
+    require_not_negative("optimizer.eps", eps)
+
+
+def _built(cls: Any, groups: list[dict[str, Any]], *, lr: int | float, **settings: Any) -> Any:
+    require_not_negative("optimizer.lr", lr)
     try:
-        return cls(groups, **settings)
+        return cls(groups, lr=lr, **settings)
     except (ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"optimizer: {error}") from error

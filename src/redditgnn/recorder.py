@@ -5,19 +5,20 @@ A row is appended under a lock, flushed to the disk, and never rewritten.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from io import StringIO
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from filelock import FileLock
-
-from redditgnn.errors import ConfigError
+from redditgnn.errors import DataError, NotRecorded
 from redditgnn.histories import HistoryRow
+from redditgnn.runs_file import append_row, as_csv, complete, locked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,14 +97,24 @@ class RunRow:
     hyperparameters: str
 
 
+COLUMNS = [field.name for field in fields(RunRow)]
+REQUIRED = [field.name for field in fields(RunRow) if field.default is MISSING]
+
+
 class EpochRecorder:
     """Writes epochs.csv of one run, a flushed line an epoch, and histories.csv if there are rows.
 
     The latter has a line a layer of every epoch, where `sampler.log_staleness` asks for it.
+    `continued`: how many epochs of the files that an earlier process left are kept; None: the
+    files are new.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._epochs = folder, _Lines(folder / "epochs.csv", EpochRow)
+    def __init__(self, folder: Path, continued: int | None = None) -> None:
+        if continued is not None:
+            for name in ("epochs.csv", "histories.csv"):
+                _cut_behind(continued, folder / name)
+        self._folder, self._mode = folder, "x" if continued is None else "a"
+        self._epochs = _Lines(folder / "epochs.csv", EpochRow, self._mode)
         self._histories: _Lines | None = None
 
     def record(self, row: EpochRow) -> None:
@@ -113,8 +124,14 @@ class EpochRecorder:
     def record_histories(self, row: HistoryRow) -> None:
         """Append one layer of an epoch."""
         if self._histories is None:
-            self._histories = _Lines(self._folder / "histories.csv", HistoryRow)
+            self._histories = _Lines(self._folder / "histories.csv", HistoryRow, self._mode)
         self._histories.write(row)
+
+    def sync(self) -> None:
+        """See that what was recorded is on the disk."""
+        for lines in (self._epochs, self._histories):
+            if lines is not None:
+                lines.sync()
 
     def close(self) -> None:
         for lines in (self._epochs, self._histories):
@@ -123,67 +140,116 @@ class EpochRecorder:
 
 
 class _Lines:
-    """A new CSV file of rows of one kind."""
+    """A CSV file of rows of one kind; `mode` is that of `open`."""
 
-    def __init__(self, path: Path, kind: type[EpochRow] | type[HistoryRow]) -> None:
-        self._file = path.open("x", newline="", encoding="utf-8")
+    def __init__(self, path: Path, kind: type[EpochRow] | type[HistoryRow], mode: str) -> None:
+        self._path = path
+        self._file: IO[str] = path.open(mode, newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
-        self._writer.writerow([field.name for field in fields(kind)])
+        if self._file.tell() == 0:
+            self._writer.writerow([field.name for field in fields(kind)])
 
     def write(self, row: EpochRow | HistoryRow) -> None:
-        self._writer.writerow(_cells(asdict(row)).values())
-        self._file.flush()
+        with _errors_named(self._path):
+            self._writer.writerow(_cells(asdict(row)).values())
+            self._file.flush()
+
+    def sync(self) -> None:
+        with _errors_named(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
+
+
+def _cut_behind(epoch: int, path: Path) -> None:
+    """Drop the lines of later epochs, and one that was torn off, if there is such a file."""
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines = file.readlines()
+    header, rest = lines[:1], (line for line in lines[1:] if line.endswith("\n"))
+    kept = [line for line in rest if int(line.partition(",")[0]) <= epoch]
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        file.write("".join(header + kept))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def append_run(row: RunRow, results_dir: Path) -> Path:
     """Append `row` to `results_dir/runs.csv`, and return that path.
 
     Raises:
-        ConfigError: the file has other columns than this version writes.
+        DataError: the file has other columns than this version writes.
+        NotRecorded: the disk is full or was taken away; the message says where the row is.
     """
     path = results_dir / "runs.csv"
-    with FileLock(results_dir / ".runs.csv.lock"):
-        check_columns(results_dir)
-        is_new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            file.write(_lines(row, with_header=is_new))
-            file.flush()
-            os.fsync(file.fileno())
+    values = _cells(asdict(row))
+    try:
+        with locked(path):
+            complete(path, COLUMNS, REQUIRED)
+            append_row(path, COLUMNS, values)
+    except (OSError, DataError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        raise NotRecorded(_rescued(row.run_id, values, path, told)) from error
     return path
 
 
-def check_columns(results_dir: Path) -> None:
-    """Refuse, before a run starts, to append to a runs.csv that has other columns."""
+def prepare_record(results_dir: Path) -> None:
+    """Make `results_dir/runs.csv` ready for a row, before a run starts; complete an older one.
+
+    Raises:
+        DataError: it cannot be written, or has columns that this version does not know.
+    """
     path = results_dir / "runs.csv"
-    if not path.exists():
-        return
-    with path.open(newline="", encoding="utf-8") as file:
-        found = next(csv.reader(file), [])
-    if found != [field.name for field in fields(RunRow)]:
-        raise ConfigError(
-            f"results_dir={results_dir}: {path} has other columns than this version writes "
-            f"({len(found)}, not {len(fields(RunRow))}); rename it, or set another results_dir"
-        )
+    try:
+        results_dir.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            complete(path, COLUMNS, REQUIRED)
+            if path.exists():
+                path.open("ab").close()
+    except OSError as error:
+        raise DataError(
+            f"results_dir={results_dir}: {path} cannot be written: {error.strerror}; "
+            "set another results_dir"
+        ) from error
+
+
+def _rescued(run_id: str, values: Mapping[str, Any], path: Path, why: str | None) -> str:
+    """Put a row that `path` did not take elsewhere, and say where."""
+    text = as_csv(COLUMNS, values, with_header=True)
+    for folder in (path.parent / "runs" / run_id, Path(tempfile.gettempdir())):
+        kept = folder / f"row-{run_id}.csv"
+        try:
+            kept.write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return f"{path} cannot be written: {why}; its row is in {kept}, append its last line"
+    print(text, file=sys.stderr, end="")
+    return f"{path} cannot be written: {why}; its row is printed above"
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Write a new file of `values`; never over an old one."""
-    with path.open("x", encoding="utf-8") as file:
+    with _errors_named(path), path.open("x", encoding="utf-8") as file:
         json.dump(values, file, indent=2, default=str)
         file.write("\n")
 
 
-def _lines(row: RunRow, with_header: bool) -> str:
-    """Return the row as one string, so that it reaches the file in a single write."""
-    text = StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(RunRow)])
-    if with_header:
-        writer.writeheader()
-    writer.writerow(_cells(asdict(row)))
-    return text.getvalue()
+@contextlib.contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Turn a full disk, or one that was taken away, into `NotRecorded`."""
+    try:
+        yield
+    except FileExistsError:  # a bug of ours
+        raise
+    except OSError as error:
+        raise NotRecorded(
+            f"{path} cannot be written: {error.strerror}; make room, or set another results_dir"
+        ) from error
 
 
 def _cells(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.fingerprint import Fingerprint
+from redditgnn.runs_file import read_rows
 from redditgnn.target import Target
 from redditgnn.verdict import Sample, sample_of
 
@@ -75,12 +76,14 @@ def _is_of(target: Target, text: str) -> bool:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    try:
-        runs = pd.read_csv(path, dtype=str, keep_default_na=False)
-        for name in NUMBERS:
-            runs[name] = pd.to_numeric(runs[name])  # NaN where a run did not get that far
-    except (KeyError, ValueError, OSError) as error:  # pandas' own errors are ValueErrors
-        raise DataError(f"{path} cannot be read as a table of runs: {error}") from error
-    if missing := [name for name in TEXTS if name not in runs]:
+    columns, rows = read_rows(path)
+    if missing := [name for name in (*TEXTS, *NUMBERS) if name not in columns]:
         raise DataError(f"{path} has no column {missing[0]}: it is no table of runs")
+    runs = pd.DataFrame(rows, columns=columns, dtype=str)
+    for name in NUMBERS:
+        try:
+            runs[name] = pd.to_numeric(runs[name])  # NaN where a run did not get that far
+        except ValueError as error:  # "Unable to parse string "0,8" at position 3"
+            told = str(error).splitlines()[0]
+            raise DataError(f"{path}: {name} must be numbers: {told}; mend that row") from error
     return runs.assign(**{FILE: str(path)})

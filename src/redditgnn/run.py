@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,69 +17,63 @@ from redditgnn.errors import ConfigError, DataError, RunFailed, UserError, requi
 from redditgnn.estimate import estimate_sampler, told
 from redditgnn.graph import GraphData, Sampler
 from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
+from redditgnn.interrupt import Interruption
+from redditgnn.keeper import NEVER, Keeper
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.memory import free_memory
 from redditgnn.out_of_memory import MemoryWatch, Phase
 from redditgnn.provenance import provenance
-from redditgnn.recorder import (
-    EpochRecorder,
-    EpochRow,
-    RunRow,
-    append_run,
-    check_columns,
-    write_json,
-)
-from redditgnn.run_row import peaks, result, row_at_start, timings
+from redditgnn.recorder import EpochRow, RunRow, prepare_record
+from redditgnn.run_entry import RunEntry
+from redditgnn.run_row import result, row_at_start
+from redditgnn.schedule import check_schedule
 from redditgnn.trainer import Trainer
+from redditgnn.training_state import Resumable
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Progress:
-    """What is known of a run at any moment: the row that it leaves behind, whatever happens."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    rows: list[EpochRow] = field(default_factory=list)
 
 
 def run(settings: Settings) -> tuple[RunRow, Path]:
     """Train and test one model; append the row to runs.csv and return it with that file's path.
 
+    A run of these settings that was killed is gone on with.
+
     Raises:
         UserError: nothing was run, nothing recorded.
         RunFailed: the run ended early; its row says why.
+        KeyboardInterrupt: a signal came; a checkpoint was written if the training had begun.
     """
     settings.check()
+    check_schedule(settings.components["scheduler"])
     require(0 <= settings.seed < 2**63, f"seed must be in [0, 2**63), got {settings.seed}")
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)
     _make_folder("results_dir", results_dir)
-    check_columns(results_dir)
-    row = row_at_start(settings, device)
-    progress, start = Progress(), time.perf_counter()
-    status, message = "failed", None
-    try:
-        with MemoryWatch(settings, device).during(Phase.BUILDING):
-            _execute(settings, device, results_dir / "runs" / row.run_id, progress)
-        status = "completed"
-    except UserError:
-        raise
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    except BaseException as error:
-        status = error.status if isinstance(error, RunFailed) else "failed"
-        message = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise
-    finally:
-        if message or status in ("completed", "interrupted"):  # a mistake leaves no row
-            facts = {**timings(progress.rows), **progress.facts, **peaks(device)}
-            wall_s = time.perf_counter() - start  # no wait: the device may be what failed
-            row = replace(row, status=status, error=message, wall_s=wall_s, **facts)
-            path = append_run(row, results_dir)
-    return row, path
+    prepare_record(results_dir)
+    entry = RunEntry(row_at_start(settings, device), results_dir, device)
+    with Interruption(lambda: entry.record("interrupted")) as interruption:
+        status, message = "failed", None
+        try:
+            with MemoryWatch(settings, device).during(Phase.BUILDING):
+                _execute(settings, device, entry, interruption)
+            status = "completed"
+        except UserError:
+            raise
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        except BaseException as error:
+            status = error.status if isinstance(error, RunFailed) else "failed"
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise
+        finally:
+            with interruption.deferred():
+                if message or status in ("completed", "interrupted"):  # a mistake leaves no row
+                    entry.record(status, message)
+                entry.release(status)
+    assert entry.path is not None
+    return entry.row, entry.path
 
 
 def resolve_device(name: str) -> torch.device:
@@ -93,7 +86,9 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda:0" if available and name != "cpu" else "cpu")
 
 
-def _execute(settings: Settings, device: torch.device, folder: Path, progress: Progress) -> None:
+def _execute(
+    settings: Settings, device: torch.device, entry: RunEntry, interruption: Interruption
+) -> None:
     reset_peak_rss()
     trainer: Trainer = settings.build("trainer", device=device)
     with use_backend(settings.kernels.backend, device), trainer.in_effect():
@@ -101,8 +96,8 @@ def _execute(settings: Settings, device: torch.device, folder: Path, progress: P
         with MemoryWatch(settings, device).during(Phase.LOADING):
             graph: GraphData = settings.build("dataset", Path(settings.data_dir))
         fingerprint = graph.fingerprint.of_a_run(settings.protocol)
-        progress.facts.update(load_s=watch.seconds(), fingerprint=str(fingerprint))
-        _train_and_test(settings, trainer, graph, device, folder, progress)
+        entry.facts.update(load_s=watch.seconds(), fingerprint=str(fingerprint))
+        _train_and_test(settings, trainer, graph, device, entry, interruption)
 
 
 def _train_and_test(
@@ -110,8 +105,8 @@ def _train_and_test(
     trainer: Trainer,
     graph: GraphData,
     device: torch.device,
-    folder: Path,
-    progress: Progress,
+    entry: RunEntry,
+    interruption: Interruption,
 ) -> None:
     torch.manual_seed(settings.seed)
     reset_peak_cuda(device)
@@ -128,27 +123,35 @@ def _train_and_test(
     optimizer = settings.build("optimizer", model)
     scheduler = settings.build("scheduler", optimizer)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    progress.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)
-    _make_folder("results_dir", folder)
-    write_json({"settings": asdict(settings), **provenance(device)}, folder / "run.json")
+    entry.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)
+    claimed = entry.claim({"settings": asdict(settings), **provenance(device)})
     inference = ExactInference(
         graph, device, chunk_edges=trainer.eval_chunk_edges, precision=trainer.precision
     )
     evaluate = memory.evaluator(Evaluator(graph, inference))
-    with closing(EpochRecorder(folder)) as recorder:
+    # Of other samplers nobody knows what they will draw next.
+    cadence = trainer.cadence if isinstance(sampler, Resumable) else NEVER
+    with closing(claimed.recorder()) as recorder, interruption.deferred():
+
+        def facts() -> dict[str, Any]:
+            recorder.sync()  # a checkpoint counts on the lines before it
+            return entry.spent()
+
+        keeper = Keeper(claimed.checkpoint, cadence, interruption, facts, claimed.found)
         upkeep = upkeep_of(sampler, graph, inference, recorder.record_histories)
 
         def record(row: EpochRow) -> None:
             recorder.record(row)
-            progress.rows.append(row)
+            entry.rows.append(row)
 
-        with memory.during(Phase.TRAINING, lambda: len(progress.rows) + 1):
+        best = claimed.folder / "best.pt"
+        with memory.during(Phase.TRAINING, lambda: len(entry.rows) + 1):
             training = trainer.fit(
-                model, optimizer, scheduler, sampler, evaluate, folder / "best.pt", record, upkeep
+                model, optimizer, scheduler, sampler, evaluate, best, record, upkeep, keeper
             )
-    progress.facts.update(result(training))
+    entry.facts.update(result(training))
     _, scores = evaluate(model, "test")
-    progress.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
+    entry.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
 
 
 def _precomputed(

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import partial
 from typing import Any, Literal
 
-from redditgnn.config import check_types
+from redditgnn.arguments import check_types
 from redditgnn.errors import ConfigError, require, require_positive
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.verdict import Sample, Verdict

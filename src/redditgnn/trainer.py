@@ -13,16 +13,18 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from redditgnn import checkpoint
 from redditgnn.captured_step import CapturedTraining, TakeStep, captured_training
+from redditgnn.duration import seconds_of
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph import Batch, Sampler, Split
 from redditgnn.hardware import compile_obstacle
 from redditgnn.histories import BetweenEpochs, nothing_between_epochs
-from redditgnn.measure import Phases, Stopwatch
+from redditgnn.keeper import Cadence, Keeper
+from redditgnn.measure import Stopwatch
 from redditgnn.memory import memory_limit
 from redditgnn.metrics import Scores, per_node_loss
 from redditgnn.monitor import Criterion, Monitor
@@ -33,8 +35,9 @@ from redditgnn.precision import (
     check_precision,
     float32_products,
 )
-from redditgnn.prefetch import Prefetched
+from redditgnn.progress import progress_bar
 from redditgnn.recorder import EpochRow
+from redditgnn.training_state import EpochClock, TrainingState
 
 Forward = Callable[[Batch], Tensor]
 Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
@@ -80,6 +83,10 @@ class Trainer:
         compile: Generate code for the training step's forward pass with `torch.compile`, which
             takes a minute or so at first; evaluation, one pass an epoch, runs without.
         memory_limit_gib: Most memory of the CUDA device, or of the process on a CPU; None: all.
+        checkpoint_every: Epochs or a duration (`60s`) between two checkpoints; None: there are
+            none. Only a duration, and a signal, interrupt an epoch.
+        max_time: A duration of training, evaluation not counted: the epoch in which it runs out is
+            the last; None: no limit.
     """
 
     def __init__(
@@ -89,11 +96,13 @@ class Trainer:
         eval_every: int,
         patience: int | None,
         monitor: Criterion,
-        grad_clip: float | None,
+        grad_clip: int | float | None,
         eval_chunk_edges: int | None,
         precision: Precision,
         compile: bool,
         memory_limit_gib: int | float | None,
+        checkpoint_every: int | str | None,
+        max_time: str | None,
         device: torch.device,
     ) -> None:
         require_positive("trainer.epochs", epochs)
@@ -115,6 +124,8 @@ class Trainer:
         self._compile, self._memory_limit_gib, self._device = compile, memory_limit_gib, device
         self._epochs, self._eval_every = epochs, eval_every
         self._patience, self._monitor, self._grad_clip = patience, monitor, grad_clip
+        self.cadence = Cadence("trainer.checkpoint_every", checkpoint_every)
+        self._max_s = None if max_time is None else seconds_of("trainer.max_time", max_time)
 
     @contextmanager
     def in_effect(self) -> Iterator[None]:
@@ -141,100 +152,99 @@ class Trainer:
         best_weights: Path,
         record: Callable[[EpochRow], None],
         between_epochs: BetweenEpochs = nothing_between_epochs,
+        keeper: Keeper | None = None,
     ) -> Training:
         """Train `model` in place and leave it with the weights of the best epoch.
 
-        Those are also written to `best_weights`, even if the training is cut short.
+        Those are also written to `best_weights`, even if the training is cut short. What `keeper`
+        found is gone on with.
 
         Raises:
             TrainingDiverged: the loss is not finite.
+            KeyboardInterrupt: the process was asked to end; `keeper` has the state.
         """
-        training, best_state = Training(), None
         monitor = Monitor(self._monitor, self._patience)
+        state = TrainingState(model, optimizer, scheduler, sampler, monitor, self._device)
+        if keeper is not None:
+            keeper.restore(state)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
         take_step = partial(self.step, model, forward, optimizer)
-        captured = captured_training(sampler, take_step, optimizer, self._device)
-        bar = tqdm(total=self._epochs * len(sampler), unit="step", disable=None, leave=False)
+        loop = _Loop(
+            state=state,
+            take_step=take_step,
+            captured=captured_training(sampler, take_step, optimizer, self._device),
+            evaluate=evaluate,
+            between_epochs=between_epochs,
+            keeper=keeper,
+            bar=progress_bar(self._epochs * len(sampler), state.num_steps),
+        )
         try:
-            with between_epochs(0, model):
-                pass
-            for epoch in range(1, self._epochs + 1):
-                rate = float(optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
-                row = self._epoch(
-                    epoch, rate, model, sampler, take_step, captured, evaluate, between_epochs, bar
-                )
-                self._advance(scheduler, row)
+            if state.is_new:
+                with between_epochs(0, model):
+                    pass
+            while not (monitor.is_over or self._is_last(len(state.rows), state.train_s)):
+                row = self._epoch(loop)
                 record(row)
-                if monitor.is_best(row):
-                    best_state = _copy_of_weights(model)
-                training = Training([*training.rows, row], monitor.best)
-                if monitor.is_over:
-                    break
+                state.end_epoch(row)
+                loop.visit(ends_epoch=True)
         finally:
-            bar.close()
-            if best_state is not None:
-                checkpoint.save(best_state, best_weights)
-                model.load_state_dict(best_state)
-        return training
+            loop.bar.close()
+            if state.best_weights is not None:
+                checkpoint.save(state.best_weights, best_weights)
+                model.load_state_dict(state.best_weights)
+        return Training(state.rows, monitor.best)
 
-    def _epoch(
-        self,
-        epoch: int,
-        learning_rate: float,
-        model: nn.Module,
-        sampler: Sampler,
-        take_step: TakeStep,
-        captured: CapturedTraining | None,
-        evaluate: Evaluate,
-        between_epochs: BetweenEpochs,
-        bar: tqdm,
-    ) -> EpochRow:
-        device = self._device
-        watch, phases, batches = Stopwatch(device), Phases(device), Prefetched(sampler)
-        model.train()
-        if captured is None:
-            losses = self._take_steps(take_step, batches, phases, bar)
-        else:
-            with phases.phase("compute"):
-                losses = captured.run_epoch(bar.update)
-        train_loss = losses.mean().item()
+    def _is_last(self, epoch: int, train_s: float) -> bool:
+        """Whether training ends behind `epoch` because there were enough, or time is up."""
+        return epoch == self._epochs or (self._max_s is not None and train_s >= self._max_s)
+
+    def _epoch(self, loop: _Loop) -> EpochRow:
+        state, device = loop.state, self._device
+        rate = float(state.optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
+        epoch, clock = len(state.rows) + 1, state.begin_epoch()
+        state.model.train()
+        self._take_steps(loop, clock)
+        train_loss = torch.stack(state.losses).mean().item()
         _refuse_not_finite("training", train_loss)
-        epoch_s, watch = watch.seconds(), Stopwatch(device)
+        seconds, watch = clock.seconds(), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | tuple[None, None, None] = (None, None, None)
-        with between_epochs(epoch, model):
-            if epoch % self._eval_every == 0 or epoch == self._epochs:
-                val_loss, scores = evaluate(model, "val")
+        with loop.between_epochs(epoch, state.model):
+            is_last = self._is_last(epoch, state.train_s + seconds["epoch_s"])
+            if epoch % self._eval_every == 0 or is_last:
+                val_loss, scores = loop.evaluate(state.model, "val")
                 _refuse_not_finite("validation", val_loss)
-                bar.set_postfix(epoch=epoch, loss=f"{train_loss:.4f}", val=f"{scores[1]:.4f}")
+                told = {"loss": f"{train_loss:.4f}", "val": f"{scores[1]:.4f}"}
+                loop.bar.set_postfix(epoch=epoch, **told)
         return EpochRow(
             epoch=epoch,
             train_loss=train_loss,
-            learning_rate=learning_rate,
+            learning_rate=rate,
             val_loss=val_loss,
             val_accuracy=scores[0],
             val_micro_f1=scores[1],
             val_macro_f1=scores[2],
-            epoch_s=epoch_s,
-            sample_s=batches.prepare_s,
-            transfer_s=phases.seconds("transfer"),
-            compute_s=phases.seconds("compute"),
+            **seconds,
             eval_s=watch.seconds(),
         )
 
-    def _take_steps(
-        self, take_step: TakeStep, batches: Prefetched[Batch], phases: Phases, bar: tqdm
-    ) -> Tensor:
-        """Take one step a batch; return their losses."""
-        losses = []  # kept on the device: one wait an epoch, not one a batch
-        for batch in batches:
-            with phases.phase("transfer"):
+    def _take_steps(self, loop: _Loop, clock: EpochClock) -> None:
+        """Take the steps that the epoch still has, one a batch.
+
+        Their losses are kept on the device: one wait an epoch, not one a batch.
+        """
+        if loop.captured is not None:
+            with clock.phases.phase("compute"):
+                loop.state.losses = list(loop.captured.run_epoch(loop.bar.update).unbind())
+            return
+        for batch in clock.batches():
+            with clock.phases.phase("transfer"):
                 batch = batch.to(self._device)
-            with phases.phase("compute"):
-                losses.append(take_step(batch))
-            bar.update()
-        return torch.stack(losses)
+            with clock.phases.phase("compute"):
+                loop.state.losses.append(loop.take_step(batch))
+            loop.bar.update()
+            clock.pause(loop.visit(clock))
 
     def step(
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
@@ -255,11 +265,24 @@ class Trainer:
         optimizer.step()
         return loss.detach()
 
-    def _advance(self, scheduler: LRScheduler, row: EpochRow) -> None:
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step()
-        elif row.val_loss is not None:
-            scheduler.step(row.val_loss)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Loop:
+    """What the epochs of one training share."""
+
+    state: TrainingState
+    take_step: TakeStep
+    captured: CapturedTraining | None
+    evaluate: Evaluate
+    between_epochs: BetweenEpochs
+    keeper: Keeper | None
+    bar: tqdm
+
+    def visit(self, clock: EpochClock | None = None, *, ends_epoch: bool = False) -> float:
+        """Say that here a checkpoint may be written; return the seconds that this took."""
+        if self.keeper is None:
+            return 0.0
+        return self.keeper.visit(partial(self.state.state_dict, clock), ends_epoch=ends_epoch)
 
 
 def _refuse_not_finite(kind: str, loss: float) -> None:
@@ -273,7 +296,3 @@ def _refuse_to_compile(obstacle: str | None) -> None:
         f"trainer.compile=true cannot generate code here: {obstacle}; install what is missing "
         "(Debian: g++ and python3-dev; or name a compiler in CXX), or use trainer.compile=false",
     )
-
-
-def _copy_of_weights(model: nn.Module) -> checkpoint.Weights:
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -21,19 +21,24 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
-from redditgnn.config import ConfigurationError, settings_from
+from redditgnn.command import multirun
+from redditgnn.config import ConfigurationError, refuse_no_option, settings_from
 from redditgnn.errors import DataError, RunFailed, UserError
 
 DRY_RUN = "--dry-run"
+HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -45,12 +50,14 @@ def main(argv: list[str]) -> int:
     """Run Hydra over `argv`; return the exit code of the worst run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
-    sys.argv = ["redditgnn train", *flags_first(argv)]
+    if set(argv) & {*multirun.FLAGS} and not any(flag.startswith(HYDRAS_OWN) for flag in argv):
+        return multirun.main(argv)
+    refuse_sweeps(argv)
+    work = plan_one if DRY_RUN in argv else train_one
+    flags = [argument for argument in argv if argument != DRY_RUN]
+    sys.argv = ["redditgnn train", *flags_first(flags)]
+    refuse_no_option(read_flags(sys.argv[1:]).overrides)
     codes: list[int] = []
-    work = train_one
-    if DRY_RUN in argv:
-        work = plan_one
-        sys.argv.remove(DRY_RUN)
 
     def task(config: DictConfig) -> None:
         codes.append(work(config))
@@ -65,6 +72,13 @@ def main(argv: list[str]) -> int:
     return max(codes, default=0)
 
 
+def refuse_sweeps(argv: Sequence[str]) -> None:
+    """Say that keys of a sweep do nothing in a single run."""
+    for argument in argv:
+        if argument.lstrip("+~").split("=")[0].split(".")[0] == "sweep" and "--cfg" not in argv:
+            raise UserError(f"{argument}: one run is no sweep; add -m, or leave it out")
+
+
 def flags_first(argv: list[str]) -> list[str]:
     """Move overrides behind flags such as -m: Hydra's parser wants all of them in one run."""
 
@@ -72,6 +86,25 @@ def flags_first(argv: list[str]) -> list[str]:
         return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
 
     return sorted(argv, key=is_override)  # stable: both keep their order
+
+
+def read_flags(argv: list[str]) -> Namespace:
+    """Read the arguments as Hydra will, and refuse in one line what it would answer with a page.
+
+    Raises:
+        UserError: there is no such flag, or it lacks its value.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; see 'redditgnn train --help'")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    arguments: Namespace = parser.parse_args(argv)
+    folder = arguments.config_dir
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"--config-dir must be a folder that exists, got {folder}")
+    return arguments
 
 
 def train_one(config: DictConfig) -> int:

@@ -19,16 +19,16 @@ _MAX_RACE = 60_000_000  # pairs; above, drawing with repetition takes less memor
 _STUBS_PER_NODE = 200  # resolution of the degrees that the draws follow
 
 
-def class_sizes(num_nodes: int, num_classes: int, skew: float) -> Int64[ndarray, " classes"]:
+def class_sizes(num_nodes: int, num_classes: int, skew: int | float) -> Int64[ndarray, " classes"]:
     """Share `num_nodes` among classes, the k-th in proportion to `k ** -skew`, at least 2 each."""
-    share = np.arange(1, num_classes + 1) ** -skew
+    share = np.arange(1.0, num_classes + 1) ** -skew
     bounds = np.rint(np.cumsum(share / share.sum()) * (num_nodes - 2 * num_classes))
     sizes: Int64[ndarray, " classes"] = np.diff(bounds, prepend=0).astype(np.int64) + 2
     return sizes
 
 
 def degree_weights(
-    num_nodes: int, *, skew: float, max_ratio: float, rng: np.random.Generator
+    num_nodes: int, *, skew: int | float, max_ratio: int | float, rng: np.random.Generator
 ) -> Float64[ndarray, " nodes"]:
     """Draw relative degrees of mean 1: log-normal of spread `skew`, cut off at `max_ratio`."""
     weights: Float64[ndarray, " nodes"] = rng.lognormal(0.0, skew, num_nodes)
@@ -38,7 +38,7 @@ def degree_weights(
 
 
 def quotas(
-    sizes: Int64[ndarray, " classes"], num_edges: int, homophily: float
+    sizes: Int64[ndarray, " classes"], num_edges: int, homophily: int | float
 ) -> tuple[Int64[ndarray, " classes"], int]:
     """Say how many undirected edges lie inside each class, and how many between classes.
 
@@ -76,7 +76,7 @@ def block_model_edges(
     weights: Float64[ndarray, " nodes"],
     *,
     num_edges: int,
-    homophily: float,
+    homophily: int | float,
     rng: np.random.Generator,
 ) -> tuple[Int32[ndarray, " edges"], Int32[ndarray, " edges"]]:
     """Draw undirected edges, each once; expected degrees are proportional to `weights`."""
@@ -205,7 +205,7 @@ def class_features(
     *,
     num_features: int,
     latent_features: int,
-    signal: float,
+    signal: int | float,
     rng: np.random.Generator,
 ) -> Float[ndarray, "nodes features"]:
     """Draw features: a latent normal vector around the class's centre, mixed, plus a little noise.

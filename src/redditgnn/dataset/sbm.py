@@ -30,6 +30,7 @@ from redditgnn.graph import GraphData
 
 REDDIT_NODES, REDDIT_EDGES = 232_965, 114_615_892
 REDDIT_TRAIN, REDDIT_VAL = 153_431, 23_831
+MOST_SKEW = 10.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -37,16 +38,16 @@ def load(
     data_dir: Path,
     *,
     name: str,
-    scale: float,
+    scale: int | float,
     num_classes: int,
     num_features: int,
     latent_features: int,
-    feature_signal: float,
-    label_noise: float,
-    homophily: float,
-    class_skew: float,
-    degree_skew: float,
-    max_degree_ratio: float,
+    feature_signal: int | float,
+    label_noise: int | float,
+    homophily: int | float,
+    class_skew: int | float,
+    degree_skew: int | float,
+    max_degree_ratio: int | float,
     feature_dtype: FeatureDtype,
     seed: int,
 ) -> GraphData:
@@ -68,20 +69,20 @@ class BlockModel:
         ConfigError: a parameter is outside its range.
     """
 
-    scale: float
+    scale: int | float
     num_classes: int
     num_features: int
     latent_features: int
-    feature_signal: float
-    label_noise: float
-    homophily: float
-    class_skew: float
-    degree_skew: float
-    max_degree_ratio: float
+    feature_signal: int | float
+    label_noise: int | float
+    homophily: int | float
+    class_skew: int | float
+    degree_skew: int | float
+    max_degree_ratio: int | float
     seed: int
 
     def __post_init__(self) -> None:
-        _check(self.num_nodes, **asdict(self))
+        _check(**asdict(self))
 
     @property
     def num_nodes(self) -> int:
@@ -119,23 +120,33 @@ class BlockModel:
         return symmetric_csr(*ends, self.num_nodes)
 
 
-def _check(num_nodes: int, **values: float | int) -> None:
+def _check(**values: float | int) -> None:
     for key in ("scale", "num_features", "latent_features", "max_degree_ratio"):
         require(values[key] > 0, f"dataset.{key} must be positive, got {values[key]}")
     for key in ("homophily", "label_noise"):
         require(0 <= values[key] <= 1, f"dataset.{key} must be in [0, 1], got {values[key]}")
     for key in ("feature_signal", "class_skew", "degree_skew", "seed"):
         require(values[key] >= 0, f"dataset.{key} must be at least 0, got {values[key]}")
+    for key in ("class_skew", "degree_skew"):
+        require(
+            values[key] <= MOST_SKEW,
+            f"dataset.{key} must be at most {MOST_SKEW:g}, got {values[key]}",
+        )
     classes = values["num_classes"]
     require(classes >= 2, f"dataset.num_classes must be at least 2, got {classes}")
-    least = 4 * classes / REDDIT_NODES
+    least, most = 4 * classes / REDDIT_NODES, 2**31 / REDDIT_NODES
     require(
-        num_nodes >= 4 * classes,
+        round(REDDIT_NODES * values["scale"]) >= 4 * classes,
         f"dataset.scale must be at least {least:.1e} for 4 nodes per class, got {values['scale']}",
+    )
+    require(
+        values["scale"] < most,
+        f"dataset.scale must be below {most:.0f}, for ids of nodes have 32 bits, "
+        f"got {values['scale']}",
     )
 
 
-def _tell_degree(name: str, scale: float, mean: float) -> None:
+def _tell_degree(name: str, scale: int | float, mean: float) -> None:
     wanted = REDDIT_EDGES / REDDIT_NODES
     if mean < 0.99 * wanted:
         _LOG.warning(
@@ -148,14 +159,14 @@ def _tell_degree(name: str, scale: float, mean: float) -> None:
 
 
 def _noisy(
-    blocks: Int64[ndarray, " nodes"], noise: float, rng: np.random.Generator
+    blocks: Int64[ndarray, " nodes"], noise: int | float, rng: np.random.Generator
 ) -> Int64[ndarray, " nodes"]:
     """Give a share of the nodes the class of a random node."""
     wrong = rng.random(len(blocks)) < noise
     return np.where(wrong, rng.permutation(blocks), blocks)
 
 
-def _masks(num_nodes: int, scale: float, rng: np.random.Generator) -> dict[str, Mask]:
+def _masks(num_nodes: int, scale: int | float, rng: np.random.Generator) -> dict[str, Mask]:
     order = rng.permutation(num_nodes)
     train = round(REDDIT_TRAIN * scale)
     parts = np.split(order, [train, train + round(REDDIT_VAL * scale)])

@@ -59,7 +59,7 @@ def gatv2_attention(
     return _attend("gatv2", csr, negative_slope, dropout, value, query, att)
 
 
-def require_slope(key: str, negative_slope: float) -> None:
+def require_slope(key: str, negative_slope: int | float) -> None:
     """Refuse slopes below 0: the compiled backends rely on a LeakyReLU that does not fall."""
     require(
         0.0 <= negative_slope < float("inf"),

@@ -31,8 +31,8 @@ class PygStack(ConvStack):
         conv: Callable[..., nn.Module],
         hidden_channels: int,
         num_layers: int,
-        dropout: float,
-        input_dropout: float,
+        dropout: int | float,
+        input_dropout: int | float,
         norm: Norm | None,
         residual: bool,
         jk: Jump | None,
@@ -81,11 +81,11 @@ def build(conv: Callable[..., nn.Module], in_channels: int, out_channels: int) -
     try:
         layer = conv(in_channels, out_channels)
         width = _try(layer, torch.tensor([[0], [1]])).size(1)
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except Exception as error:  # whatever a library makes of arguments that it cannot use
+        told = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             f"model.conv._target_={name} cannot be built from (in_channels, out_channels) and "
-            f"called with (x, edge_index): {str(error).splitlines()[0]}; give what it lacks "
-            f"as +model.conv.KEY=VALUE"
+            f"called with (x, edge_index): {told}; give what it lacks as +model.conv.KEY=VALUE"
         ) from error
     require(
         width == out_channels,

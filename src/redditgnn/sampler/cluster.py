@@ -40,6 +40,7 @@ class ClusterSampler:
             max_steps=None,
             seed=seed,
         )
+        self.generators = self._drawer.generators
         self._graph, self._num_layers = graph, num_layers
         self._subgraphs = subgraphs_of(graph)
 
@@ -83,12 +84,14 @@ class PartDrawer:
         max_steps: int | None,
         seed: int,
     ) -> None:
+        require_positive("sampler.num_parts", num_parts)
         require_positive("sampler.batch_size", batch_size)
         require(
             batch_size <= num_parts,
             f"sampler.batch_size must be at most sampler.num_parts={num_parts}, got {batch_size}",
         )
         self._generator = torch.Generator().manual_seed(seed)
+        self.generators = (self._generator,)
         if partition == "metis":
             self._parts = parts_of(graph, num_parts)
         else:

@@ -13,6 +13,7 @@ class FullSampler:
     """One batch with every node; it stays on the device."""
 
     has_halo = False
+    generators: tuple[torch.Generator, ...] = ()
 
     def __init__(
         self, graph: GraphData, *, num_layers: int, device: torch.device, seed: int

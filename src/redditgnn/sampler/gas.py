@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -89,6 +89,7 @@ class GASSampler:
         self._lipschitz_weight, self._lipschitz_noise = lipschitz_weight, lipschitz_noise
         self._ages = Ages(graph.num_nodes) if log_staleness else None
         self._found: list[HistoryRow] = []
+        self.generators = self._drawer.generators
         self.histories = history_store(graph, device, history_device)
 
     def __len__(self) -> int:
@@ -110,6 +111,19 @@ class GASSampler:
         """Give away what `log_staleness` found out behind the last epoch."""
         found, self._found = self._found, []
         yield from found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the histories, and their ages where those are logged."""
+        self.histories.settle()
+        ages = None if self._ages is None else self._ages.state_dict()
+        return {"histories": dict(self.histories.states), "ages": ages}
+
+    def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
+        """Become what `state_dict` told, when `num_epochs` epochs were over."""
+        for layer, states in state["histories"].items():
+            self.histories.overwrite(layer, states)
+        if self._ages is not None:
+            self._ages.load_state_dict(state["ages"], num_epochs)
 
     def _hear(
         self, refreshes: bool, measures: bool, layer: int, exact: Float[Tensor, "nodes width"]

@@ -57,6 +57,7 @@ class NeighborSampler:
         self._num_neighbors, self._batch_size = num_neighbors, batch_size
         self._targets = graph.train_mask.nonzero().view(-1)
         self._generator = torch.Generator().manual_seed(seed)
+        self.generators = (self._generator,)
 
     def __len__(self) -> int:
         return -(-len(self._targets) // self._batch_size)

@@ -63,6 +63,7 @@ class TreeSampler:
         self._batch_size = max(1, min(batch_size, len(self._targets)))
         self._order = torch.Generator().manual_seed(seed)
         self.generator = torch.Generator(self._placed.device).manual_seed(seed)
+        self.generators = (self._order, self.generator)
         self._lay_out(self._placed.device)
 
     def __len__(self) -> int:

@@ -42,10 +42,11 @@ def random_parts(
 
 def check_num_parts(graph: GraphData, num_parts: int) -> None:
     """Refuse more parts than nodes."""
+    few = max(1, graph.num_nodes // 100)
     require(
         1 <= num_parts <= graph.num_nodes,
         f"sampler.num_parts must be in [1, {graph.num_nodes}] (the nodes to train on), "
-        f"got {num_parts}; try sampler.num_parts={max(1, graph.num_nodes // 100)}",
+        f"got {num_parts}; try sampler.num_parts={few} sampler.batch_size={max(1, few // 10)}",
     )
 
 

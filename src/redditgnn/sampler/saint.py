@@ -54,6 +54,7 @@ class SaintSampler(ABC):
         self._graph, self._num_layers = graph, num_layers
         self._batch_size, self._num_steps = batch_size, num_steps
         self._generator = torch.Generator().manual_seed(seed)
+        self.generators = (self._generator,)
         self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
         self._count_inclusions(sample_coverage * graph.num_nodes)
 

@@ -59,6 +59,14 @@ class Ages:
             mean_relative_error=float(errors.mean()) if len(errors) else None,
         )
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"pushed": dict(self._pushed), "pulled": dict(self._pulled)}
+
+    def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
+        self.epoch = num_epochs
+        self._pushed = {layer: pushed.clone() for layer, pushed in state["pushed"].items()}
+        self._pulled = defaultdict(list, state["pulled"])
+
     def _pushed_in(self, layer: int) -> Int32[Tensor, " nodes"]:
         if layer not in self._pushed:
             self._pushed[layer] = torch.full((self._num_nodes,), NEVER, dtype=torch.int32)

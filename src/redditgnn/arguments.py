@@ -1,0 +1,112 @@
+"""Keyword arguments that come from YAML or the command line, compared with what a call takes."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+
+from redditgnn.errors import ConfigError, require
+
+# PEP 484: an int is acceptable where a float is expected.
+_TYPE_RULES = BeartypeConf(is_pep484_tower=True)
+
+
+def check_types(group: str, call: partial[Any]) -> None:
+    """Compare the keyword arguments of `call` with what the function that it calls takes.
+
+    Our own functions are held to their annotations, those of others to their numeric defaults and
+    to the annotation `int`. Numbers have to be finite, and to fit into 64 bits.
+
+    Raises:
+        ConfigError: names key, expected type and value.
+    """
+    prefix = f"{group}." if group else ""
+    _refuse_unknown(prefix, call)
+    ours = call.func.__module__.startswith("redditgnn.")
+    hints = _annotations(call.func) if ours else _numbers(call.func)
+    for key, value in call.keywords.items():
+        if key in hints and not _fits(value, hints[key]):
+            raise ConfigError(f"{prefix}{key} must be {_spoken(hints[key])}, got {value!r}")
+        _refuse_extreme(f"{prefix}{key}", value)
+
+
+def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
+    parameters = _parameters(call.func)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for key in call.keywords:
+        if key not in parameters:
+            text = f"{prefix}{key}: there is no such key" + (prefix and f" of {call.func.__name__}")
+            raise ConfigError(f"{text}; leave it out, or remove it with ~{prefix}{key}")
+
+
+def refuse_missing(prefix: str, call: partial[Any], facts: Mapping[str, Any]) -> None:
+    """Refuse a `call` that lacks a keyword argument which is not among the `facts` either."""
+    for name, parameter in _parameters(call.func).items():
+        needed = parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+        if needed and name not in call.keywords and name not in facts:
+            key = prefix + name
+            raise ConfigError(f"{key} must have a value and has none; give it one: +{key}=VALUE")
+
+
+def _refuse_extreme(key: str, value: Any) -> None:
+    """Refuse nan, infinity and integers that no tensor can hold, also as entries of a list."""
+    for number in value if isinstance(value, list) else [value]:
+        if isinstance(number, float):
+            require(math.isfinite(number), f"{key} must be finite, got {value}")
+        elif isinstance(number, int):
+            require(abs(number) < 2**63, f"{key} must be below 2**63, got {value}")
+
+
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(target).parameters
+    except ValueError:  # it is written in C and does not tell
+        return {"anything": inspect.Parameter("anything", inspect.Parameter.VAR_KEYWORD)}
+
+
+def _annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
+    function = inspect.getattr_static(target, "__init__") if isinstance(target, type) else target
+    return typing.get_type_hints(function)
+
+
+def _numbers(target: Callable[..., Any]) -> Mapping[str, Any]:
+    parameters = _parameters(target).values()
+    defaults = {p.name: float for p in parameters if type(p.default) in (int, float)}
+    integers = {p.name: int for p in parameters if p.annotation in (int, "int")}
+    return defaults | integers
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    accepted = typing.get_args(hint) or (hint,)
+    if isinstance(value, list) and typing.get_origin(hint) in (list, Sequence):
+        return all(_fits(entry, accepted[0]) for entry in value)
+    if isinstance(value, bool) and bool not in accepted and (int in accepted or float in accepted):
+        return False  # bool is a subclass of int
+    return is_bearable(value, hint, conf=_TYPE_RULES)
+
+
+def _spoken(hint: Any) -> str:
+    """Say a type as a user would: `int`, `batch, layer or null`, `list[int]`."""
+    if hint is type(None):
+        return "null"
+    if hint is float:
+        return "a number"
+    if typing.get_origin(hint) is Literal:
+        return " or ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        args = typing.get_args(hint)
+        return " or ".join(_spoken(arg) for arg in args if arg is not int or float not in args)
+    if typing.get_origin(hint) in (list, Sequence):
+        return f"list[{_spoken(typing.get_args(hint)[0])}]".replace("a number", "number")
+    if typing.get_origin(hint) is Callable:
+        return "a class, by _target_ and _partial_: true"
+    return hint.__name__ if type(hint) is type else str(hint)

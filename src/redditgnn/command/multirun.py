@@ -1,0 +1,33 @@
+"""The command line of 'redditgnn train -m'."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from redditgnn.errors import UserError
+
+FLAGS = ("-m", "--multirun")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"train -m: {message}; its flags are -m and --config-dir DIR")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the sweep that `argv` describes; return the exit code of its worst run."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument(*FLAGS, action="store_true")
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    parser.add_argument("overrides", nargs="*")
+    found = parser.parse_intermixed_args(list(argv))
+    logging.basicConfig(format="redditgnn: %(message)s", stream=sys.stderr)
+    logging.getLogger("redditgnn").setLevel(logging.INFO)
+    from redditgnn.sweep.drive import swept  # imports torch: a mistake above need not wait for it
+
+    return swept(found.overrides, found.config_dir)

@@ -1,0 +1,52 @@
+"""Make tables, plots and one page of what runs.csv holds.
+
+usage: redditgnn report [results_dir=DIR] [out=DIR]
+
+examples:
+  redditgnn report
+  redditgnn report results_dir=elsewhere out=/tmp/report
+
+Reads results_dir/runs.csv and results_dir/reference/runs.csv, and writes to out (by default
+results_dir/report):
+
+  index.html   tables to sort and filter, and all plots; one file that needs no network
+  summary.csv  a row a configuration: scores over seeds, differences to the best, seconds, memory
+  summary.md, summary.tex   the same for people, and for papers (booktabs)
+  plots/       the plots as PNG and SVG, one column wide
+
+Runs on other data, or of another protocol, are never in one table or plot. docs/report.md says
+what is computed: which differences are noise, what a heat map shows, what a line is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from redditgnn.errors import ConfigError
+from redditgnn.report.writing import write_report
+
+KEYS = ("results_dir", "out")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the report and say where it is; return the exit code."""
+    told = dict(map(_pair, argv))
+    results_dir = Path(told.get("results_dir", "results"))
+    if not results_dir.is_dir():
+        raise ConfigError(f"results_dir={results_dir} must be a folder of runs, there is none")
+    for line in write_report(results_dir, Path(told.get("out", results_dir / "report"))):
+        print(line, flush=True)
+    return 0
+
+
+def _pair(argument: str) -> tuple[str, str]:
+    key, equals, value = argument.partition("=")
+    if key not in KEYS:
+        near = get_close_matches(key, KEYS, n=1)
+        remedy = f"did you mean {near[0]}=DIR?" if near else "it takes results_dir=DIR and out=DIR"
+        raise ConfigError(f"report: there is no key {key!r}; {remedy}")
+    if not equals or not value:
+        raise ConfigError(f"{key} must be a folder, got {argument!r}; write {key}=DIR")
+    return key, value

@@ -1,0 +1,43 @@
+"""How far a training is: a bar on a terminal, or lines where several jobs share one."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tqdm import tqdm
+
+LINES = "REDDITGNN_PROGRESS_LINES"
+"""Environment variable: a name of the job, set where several jobs write to one stream."""
+
+SECONDS_A_LINE = 10.0
+FORM = "{desc}: {percentage:3.0f}%, {elapsed} spent, {remaining} left, {rate_fmt}{postfix}"
+
+
+class _Lines(tqdm):
+    """The bar as a line of its own, now and then."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        if msg is None and self.n > self.initial:  # '' is tqdm's way to wipe the bar out
+            print(self, file=sys.stderr, flush=True)
+        return False
+
+
+def progress_bar(total: int, done: int) -> tqdm:
+    """Return a bar over `total` steps of which `done` are taken; it is silent in files and pipes.
+
+    With `REDDITGNN_PROGRESS_LINES=NAME` it is instead a line with NAME every 10 seconds.
+    """
+    job = os.environ.get(LINES)
+    if job is None:
+        return tqdm(total=total, initial=done, unit="step", disable=None, leave=False)
+    return _Lines(
+        total=total,
+        initial=done,
+        desc=job,
+        unit="step",
+        leave=False,
+        mininterval=SECONDS_A_LINE,
+        maxinterval=SECONDS_A_LINE,
+        bar_format=FORM,
+    )

@@ -1,0 +1,1 @@
+"""Tables, plots and one page of what runs.csv holds: `redditgnn report`."""

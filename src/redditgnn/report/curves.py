@@ -1,0 +1,102 @@
+"""Learning curves from the epochs.csv of each run, with a band over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from redditgnn.report.grouping import Configuration, Group
+from redditgnn.report.plots import PALETTE, Curve, Curves, Missing, slug_of
+from redditgnn.report.settings import told
+from redditgnn.results import FILE
+
+SCORE = "val_micro_f1"
+MOST_CURVES = 6  # more cannot be told apart
+MOST_EPOCHS = 300  # points of a curve: a screen has not many more
+TITLE = "Learning curves"
+
+
+def curves_of(group: Group, named: Sequence[str]) -> Curves | Missing:
+    """Return the curves of the best configurations by validation that have epochs.csv."""
+    curves: list[Curve] = []
+    for configuration in group.scored:
+        curve = _curve(configuration, named, PALETTE[len(curves)])
+        curves += [curve] if curve else []
+        if len(curves) == MOST_CURVES:
+            break
+    if not curves:
+        return Missing(TITLE, _why_none(group))
+    banded = sum(bool(curve.low) for curve in curves)
+    bands = f"bands of one standard deviation for {banded} of them, the others have one seed"
+    if banded == len(curves):
+        bands = "bands are one standard deviation over seeds"
+    elif not banded:
+        bands = "no bands, for each has one seed"
+    return Curves(
+        slug=slug_of(group.name, "curves"),
+        title=TITLE,
+        sentence=(
+            f"Validation micro-F1 of {group.name} by epoch, mean over seeds up to the last epoch "
+            f"that all reached, of the {len(curves)} best configurations by validation that have "
+            f"epochs.csv (of {len(group.scored)} in all); {bands}."
+        ),
+        x_title="epoch",
+        y_title="validation micro-F1, %",
+        curves=curves,
+    )
+
+
+def _curve(configuration: Configuration, named: Sequence[str], colour: str) -> Curve | None:
+    runs = [found for path in _paths(configuration) if (found := _scores(path)) is not None]
+    if not runs:
+        return None
+    table = pd.concat(runs, axis=1, join="inner")  # the epochs that all of them evaluated
+    if table.empty:
+        return None
+    thinned = table.iloc[np.unique(np.linspace(0, len(table) - 1, MOST_EPOCHS).astype(int))] * 100
+    mean, spread = thinned.mean(axis=1), thinned.std(axis=1)
+    has_band = len(runs) > 1
+    settings = told(configuration, named)
+    seeds = f" (n={len(runs)})"
+    return Curve(
+        name=", ".join(part for part in (*configuration.names, settings) if part) + seeds,
+        colour=colour,
+        epochs=[int(epoch) for epoch in thinned.index],
+        mean=_rounded(mean),
+        low=_rounded(mean - spread) if has_band else [],
+        high=_rounded(mean + spread) if has_band else [],
+    )
+
+
+def _paths(configuration: Configuration) -> list[Path]:
+    """Return the epochs.csv of its runs; committed rows come without them."""
+    rows = configuration.runs
+    paths = (
+        Path(file).parent / "runs" / run_id / "epochs.csv"
+        for file, run_id in zip(rows[FILE], rows.run_id, strict=True)
+        if run_id
+    )
+    return [path for path in paths if path.is_file()]
+
+
+def _scores(path: Path) -> pd.Series | None:
+    """Read the validation scores by epoch; None where the file is no such table."""
+    try:
+        table = pd.read_csv(path, usecols=["epoch", SCORE], dtype=float)
+    except (ValueError, OSError):
+        return None
+    scores = table.dropna().drop_duplicates("epoch", keep="last").set_index("epoch")[SCORE]
+    return scores if len(scores) else None
+
+
+def _rounded(values: pd.Series) -> list[float]:
+    return [round(float(value), 3) for value in values]
+
+
+def _why_none(group: Group) -> str:
+    if not group.scored:
+        return "no run has completed"
+    return "no epochs.csv lies beside the runs (runs/RUN_ID/epochs.csv)"

@@ -1,0 +1,243 @@
+"""What is comparable: rows of runs.csv as configurations, in groups of equal data and protocol."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from redditgnn.errors import DataError
+from redditgnn.fingerprint import hashed
+from redditgnn.results import FILE, TEXTS
+from redditgnn.verdict import Sample, sample_of
+
+SCORES = ("val_micro_f1", "test_micro_f1", "test_accuracy")
+CUDA, RSS = "peak_cuda_allocated_mib", "peak_rss_mib"
+NUMBERS = (*SCORES, "epoch_median_s", CUDA, RSS)
+WORDS = (*TEXTS, "run_id", "dataset", "model", "sampler", "protocol", "device_name")
+STATUSES = ("completed", "failed", "oom", "diverged", "interrupted")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """Medians over the runs on one device; None is what no row tells. `memory` is what was read."""
+
+    device_name: str
+    runs: int
+    epoch_s: float | None
+    peak_mib: float | None
+    memory: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """All runs of one `config_hash` on the data of a group; `runs` has the first of each seed."""
+
+    config_hash: str
+    dataset: str
+    model: str
+    sampler: str
+    experiment: str
+    hyperparameters: dict[str, Any] = field(repr=False)
+    runs: pd.DataFrame = field(repr=False)  # completed
+    statuses: dict[str, int]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Model and sampler: what a sweep is of."""
+        return self.model, self.sampler
+
+    @property
+    def label(self) -> str:
+        """Name it in a legend; the settings that tell it from others are not in it."""
+        return self.experiment or f"{self.model}, {self.sampler}"
+
+    def sample(self, score: str) -> Sample | None:
+        """Summarise a score over seeds, as a fraction; None if no run has it."""
+        values = self.runs[score].dropna()
+        return sample_of(list(values)) if len(values) else None
+
+    def by_seed(self, score: str) -> dict[str, float]:
+        """Map seeds to a score."""
+        values = self.runs.set_index("seed")[score].dropna()
+        return {str(seed): float(value) for seed, value in values.items()}
+
+    @cached_property
+    def costs(self) -> list[Cost]:
+        """Of each device that ran it, the one with the most runs first."""
+        devices = self.runs.groupby("device_name", sort=False)
+        found = [_cost(str(name), rows) for name, rows in devices]
+        return sorted(found, key=lambda cost: -cost.runs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Configurations whose scores may be compared; best validation score first."""
+
+    name: str
+    fingerprint: str
+    protocol: str
+    configurations: list[Configuration]
+
+    @cached_property
+    def best(self) -> Configuration | None:
+        """The one with the highest mean validation score, if any run completed."""
+        first = self.configurations[0]
+        return first if first.sample("val_micro_f1") else None
+
+    @cached_property
+    def scored(self) -> list[Configuration]:
+        """Those with a completed run."""
+        return [configuration for configuration in self.configurations if len(configuration.runs)]
+
+    @cached_property
+    def statuses(self) -> Counter[str]:
+        """How many runs ended how."""
+        total: Counter[str] = Counter()
+        for configuration in self.configurations:
+            total.update(configuration.statuses)
+        return total
+
+    @cached_property
+    def accuracy_is_f1(self) -> bool:
+        """Whether every run has equal accuracy and micro-F1: each node has one label."""
+        return all(
+            bool((c.runs.test_accuracy - c.runs.test_micro_f1).abs().le(1e-9).all())
+            for c in self.scored
+        )
+
+    @cached_property
+    def devices(self) -> list[str]:
+        """The devices of the completed runs."""
+        return sorted({cost.device_name for c in self.scored for cost in c.costs})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """Everything that a report is made of; `homeless` runs ended before any data were read."""
+
+    groups: list[Group]
+    homeless: Counter[str]
+    num_rows: int
+
+
+def material_of(runs: pd.DataFrame) -> Material:
+    """Sort all rows into groups.
+
+    Raises:
+        DataError: a cell that should be a number or JSON is none.
+    """
+    rows = _finished(_completed_columns(runs))
+    keys = list(zip(rows.fingerprint, rows.protocol, strict=True))
+    names = _group_names(rows)
+    groups = [
+        _group(names[key], key, rows[[other == key for other in keys]])
+        for key in dict.fromkeys(keys)
+        if key[0]
+    ]
+    homeless = Counter(rows.status[rows.fingerprint == ""])
+    groups.sort(key=lambda group: group.name)
+    return Material(groups=groups, homeless=homeless, num_rows=len(runs))
+
+
+def _completed_columns(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns that an older version did not write, and read numbers."""
+    rows = runs.copy()
+    for name in (*WORDS, "hyperparameters", FILE):
+        rows[name] = rows[name].fillna("").astype(str) if name in rows else ""
+    for name in NUMBERS:
+        try:
+            rows[name] = pd.to_numeric(rows[name]) if name in rows else float("nan")
+        except ValueError as error:
+            raise DataError(f"column {name} of runs.csv: {error}; mend or remove it") from error
+    return rows
+
+
+def _finished(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the last row of a run (it was continued), and give early failures their group's data."""
+    unnamed = rows.run_id == ""
+    rows = pd.concat([rows[unnamed], rows[~unnamed].drop_duplicates("run_id", keep="last")])
+    rows = rows.sort_index()
+    known = rows[rows.fingerprint != ""].groupby(["config_hash", "protocol"]).fingerprint
+    only = {key: texts.iloc[0] for key, texts in known if texts.nunique() == 1}
+    early = rows.fingerprint == ""
+    keys = zip(rows.config_hash[early], rows.protocol[early], strict=True)
+    rows.loc[early, "fingerprint"] = [only.get(key, "") for key in keys]
+    return rows
+
+
+def _group_names(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Name each group by its dataset, and where two have the same, by a hash of its data, too."""
+    known = rows[rows.fingerprint != ""].groupby(["fingerprint", "protocol"], sort=False).dataset
+    datasets = {(str(f), str(p)): str(d.mode().iloc[0]) for (f, p), d in known}
+    count = Counter(datasets.values())
+    return {
+        key: dataset if count[dataset] == 1 else f"{dataset}-{hashed(*key)}"
+        for key, dataset in datasets.items()
+    }
+
+
+def _group(name: str, key: tuple[str, str], rows: pd.DataFrame) -> Group:
+    found = [_configuration(str(told), of) for told, of in rows.groupby("config_hash", sort=False)]
+    found.sort(key=_rank)
+    return Group(name=name, fingerprint=key[0], protocol=key[1], configurations=found)
+
+
+def _rank(configuration: Configuration) -> tuple[float, int, str]:
+    """Sort by validation score, then by number of runs."""
+    score = configuration.sample("val_micro_f1")
+    mean = float("inf") if score is None else -round(score.mean, 12)
+    return mean, -len(configuration.runs), configuration.config_hash
+
+
+def _configuration(config_hash: str, rows: pd.DataFrame) -> Configuration:
+    completed = rows[rows.status == "completed"].drop_duplicates("seed")
+    if completed.test_micro_f1.isna().any():
+        row = completed[completed.test_micro_f1.isna()].iloc[0]
+        raise DataError(
+            f"{row[FILE]}: seed {row.seed} of {config_hash} is completed and has no "
+            "test_micro_f1; remove that row"
+        )
+    first = (completed if len(completed) else rows).iloc[0]
+    return Configuration(
+        config_hash=config_hash,
+        dataset=first.dataset,
+        model=first.model,
+        sampler=first.sampler,
+        experiment=next((name for name in rows.experiment if name), ""),
+        hyperparameters=_hyperparameters(first),
+        runs=completed,
+        statuses={str(status): int(count) for status, count in rows.status.value_counts().items()},
+    )
+
+
+def _hyperparameters(row: Any) -> dict[str, Any]:
+    try:
+        values = json.loads(row.hyperparameters or "{}")
+    except ValueError as error:
+        values = error
+    if not isinstance(values, dict):
+        raise DataError(
+            f"{row[FILE]}: hyperparameters of run {row.run_id} are no JSON object; remove that row"
+        )
+    return values
+
+
+def _cost(device_name: str, rows: pd.DataFrame) -> Cost:
+    memory = CUDA if rows[CUDA].notna().any() else RSS
+    return Cost(
+        device_name=device_name,
+        runs=len(rows),
+        epoch_s=_median(rows.epoch_median_s),
+        peak_mib=_median(rows[memory]),
+        memory="CUDA" if memory == CUDA else "RSS",
+    )
+
+
+def _median(values: pd.Series) -> float | None:
+    median = values.median()
+    return None if pd.isna(median) else float(median)

@@ -1,0 +1,88 @@
+"""Which configurations differ from the best by more than the noise of seeds? See docs/report.md.
+
+A paired t test over the seeds that both have, and Holm's correction (1979) over the comparisons of
+a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import stdtr  # scipy.stats would take a second to import
+
+from redditgnn.verdict import Interval, interval_of_mean, sample_of
+
+LEVEL = 0.05
+FEWEST_SEEDS = 3  # two rounded differences are equal by chance too often
+FEW_SEEDS = 5  # with fewer, even large differences are seldom shown: noise is no word for that
+WITHIN_NOISE = "within noise"
+ROUNDING = 1e-9  # 0.825 - 0.821 is not 0.004 in binary
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """Of a configuration to the best (its score minus the best's) over their `seeds` in common.
+
+    `mean` is None without such seeds; `p` and `p_holm` are None where `untested` says why.
+    """
+
+    seeds: int
+    mean: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    untested: str = ""
+
+    @property
+    def told(self) -> str:
+        """Say it in a word or two."""
+        if self.p_holm is None or self.mean is None:
+            return "not tested"
+        if self.p_holm >= LEVEL:
+            few = self.seeds < FEW_SEEDS
+            return f"undecided ({self.seeds} seeds)" if few else WITHIN_NOISE
+        return "lower" if self.mean < 0 else "higher"
+
+
+def compare(best: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> list[Difference]:
+    """Compare `others` with `best`; all of them map seeds to scores."""
+    found = [_difference(best, other) for other in others]
+    tested = [place for place, difference in enumerate(found) if difference.p is not None]
+    corrected = holm([found[place].p or 0.0 for place in tested])
+    for place, p_holm in zip(tested, corrected, strict=True):
+        found[place] = replace(found[place], p_holm=p_holm)
+    return found
+
+
+def paired_t(differences: Sequence[float]) -> float:
+    """Return the two-sided p of a mean of zero, of at least two differences that vary."""
+    n = len(differences)
+    t = np.mean(differences) / (np.std(differences, ddof=1) / np.sqrt(n))
+    return float(2 * stdtr(n - 1, -abs(t)))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Correct p-values for their number: below a level, the family's error is below it."""
+    order = np.argsort(ps, kind="stable")
+    stepped = np.asarray(ps, dtype=float)[order] * np.arange(len(ps), 0, -1)
+    corrected = np.empty(len(ps))
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return [float(p) for p in corrected]
+
+
+def _difference(best: Mapping[str, float], other: Mapping[str, float]) -> Difference:
+    seeds = [seed for seed in best if seed in other]
+    if not seeds:
+        return Difference(seeds=0, untested="no seed in common")
+    differences = [other[seed] - best[seed] for seed in seeds]
+    sample = sample_of(differences)
+    known = Difference(seeds=len(seeds), mean=sample.mean, interval=interval_of_mean(sample))
+    if len(seeds) < FEWEST_SEEDS:
+        return replace(known, untested=f"{len(seeds)} in common, {FEWEST_SEEDS} are needed")
+    if np.ptp(differences) > ROUNDING:
+        return replace(known, p=paired_t(differences))
+    if abs(sample.mean) <= ROUNDING:
+        return replace(known, p=1.0)  # the same score for every seed
+    return replace(known, untested="every seed differs by the same amount: no noise to judge by")

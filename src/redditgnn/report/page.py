@@ -1,0 +1,91 @@
+"""index.html: one file with its libraries, tables and plots in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+import redditgnn
+from redditgnn.errors import ConfigError
+from redditgnn.fingerprint import Fingerprint
+from redditgnn.report import interactive, page_table
+from redditgnn.report.grouping import Group, Material
+from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
+from redditgnn.report.plots import Missing, Plot
+from redditgnn.report.summary import Summary
+from redditgnn.report.tables import LEGEND
+
+
+class Section(NamedTuple):
+    """A group with all that is shown of it."""
+
+    summary: Summary
+    plots: list[Plot]
+    missing: list[Missing]
+
+
+def page_html(material: Material, sections: Sequence[Section], sources: Sequence[str]) -> str:
+    """Return the page; `sources` are the files that were read."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(_file("page.html.jinja"))
+    return template.render(
+        style=Markup(_file("page.css")),
+        version=redditgnn.__version__,
+        sources=sources,
+        material=material,
+        sections=[_shown(section, sections) for section in sections],
+        plotly=Markup(interactive.library()) if any(s.plots for s in sections) else "",
+        tables=Markup(page_table.library()) if sections else "",
+        legend=LEGEND,
+        fewest=FEWEST_SEEDS,
+        few=FEW_SEEDS,
+    )
+
+
+def _shown(section: Section, sections: Sequence[Section]) -> dict[str, Any]:
+    group = section.summary.group
+    return {
+        "group": group,
+        "facts": _facts(group),
+        "differs": _differs(group, [other.summary.group for other in sections]),
+        "table": Markup(page_table.table_html(section.summary)),
+        "plots": [(plot, Markup(interactive.html_of(plot))) for plot in section.plots],
+        "missing": section.missing,
+    }
+
+
+def _facts(group: Group) -> dict[str, str]:
+    return {
+        "runs": ", ".join(f"{count:,} {status}" for status, count in group.statuses.items()),
+        "configurations": f"{len(group.configurations):,}",
+        "protocol": group.protocol or "unknown",
+        "fingerprint": group.fingerprint,
+        "hardware": "; ".join(group.devices) or "unknown",
+    }
+
+
+def _differs(group: Group, groups: Sequence[Group]) -> list[str]:
+    """Say how a group differs from others of the same dataset."""
+    told = []
+    for other in groups:
+        same_name = other.name.partition("-")[0] == group.name.partition("-")[0]
+        if other is group or not same_name:
+            continue
+        told += [f"{other.name}: {text}" for text in _differences(group, other)]
+    return told
+
+
+def _differences(group: Group, other: Group) -> list[str]:
+    try:
+        here, there = Fingerprint.parse(group.fingerprint), Fingerprint.parse(other.fingerprint)
+    except ConfigError:  # an older version's
+        return []
+    return here.differences(there)
+
+
+def _file(name: str) -> str:
+    return files("redditgnn.report").joinpath(name).read_text(encoding="utf-8")

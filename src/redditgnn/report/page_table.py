@@ -1,0 +1,127 @@
+"""The table of the page: DataTables, by itables, with a filter in the head of each column.
+
+All cells are text: DataTables takes a column for numbers if each of its cells is one or empty.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import pandas as pd
+from itables import options, to_html_datatable
+from itables.javascript import generate_init_offline_itables_html
+
+from redditgnn.report.cells import interval_in_percent, number, percent, score_name, statuses
+from redditgnn.report.grouping import Configuration, Cost
+from redditgnn.report.noise import Difference
+from redditgnn.report.plots import slug_of
+from redditgnn.report.settings import short_names, value_of
+from redditgnn.report.summary import Entry, Summary
+from redditgnn.verdict import Sample, interval_of_mean
+
+ROWS_OF_A_PAGE = 25
+LESS_ASKED_FOR = ("its interval", "seeds in common", "memory")
+ALWAYS_SHOWN = {"model", "sampler", "n"}
+CAPTION = "Configurations of {name} ({count})"
+
+
+def library() -> str:
+    """Return the scripts and styles that all tables share."""
+    return generate_init_offline_itables_html(options.dt_bundle)
+
+
+def table_html(summary: Summary) -> str:
+    """Return the table of a group."""
+    frame = pd.DataFrame([_row(summary, entry) for entry in summary.entries], dtype=str)
+    text = to_html_datatable(
+        frame,
+        caption=CAPTION.format(name=escape(summary.group.name), count=len(frame)),
+        table_id=slug_of("table", summary.group.name),
+        connected=False,
+        display_logo_when_loading=False,
+        showIndex=False,
+        maxBytes=0,
+        classes="display compact",
+        style="width:100%;caption-side:top",
+        columnDefs=[{"targets": _hidden(frame, summary), "visible": False}],
+        autoWidth=False,
+        pageLength=ROWS_OF_A_PAGE,
+        lengthMenu=[10, ROWS_OF_A_PAGE, 100, 1000],
+        columnControl=["searchDropdown"],
+        text_in_header_can_be_selected=False,
+        layout={
+            "topStart": "search",
+            "topEnd": {"buttons": [{"extend": "colvis", "text": "Columns"}]},
+            "bottomStart": "info",
+            "bottomEnd": {"pageLength": {}, "paging": {}},
+        },
+    )
+    return str(text)
+
+
+def _hidden(frame: pd.DataFrame, summary: Summary) -> list[int]:
+    """Return the columns that are shown when asked for: what names imply, and what is constant."""
+    short = short_names([*summary.varied.named, *summary.varied.others])
+    implied = {"config_hash", *LESS_ASKED_FOR, *(short[key] for key in summary.varied.others)}
+    constant = {name for name in frame if len(frame) > 1 and frame[name].nunique() == 1}
+    return [
+        place for place, name in enumerate(frame) if name in implied | (constant - ALWAYS_SHOWN)
+    ]
+
+
+def _row(summary: Summary, entry: Entry) -> dict[str, str]:
+    """Return title and text of each cell, the most asked for first."""
+    c = entry.configuration
+    named, others = summary.varied
+    short = short_names([*named, *others])
+    return {
+        "vs best": entry.verdict,
+        "model": c.model,
+        "sampler": c.sampler,
+        **{short[key]: str(value_of(c, key)) for key in named},
+        **_scores(c, score_name(summary.group)),
+        **_comparison(entry.difference or Difference(seeds=0)),
+        **_costs(c),
+        "runs": statuses(c),
+        "experiment": c.experiment,
+        **{short[key]: str(value_of(c, key)) for key in others},
+        "config_hash": c.config_hash,
+    }
+
+
+def _scores(configuration: Configuration, name: str) -> dict[str, str]:
+    val, test = configuration.sample("val_micro_f1"), configuration.sample("test_micro_f1")
+    return {
+        "val F1, %": _mean(val),
+        f"test {name}, %": _mean(test),
+        "std": number(percent(test.deviation) if test else None, ".2f"),
+        "95 % interval": interval_in_percent(interval_of_mean(test) if test else None),
+        "n": str(len(configuration.runs)),
+    }
+
+
+def _comparison(difference: Difference) -> dict[str, str]:
+    """Return cells that are empty for the best itself."""
+    return {
+        "difference": number(percent(difference.mean), "+.2f"),
+        "its interval": interval_in_percent(difference.interval, "+.2f"),
+        "p (Holm)": number(difference.p_holm, ".2g"),
+        "seeds in common": "" if difference.mean is None else str(difference.seeds),
+    }
+
+
+def _costs(configuration: Configuration) -> dict[str, str]:
+    """Return those of the device with the most runs."""
+    costs: list[Cost | None] = [*configuration.costs]
+    cost = costs[0] if costs else None
+    others = len(costs) - 1
+    return {
+        "s/epoch": number(cost.epoch_s if cost else None, ".4f"),
+        "peak MiB": number(cost.peak_mib if cost else None, ".0f"),
+        "memory": cost.memory if cost else "",
+        "device": (cost.device_name if cost else "") + (f", {others} more" if others > 0 else ""),
+    }
+
+
+def _mean(sample: Sample | None) -> str:
+    return number(percent(sample.mean) if sample else None, ".2f")

@@ -1,0 +1,149 @@
+"""What is drawn, whoever draws it: values in the units of the axes, names, and one sentence."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# Okabe and Ito's palette without black and yellow, which vanish on a dark or a light ground.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
+GREY = "#8C8C8C"  # of what is no data
+COLOUR_SCALE = "cividis"
+MOST_NUMBERS = 150  # cells of a grid that are large enough to have their number written in
+LOGARITHMIC_FROM = 5.0  # ratio of the largest to the smallest cost
+
+
+class Point(NamedTuple):
+    """`spread` is a standard deviation of y; `told` are the lines of the text beside it."""
+
+    x: float
+    y: float
+    spread: float | None
+    told: tuple[str, ...]
+
+
+class Series(NamedTuple):
+    """Points of one legend entry."""
+
+    name: str
+    colour: str
+    symbol: str
+    points: list[Point]
+
+
+class Line(NamedTuple):
+    """A horizontal line: a published number."""
+
+    name: str
+    y: float
+    colour: str
+    told: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """What every plot has; `slug` is the name of its files."""
+
+    slug: str
+    title: str
+    sentence: str
+    x_title: str
+    y_title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter(Plot):
+    """Scores against a cost, at least one; `front` goes from cheap to good."""
+
+    series: list[Series]
+    best: Point | None
+    front: list[tuple[float, float]]
+    lines: list[Line]
+
+    @property
+    def points(self) -> list[Point]:
+        """Those of all series."""
+        return [point for series in self.series for point in series.points]
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether costs differ so much that a linear axis would hide the small ones."""
+        costs = [point.x for point in self.points]
+        return max(costs) / min(costs) > LOGARITHMIC_FROM
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where horizontal lines begin and end."""
+        costs = [point.x for point in self.points]
+        if self.is_logarithmic:
+            return min(costs) / 1.3, max(costs) * 1.3
+        pad = 0.08 * (max(costs) - min(costs)) or 0.1 * max(costs)
+        return min(costs) - pad, max(costs) + pad
+
+    @property
+    def ticks(self) -> list[float]:
+        """Marks of a logarithmic axis: 1, 2 and 5 times powers of ten."""
+        start, end = self.ends
+        decades = range(math.floor(math.log10(start)), math.ceil(math.log10(end)))
+        ticks = (float(f"{first}e{decade}") for decade in decades for first in (1, 2, 5))
+        return [tick for tick in ticks if start <= tick <= end]
+
+
+class Curve(NamedTuple):
+    """Mean over seeds for each epoch; `low` and `high` are empty for a single seed."""
+
+    name: str
+    colour: str
+    epochs: list[int]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves(Plot):
+    """Learning curves."""
+
+    curves: list[Curve]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid(Plot):
+    """A table in colours from `low` to `high`; a value is None where nothing was run."""
+
+    columns: list[str]
+    rows: list[str]
+    values: list[list[float | None]]
+    told: list[list[str]]
+    low: float
+    high: float
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether each cell has its number written in."""
+        return len(self.columns) * len(self.rows) <= MOST_NUMBERS
+
+
+class Missing(NamedTuple):
+    """A plot that cannot be drawn, and why."""
+
+    title: str
+    why: str
+
+
+def slug_of(*parts: str) -> str:
+    """Return a file name of what it is about."""
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-") for part in parts if part)
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the (cost, score) that no other has both cheaper and at least as good, by cost."""
+    front: list[tuple[float, float]] = []
+    for cost, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or score > front[-1][1]:
+            front.append((cost, score))
+    return front

@@ -1,0 +1,82 @@
+"""From runs.csv to a folder: the files of a report, in the order in which they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from redditgnn import CONF_DIR
+from redditgnn.errors import DataError
+from redditgnn.experiments import Experiments
+from redditgnn.report.curves import curves_of
+from redditgnn.report.grids import heat_maps_of, matrix_of
+from redditgnn.report.grouping import material_of
+from redditgnn.report.page import Section, page_html
+from redditgnn.report.plots import Missing, Plot
+from redditgnn.report.printed import files_of_plot
+from redditgnn.report.published import published_in
+from redditgnn.report.scatter import scatters_of
+from redditgnn.report.summary import Summary, summary_of, table_of
+from redditgnn.report.tables import latex, markdown
+from redditgnn.results import files_of, read_runs
+
+
+def write_report(results_dir: Path, out: Path) -> Iterator[str]:
+    """Write everything to `out`, and yield what to tell the user, a line as soon as it is true.
+
+    Raises:
+        DataError: runs.csv cannot be read, or `out` not be written.
+    """
+    sources = files_of(results_dir)
+    material = material_of(read_runs(sources))
+    summaries = [summary_of(group) for group in material.groups]
+    num_configurations = sum(len(summary.entries) for summary in summaries)
+    yield (
+        f"{material.num_rows:,} rows, {num_configurations:,} configurations, "
+        f"{len(summaries)} groups of equal data and protocol"
+    )
+    texts = {
+        "summary.csv": table_of(summaries).to_csv(index=False),
+        "summary.md": markdown(summaries),
+        "summary.tex": latex(summaries),
+    }
+    for name, text in texts.items():
+        _write(out / name, text.encode())
+        yield f"wrote {out / name}"
+    experiments = Experiments([CONF_DIR])
+    sections = [_section(summary, experiments) for summary in summaries]
+    page = page_html(material, sections, [str(path) for path in sources])
+    _write(out / "index.html", page.encode())
+    yield f"wrote {out / 'index.html'}, {len(page) / 2**20:.1f} MiB"
+    plots = [plot for section in sections for plot in section.plots]
+    for plot in plots:
+        for name, content in files_of_plot(plot):
+            _write(out / "plots" / name, content)
+    yield f"wrote {out / 'plots'}, {len(plots)} plots as PNG and SVG"
+
+
+def _section(summary: Summary, experiments: Experiments) -> Section:
+    drawn = list(_plots(summary, experiments))
+    return Section(
+        summary=summary,
+        plots=[plot for plot in drawn if isinstance(plot, Plot)],
+        missing=[plot for plot in drawn if isinstance(plot, Missing)],
+    )
+
+
+def _plots(summary: Summary, experiments: Experiments) -> Iterator[Plot | Missing]:
+    group, named = summary.group, summary.varied.named
+    if not group.scored:
+        return
+    yield from scatters_of(group, named, published_in(group, experiments))
+    yield matrix_of(group, named)
+    yield curves_of(group, named)
+    yield from heat_maps_of(group, named)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}; choose out=DIR") from error

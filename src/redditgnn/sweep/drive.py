@@ -1,0 +1,242 @@
+"""A sweep from its plan to its table."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from redditgnn.config import Settings
+from redditgnn.errors import ConfigError, UserError
+from redditgnn.graph import GraphData
+from redditgnn.provenance import provenance
+from redditgnn.recorder import append_run, prepare_record
+from redditgnn.run import resolve_device
+from redditgnn.run_row import row_at_start
+from redditgnn.runs_file import Row
+from redditgnn.sweep.cluster import Cluster
+from redditgnn.sweep.machine import environments
+from redditgnn.sweep.plan import Job, Planner
+from redditgnn.sweep.processes import Pool, WorkerDied
+from redditgnn.sweep.record import Identity, Policy, as_row, recorded
+from redditgnn.sweep.search import Search
+from redditgnn.sweep.settings import SweepSettings
+from redditgnn.sweep.summary import BEST, Result, table
+from redditgnn.sweep.work import Outcome, request_of
+
+MOST_TRIES = 3
+
+
+@dataclass
+class Sweep:
+    """Runs jobs, and remembers how they ended."""
+
+    pool: Pool | Cluster
+    policy: Policy
+    results_dir: Path
+    total: int
+    rows: list[Row]  # of runs.csv when the sweep began
+    data: Fingerprints
+    learn: Callable[[Job, Outcome], None]
+    results: list[Result] = field(default_factory=list)
+    _tries: dict[int, int] = field(default_factory=dict)
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Run them all; a run that fails, or a process that is killed, ends nobody else's.
+
+        Raises:
+            KeyboardInterrupt: the runs under way have been interrupted, and are in `results`.
+        """
+        waiting = iter(jobs)
+        try:
+            while self._start(waiting) or not self.pool.is_empty:
+                if not self.pool.is_empty:
+                    self._collect(self.pool.finished(), retry=True)
+        except KeyboardInterrupt:
+            self._collect(self.pool.interrupt(), retry=False)
+            raise
+
+    def rows_on(self, job: Job) -> list[Row]:
+        """Return the rows on the data of `job` that count."""
+        fingerprint = self.data.of(job.settings)
+        return [r for r in self.rows if r["fingerprint"] == fingerprint and self.policy.counts(r)]
+
+    def _start(self, waiting: Iterator[Job]) -> bool:
+        """Give jobs to all workers that have none; return whether there may be more."""
+        while self.pool.has_room:
+            job = next(waiting, None)
+            if job is None:
+                return False
+            row = self.policy.completed(self._identity(job), self.rows)
+            if row is not None:
+                self._finish(job, Outcome(status="skipped", row=row))
+            else:
+                self._submit(job)
+        return True
+
+    def _submit(self, job: Job) -> None:
+        self._tries[job.number] = self._tries.get(job.number, 0) + 1
+        _tell(f"{self._place(job)} starts: {job.label}")
+        request = request_of(job.settings, job.overrides, self._identity(job), self.policy)
+        self.pool.submit(job, request, f"{self._place(job)} {job.label}")
+
+    def _collect(self, ended: Iterable[tuple[Job, Outcome | WorkerDied]], retry: bool) -> None:
+        for job, outcome in list(ended):
+            if not isinstance(outcome, WorkerDied):
+                self._finish(job, outcome)
+            elif not retry:
+                self._finish(job, Outcome(status="interrupted", code=130))
+            elif self._tries[job.number] < MOST_TRIES and self._unfinished(job) is not None:
+                _tell(f"{self._place(job)} {outcome}; it goes on where it was: {job.label}")
+                self._submit(job)
+            else:
+                self._finish(job, self._died(job, outcome))
+
+    def _unfinished(self, job: Job) -> Path | None:
+        """Return the newest folder of the job that has a checkpoint to go on from."""
+        pattern = f"runs/*-{job.config_hash[:6]}-s{job.settings.seed}-*/checkpoint.pt"
+        return max(self.results_dir.glob(pattern), default=None)
+
+    def _died(self, job: Job, death: WorkerDied) -> Outcome:
+        """Record a run whose process could not do so itself."""
+        row = replace(
+            row_at_start(job.settings, resolve_device(job.settings.device)),
+            error=str(death),
+            fingerprint=self._identity(job).fingerprint,
+        )
+        if (checkpoint := self._unfinished(job)) is not None:
+            row = replace(row, run_id=checkpoint.parent.name)
+        append_run(row, self.results_dir)
+        return Outcome(status="failed", code=3, error=str(death), row=as_row(asdict(row)))
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        self.results.append(Result(job, outcome))
+        self.learn(job, outcome)
+        _tell(f"{self._place(job)} {self._told(outcome)}: {job.label}")
+
+    def _told(self, outcome: Outcome) -> str:
+        row = outcome.row
+        if outcome.status == "skipped":
+            return f"skipped, completed as {row['run_id']}{self.policy.remark(row)}"
+        if outcome.status == "completed":
+            scores = [f"{name} {float(row[f'{name}_micro_f1']):.4f}" for name in ("val", "test")]
+            return f"completed, micro-F1 {', '.join(scores)}, {float(row['wall_s']):.1f} s"
+        return f"{outcome.status} ({outcome.error})" if outcome.error else outcome.status
+
+    def _place(self, job: Job) -> str:
+        return f"{job.number:>{len(str(self.total))}}/{self.total}"
+
+    def _identity(self, job: Job) -> Identity:
+        return Identity(
+            config_hash=job.config_hash,
+            seed=job.settings.seed,
+            fingerprint=self.data.of(job.settings),
+        )
+
+
+class Fingerprints:
+    """Loads each dataset once, which converts it, and remembers what it is."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, settings: Settings) -> str:
+        """Return the fingerprint that a run of `settings` has.
+
+        Raises:
+            UserError: the data cannot be had.
+        """
+        told = json.dumps([settings.components["dataset"], settings.data_dir, settings.protocol])
+        if told not in self._known:
+            graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+            self._known[told] = str(graph.fingerprint.of_a_run(settings.protocol))
+        return self._known[told]
+
+
+def swept(command_line: Sequence[str], config_dir: Path | None) -> int:
+    """Plan and run a sweep, print its table, and return the exit code of its worst run.
+
+    Raises:
+        UserError: something is wrong with the command line, a job or the data; nothing was run.
+        KeyboardInterrupt: after the table of what there is so far.
+    """
+    planner = Planner(command_line, config_dir)
+    search = Search(planner) if planner.sweep.search == "optuna" else None
+    jobs = planner.jobs() if search is None else search.corners()
+    results_dir = Path(jobs[0].settings.results_dir)
+    prepare_record(results_dir)
+    with closing(_processes(planner.sweep, jobs, results_dir)) as pool:
+        pool.start()
+        sweep = Sweep(
+            pool=pool,
+            policy=_policy(planner.sweep),
+            results_dir=results_dir,
+            total=len(jobs) if search is None else planner.sweep.trials,
+            rows=recorded(results_dir),
+            data=_data_of(jobs),
+            learn=_forget if search is None else search.learn,
+        )
+        if search is not None:
+            sweep.results += search.known(sweep.rows_on(jobs[0]))
+        try:
+            sweep.run(jobs if search is None else search.jobs())
+        finally:
+            _conclude(sweep)
+    return max((result.outcome.code for result in sweep.results), default=0)
+
+
+def _processes(sweep: SweepSettings, jobs: Sequence[Job], results_dir: Path) -> Pool | Cluster:
+    """Return what will run the jobs, none of which has begun."""
+    if sweep.launcher == "submitit":
+        return Cluster(sweep, results_dir)
+    return Pool(environments(sweep, [job.settings for job in jobs]))
+
+
+def _data_of(jobs: Sequence[Job]) -> Fingerprints:
+    """Load the data of all jobs.
+
+    Raises:
+        ConfigError: names the job whose data cannot be had.
+    """
+    data = Fingerprints()
+    for job in jobs:
+        try:
+            data.of(job.settings)
+        except UserError as error:
+            raise ConfigError(f"job {job.number} ({job.label}): {error}") from error
+    return data
+
+
+def _policy(sweep: SweepSettings) -> Policy:
+    made: dict[str, Any] = provenance(torch.device("cpu"))
+    return Policy(
+        rerun=sweep.rerun,
+        same_code=sweep.same_code,
+        commit=made["commit"],
+        torch_version=made["torch_version"],
+    )
+
+
+def _conclude(sweep: Sweep) -> None:
+    if not sweep.results:
+        return
+    results = sorted(sweep.results, key=lambda result: result.job.number)
+    lines = table(results)
+    print("", *lines, "", sep="\n")
+    if any(line.startswith(BEST) for line in lines):
+        print(f"{BEST} the best by validation score, of those on the same data")
+    print(f"all runs: {sweep.results_dir / 'runs.csv'}; more of them: 'redditgnn report'")
+
+
+def _forget(job: Job, outcome: Outcome) -> None:
+    """A grid learns nothing from how its jobs end."""
+
+
+def _tell(text: str) -> None:
+    logging.getLogger(__name__).info(text)

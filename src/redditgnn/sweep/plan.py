@@ -1,0 +1,200 @@
+"""From one command line to jobs: expanded by Hydra's grammar, each composed on its own.
+
+Hydra composes a configuration in a fifth of a second. Jobs that choose the same options differ in
+values only: what those options compose to is made once, and the values are put into copies of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from redditgnn import CONF_DIR
+from redditgnn.config import (
+    ConfigurationError,
+    Settings,
+    hash_of_config,
+    one_line,
+    settings_from,
+)
+from redditgnn.errors import ConfigError, UserError, require
+from redditgnn.sweep.settings import SweepSettings, sweep_settings
+
+MOST_JOBS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of a sweep: `swept` are the values that the other runs do not share."""
+
+    number: int
+    overrides: list[str]
+    swept: dict[str, str]
+    settings: Settings
+    config_hash: str
+
+    @property
+    def label(self) -> str:
+        """What sets this run apart, as it would be written on the command line."""
+        return " ".join(f"{key}={value}" for key, value in self.swept.items()) or "the only run"
+
+
+class Planner:
+    """Knows what a command line sweeps, and composes its jobs.
+
+    Raises:
+        ConfigError: the command line, or the group `sweep` that it chooses, is wrong.
+    """
+
+    def __init__(self, command_line: Sequence[str], config_dir: Path | None = None) -> None:
+        self._loader = _loader(config_dir)
+        self._composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
+        self._checked: set[str] = set()
+        given = self._parsed(command_line)
+        own = [override for override in given if _group_of(override) == "sweep"]
+        for override in own:
+            require(not override.is_sweep_override(), f"{override.input_line}: one sweep at a time")
+        config, _ = self._compose([str(override.input_line) for override in own])
+        self.sweep: SweepSettings = sweep_settings(OmegaConf.to_container(config.sweep))
+        rest = [override for override in given if _group_of(override) != "sweep"]
+        # Of a key that is given twice the last counts, as everywhere in Hydra.
+        self.overrides = list({o.key_or_group: o for o in [*self._ready_made(), *rest]}.values())
+        self.same_for_all = [str(o.input_line) for o in self.overrides if not o.is_sweep_override()]
+
+    def jobs(self) -> list[Job]:
+        """Compose and check all combinations of what is swept, those that are equal once.
+
+        Raises:
+            ConfigError: names the job that has a mistake, or a key that cannot be swept like this.
+        """
+        found: dict[tuple[str, int], Job] = {}
+        for swept in self._combinations():
+            job = self.job(len(found) + 1, swept)
+            found.setdefault((job.config_hash, job.settings.seed), job)
+        return list(found.values())
+
+    def job(self, number: int, swept: Mapping[str, str]) -> Job:
+        """Compose the run in which what is swept has these values.
+
+        Raises:
+            ConfigError: names this job.
+        """
+        overrides = [*self.same_for_all, *(f"{key}={value}" for key, value in swept.items())]
+        try:
+            settings = self._settings(overrides)
+            self._check(settings)
+        except (UserError, *ConfigurationError) as error:
+            told = one_line(error) if isinstance(error, ConfigurationError) else str(error)
+            which = f"job {number} ({' '.join(overrides)}): " if swept else ""
+            raise ConfigError(f"{which}{told}") from error
+        return Job(
+            number=number,
+            overrides=overrides,
+            swept=dict(swept),
+            settings=settings,
+            config_hash=hash_of_config(settings),
+        )
+
+    def _check(self, settings: Settings) -> None:
+        """Check the settings, components that were seen before only once."""
+        seed = settings.seed
+        require(0 <= seed < 2**63, f"seed must be in [0, 2**63), got {seed}")
+        told = json.dumps(settings.components, sort_keys=True)
+        if told not in self._checked:
+            settings.check()
+            self._checked.add(told)
+
+    def _combinations(self) -> Iterator[dict[str, str]]:
+        swept = [override for override in self.overrides if override.is_sweep_override()]
+        for override in swept:
+            require(
+                override.is_discrete_sweep(),
+                f"{override.input_line}: an interval has no end of values; give a list or "
+                "range(...), or search it with sweep.search=optuna",
+            )
+            require(
+                override.key_or_group != "results_dir",
+                f"{override.input_line}: a sweep has one results_dir",
+            )
+        keys = [override.get_key_element() for override in swept]
+        values = [list(override.sweep_string_iterator()) for override in swept]
+        for key, found in zip(keys, values, strict=True):
+            require(bool(found), f"{key}: nothing to sweep; its pattern matches no option")
+        for number, combination in enumerate(itertools.product(*values)):
+            require(number < MOST_JOBS, f"a sweep has at most {MOST_JOBS} jobs; sweep fewer values")
+            yield dict(zip(keys, combination, strict=True))
+
+    def _ready_made(self) -> list[Override]:
+        return self._parsed([f"{key}={value}" for key, value in self.sweep.params.items()])
+
+    def _parsed(self, arguments: Sequence[str]) -> list[Override]:
+        try:
+            parser = OverridesParser.create(config_loader=self._loader)
+            parsed = parser.parse_overrides(list(arguments))
+        except ConfigurationError as error:
+            raise ConfigError(one_line(error)) from error
+        for override in parsed:
+            require(
+                not override.is_hydra_override(),
+                f"{override.input_line}: sweeps are run by redditgnn, not by Hydra; 'sweep' has "
+                "the keys (sweep.jobs, sweep.search, sweep.launcher): see docs/sweeps.md",
+            )
+        return parsed
+
+    def _settings(self, overrides: Sequence[str]) -> Settings:
+        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(list(overrides))
+        config, choices = self._compose([str(o.input_line) for o in parsed if self._is_option(o)])
+        config = copy.deepcopy(config)
+        ConfigLoaderImpl._apply_overrides_to_config(
+            [override for override in parsed if not self._is_option(override)], config
+        )
+        return settings_from(config, choices)
+
+    def _is_option(self, override: Override) -> bool:
+        """Whether it decides which files are read, or is more than one value of one key."""
+        return self._loader.repository.group_exists(override.key_or_group) or isinstance(
+            override.value(), dict
+        )
+
+    def _compose(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+        """Return the configuration that these options make, not to be written to, and choices."""
+        key = tuple(overrides)
+        if key not in self._composed:
+            try:
+                config = self._loader.load_configuration("train", list(key), run_mode=RunMode.RUN)
+            except ConfigurationError as error:
+                raise ConfigError(one_line(error)) from error
+            choices = dict(config.hydra.runtime.choices)
+            with open_dict(config):
+                del config["hydra"]
+            self._composed[key] = (config, choices)
+        return self._composed[key]
+
+
+def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
+    """Return Hydra's loader of conf/ and of the options in `config_dir`."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+    assert isinstance(loader, ConfigLoaderImpl)
+    if config_dir is not None:
+        loader.config_search_path.append("command-line", f"file://{config_dir.absolute()}")
+        loader.repository.initialize_sources(loader.config_search_path)
+    return loader
+
+
+def _group_of(override: Override) -> str:
+    return override.key_or_group.split(".")[0]

@@ -1,0 +1,196 @@
+"""The best validation score in a space of settings, by Optuna's tree-structured Parzen estimator.
+
+There is no database of trials: those of earlier calls are the rows of runs.csv that the command
+line could have made, whoever made them. So a search that was killed goes on, and what a sweep of
+the same settings found counts, too.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
+
+from redditgnn.errors import ConfigError, require
+from redditgnn.runs_file import Row
+from redditgnn.sweep.plan import Job, Planner
+from redditgnn.sweep.summary import Result
+from redditgnn.sweep.work import Outcome
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
+
+SCORE = "val_micro_f1"
+SAYS_SETTINGS_ARE_BAD = ("oom", "diverged")  # other failures say nothing about them
+
+
+class Search:
+    """Proposes jobs, and learns from how they end."""
+
+    def __init__(self, planner: Planner) -> None:
+        _require_optuna()
+        self._planner = planner
+        self._swept = [o for o in planner.overrides if o.is_sweep_override()]
+        require(bool(self._swept), "sweep.search=optuna: nothing to search; try model.heads=1,4,8")
+        for override in self._swept:
+            key = override.key_or_group
+            require(key != "seed", "seed: it is no setting to search for the best of; give one")
+            require(key != "results_dir", f"{override.input_line}: a sweep has one results_dir")
+        self._space = {o.get_key_element(): _distribution(o) for o in self._swept}
+        self._trials: dict[int, Trial] = {}
+        self._study: Study | None = None
+
+    def corners(self) -> list[Job]:
+        """Compose a job with each end of what is searched, so that a mistake shows at once.
+
+        Raises:
+            ConfigError: names the job.
+        """
+        ends = {key: _ends(distribution) for key, distribution in self._space.items()}
+        first = {key: values[0] for key, values in ends.items()}
+        chosen = [first | {key: value} for key, values in ends.items() for value in values]
+        return [self._planner.job(number + 1, swept) for number, swept in enumerate(chosen)]
+
+    def known(self, rows: Sequence[Row]) -> list[Result]:
+        """Begin with the rows of completed runs that this search could have proposed."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        found = self._known(rows)
+        # Behind an interruption the first proposals are not to be those of the first call again.
+        seed = self._planner.sweep.search_seed + len(found)
+        sampler = optuna.samplers.TPESampler(seed=seed)
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        for params, result in found:
+            score = float(result.outcome.row[SCORE])
+            trial = optuna.create_trial(params=params, distributions=self._space, value=score)
+            self._study.add_trial(trial)
+        return [result for _, result in found]
+
+    def jobs(self) -> Iterator[Job]:
+        """Propose jobs until there are enough trials, or time is up; `known` was called before."""
+        assert self._study is not None
+        sweep, start = self._planner.sweep, time.monotonic()
+        while len(self._study.trials) < sweep.trials:
+            if sweep.search_s is not None and time.monotonic() - start >= sweep.search_s:
+                return
+            trial = self._study.ask(self._space)
+            self._trials[trial.number + 1] = trial
+            yield self._job(trial.number + 1, trial.params)
+
+    def learn(self, job: Job, outcome: Outcome) -> None:
+        """Tell the estimator what a job scored, or that its settings do not work."""
+        from optuna.trial import TrialState
+
+        assert self._study is not None
+        trial = self._trials.pop(job.number)
+        score = outcome.row.get(SCORE)
+        if outcome.status in ("completed", "skipped") and score:
+            self._study.tell(trial, float(score))
+        elif outcome.status in SAYS_SETTINGS_ARE_BAD:
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._study.tell(trial, state=TrialState.FAIL)
+
+    def _known(self, rows: Sequence[Row]) -> list[tuple[dict[str, Any], Result]]:
+        found: dict[str, tuple[dict[str, Any], Result]] = {}
+        for row in rows:
+            if row["config_hash"] in found or row["status"] != "completed" or not row[SCORE]:
+                continue
+            params = self._params_of(row)
+            if params is None:
+                continue
+            job = self._job(len(found) + 1, params)
+            if (job.config_hash, str(job.settings.seed)) == (row["config_hash"], row["seed"]):
+                known = Result(job, Outcome(status="skipped", row=row))
+                found[job.config_hash] = (params, known)
+        return list(found.values())
+
+    def _job(self, number: int, params: Mapping[str, Any]) -> Job:
+        return self._planner.job(number, {key: _told(value) for key, value in params.items()})
+
+    def _params_of(self, row: Row) -> dict[str, Any] | None:
+        """Return what the row has for each searched key; None where that is not searched."""
+        values = {**row, **json.loads(row["hyperparameters"])}
+        params = {}
+        for override in self._swept:
+            key = override.get_key_element()
+            found = _internal(override, values.get(override.key_or_group))
+            if found is None or not _contains(self._space[key], found):
+                return None
+            params[key] = found
+        return params
+
+
+def _distribution(override: Override) -> BaseDistribution:
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        kind = IntDistribution if isinstance(value.start, int) else FloatDistribution
+        assert value.start is not None
+        assert value.end is not None
+        try:
+            return kind(value.start, value.end, log="log" in value.tags)
+        except ValueError as error:
+            raise ConfigError(f"{override.input_line}: {error}") from error
+    if isinstance(value, RangeSweep) and isinstance(value.start, int):
+        numbers = list(value.range())
+        require(bool(numbers), f"{override.input_line}: the range is empty")
+        return IntDistribution(int(numbers[0]), int(numbers[-1]), step=int(value.step))
+    return CategoricalDistribution(list(override.sweep_string_iterator()))
+
+
+def _ends(distribution: BaseDistribution) -> list[str]:
+    from optuna.distributions import CategoricalDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return [str(choice) for choice in distribution.choices]
+    return [_told(distribution.low), _told(distribution.high)]  # type: ignore[attr-defined]
+
+
+def _told(value: Any) -> str:
+    """Write a value as an override has it; four digits of a float are enough."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _internal(override: Override, value: Any) -> Any:
+    """Return what Optuna calls this value of a row: of a choice, its text on the command line."""
+    choices = override.value()
+    if isinstance(choices, (IntervalSweep, RangeSweep)):
+        return value
+    assert override.value_type is not None
+    texts = list(override.sweep_string_iterator())
+    found = [_plain(choice) for choice in getattr(choices, "list", texts)]
+    return dict(zip(map(repr, found), texts, strict=True)).get(repr(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, QuotedString):
+        return value.text
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _require_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "sweep.search=optuna needs the package optuna: pip install 'redditgnn[sweep]'"
+        ) from error

@@ -1,0 +1,91 @@
+"""The keys of conf/sweep: how a sweep goes about its runs, none of which a score depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from redditgnn.arguments import check_types
+from redditgnn.duration import seconds_of
+from redditgnn.errors import ConfigError, require
+
+Keys = TypeVar("Keys")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlurmSettings:
+    """What a job of a cluster asks for: the keys below `sweep.slurm`."""
+
+    cluster: Literal["slurm", "local"]
+    partition: str | None
+    time: str
+    cpus: int
+    gpus: int
+    mem_gib: int | float
+
+    def __post_init__(self) -> None:
+        _at_least("sweep.slurm", self, {"cpus": 1, "gpus": 0, "mem_gib": 1})
+        seconds_of("sweep.slurm.time", self.time)
+
+    @property
+    def minutes(self) -> int:
+        return max(1, round(seconds_of("sweep.slurm.time", self.time) / 60))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepSettings:
+    """The keys below `sweep`; conf/sweep/default.yaml says what each is."""
+
+    params: dict[str, Any]
+    rerun: bool
+    same_code: bool
+    jobs: int
+    jobs_per_gpu: int
+    search: Literal["grid", "optuna"]
+    trials: int
+    search_time: str | None
+    search_seed: int
+    launcher: Literal["local", "submitit"]
+    slurm: SlurmSettings
+
+    def __post_init__(self) -> None:
+        _at_least("sweep", self, {"jobs": 1, "jobs_per_gpu": 1, "trials": 1, "search_seed": 0})
+        if self.search_time is not None:
+            seconds_of("sweep.search_time", self.search_time)
+
+    @property
+    def search_s(self) -> float | None:
+        """Seconds after which no new trial starts."""
+        return None if self.search_time is None else seconds_of("search_time", self.search_time)
+
+
+def sweep_settings(values: Any) -> SweepSettings:
+    """Read the group `sweep` of a composed configuration.
+
+    Raises:
+        ConfigError: a key is missing, unknown, or has a value that cannot work.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"sweep must be one of 'redditgnn list sweeps', got {values}")
+    slurm = _read("sweep.slurm", SlurmSettings, values.get("slurm"))
+    return _read("sweep", SweepSettings, {**values, "slurm": slurm})
+
+
+def _read(group: str, kind: type[Keys], values: Any) -> Keys:
+    found = values if isinstance(values, Mapping) else {}
+    call = partial(kind, **{str(key): value for key, value in found.items()})
+    for name in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        if name not in call.keywords:
+            raise ConfigError(
+                f"{group}.{name} is missing; begin the file with 'defaults: [default]'"
+            )
+    check_types(group, call)
+    return call()
+
+
+def _at_least(group: str, settings: Any, least: Mapping[str, int]) -> None:
+    for key, bound in least.items():
+        value = getattr(settings, key)
+        require(value >= bound, f"{group}.{key} must be at least {bound}, got {value}")

@@ -1,0 +1,115 @@
+"""Rows become configurations, and configurations groups that may be compared."""
+
+from __future__ import annotations
+
+import pytest
+
+from redditgnn.errors import DataError
+from redditgnn.report.settings import swept_pairs, varied
+
+OTHER = "edges=12:cccccccc features=3:bbbbbbbb protocol=transductive evaluator=exact"
+
+
+def test_other_data_or_another_protocol_is_another_group(material, row):
+    rows = [
+        row("a", 0),
+        row("a", 1, fingerprint=OTHER),
+        row("a", 2, protocol="inductive"),
+        row("b", 0, dataset="other", fingerprint="edges=1"),
+    ]
+    groups = material(rows).groups
+    assert [len(group.configurations[0].runs) for group in groups] == [1, 1, 1, 1]
+    names = [group.name for group in groups]
+    assert names[0] == "other"
+    assert len(set(names)) == 4
+    assert all(name.startswith("toy-") for name in names[1:])
+
+
+def test_of_a_seed_the_first_completed_run_counts(material, row):
+    rows = [
+        row("a", 0, None, status="failed", run_id="r0"),
+        row("a", 0, 0.7, run_id="r1"),
+        row("a", 0, 0.9, run_id="r2"),
+    ]
+    (configuration,) = material(rows).groups[0].configurations
+    assert configuration.by_seed("test_micro_f1") == {"0": 0.7}
+    assert configuration.statuses == {"failed": 1, "completed": 2}
+
+
+def test_a_run_that_was_interrupted_and_continued_is_one_run(material, row):
+    rows = [
+        row("a", 0, None, status="interrupted", run_id="r"),
+        row("a", 0, 0.7, run_id="r"),
+    ]
+    assert material(rows).groups[0].statuses == {"completed": 1}
+
+
+def test_a_run_that_failed_before_its_data_is_counted_with_its_configuration(material, row):
+    early = {"test": None, "status": "oom", "fingerprint": ""}
+    found = material([row("a", 0), row("a", 1, **early), row("b", 0, **early)])
+    assert found.groups[0].statuses == {"completed": 1, "oom": 1}
+    assert found.homeless == {"oom": 1}
+
+
+def test_the_best_is_chosen_by_validation_never_by_test(material, row):
+    rows = [row("a", 0, 0.9, val_micro_f1=0.5), row("b", 0, 0.6, val_micro_f1=0.8)]
+    assert material(rows).groups[0].best.config_hash == "hash-b"
+
+
+def test_costs_of_two_devices_are_kept_apart(material, row):
+    rows = [
+        row("a", 0),
+        row("a", 1, device_name="GPU", peak_cuda_allocated_mib=90, epoch_median_s=0.1),
+        row("a", 2, epoch_median_s=0.7),
+    ]
+    first, second = material(rows).groups[0].configurations[0].costs
+    assert (first.device_name, first.epoch_s, first.memory) == ("Some CPU", 0.6, "RSS")
+    assert (second.peak_mib, second.memory) == (90, "CUDA")
+
+
+def test_columns_that_an_older_version_did_not_write_are_empty(material, row):
+    old = row("a", 0)
+    for name in ("run_id", "device_name", "peak_rss_mib", "hyperparameters", "val_micro_f1"):
+        del old[name]
+    group = material([old]).groups[0]
+    assert group.best is None
+    assert group.configurations[0].costs[0].peak_mib is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "text"),
+    [
+        ({"test_micro_f1": ""}, "completed and has no test_micro_f1; remove that row"),
+        ({"peak_rss_mib": "much"}, "column peak_rss_mib of runs.csv"),
+        ({"hyperparameters": "{"}, "hyperparameters of run run-a-0 are no JSON object"),
+        ({"hyperparameters": "[1]"}, "hyperparameters of run run-a-0 are no JSON object"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_cell_edited_by_hand_is_named(material, row, cells, text):
+    with pytest.raises(DataError, match=text.replace("(", r"\(")):
+        material([row("a", 0, **cells)])
+
+
+def test_settings_that_names_tell_are_kept_apart_from_swept_ones(material, row):
+    rows = [
+        row("a", 0, settings={"model.heads": 1}),
+        row("b", 0, settings={"model.heads": 8}),
+        row("c", 0, model="gcn", settings={"model.norm": "batch"}),
+    ]
+    named, others = varied(material(rows).groups[0].configurations)
+    assert (named, others) == (["model.heads"], ["model.norm"])
+
+
+def test_only_numbers_that_were_crossed_are_a_sweep(material, row):
+    together = [
+        row(f"{n}", 0, settings={"model.heads": n, "model.dropout": n / 10}) for n in (1, 2, 3)
+    ]
+    assert swept_pairs(material(together).groups[0].configurations) == []
+    crossed = [
+        row(f"{heads}-{dropout}", 0, settings={"model.heads": heads, "model.dropout": dropout})
+        for heads in (1, 2)
+        for dropout in (0.1, 0.2)
+    ]
+    pairs = swept_pairs(material(crossed).groups[0].configurations)
+    assert pairs == [("model.dropout", "model.heads")]

@@ -1,0 +1,127 @@
+"""What the plots show, before anybody draws them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redditgnn import CONF_DIR
+from redditgnn.experiments import Experiments
+from redditgnn.report.curves import curves_of
+from redditgnn.report.grids import heat_maps_of, matrix_of
+from redditgnn.report.grouping import material_of
+from redditgnn.report.plots import Missing, pareto_front
+from redditgnn.report.published import published_in
+from redditgnn.report.scatter import scatters_of
+from redditgnn.results import files_of, read_runs
+
+CORA = (
+    "edges=10556:859f658d features=1433:d95a6e76 labels=7:18ab9c93 split=140/500/1000:2a21689d "
+    "protocol=transductive evaluator=exact"
+)
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 9), st.floats(0, 1)), min_size=1, max_size=20))
+def test_the_front_is_what_nothing_dominates(points):
+    front = pareto_front(points)
+    for cost, score in points:
+        dominated = any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points)
+        assert ((cost, score) in front) == (not dominated)
+
+
+def test_each_device_has_plots_of_its_own(material, row):
+    group = material([row("a", 0), row("b", 0, device_name="GPU")]).groups[0]
+    plots = list(scatters_of(group, [], []))
+    assert len({plot.slug for plot in plots}) == len(plots) == 4
+    assert all(len(plot.points) == 1 for plot in plots)
+
+
+def test_a_cost_that_nobody_recorded_is_said_in_words(material, row):
+    (group,) = material([row("a", 0, peak_rss_mib="")]).groups
+    time, memory = scatters_of(group, [], [])
+    assert isinstance(memory, Missing)
+    assert memory.why == "no completed run on Some CPU has recorded its peak memory"
+    assert time.points[0].told == (
+        "gat, full",
+        "test 80.00 %, n=1",
+        "val 81.00 %",
+        "0.5 s/epoch",
+    )
+
+
+def test_a_target_is_a_line_only_on_the_data_that_it_is_of(material, row):
+    experiments = Experiments([CONF_DIR])
+    (cora,) = material([row("a", 0, experiment="cora_gat", fingerprint=CORA)]).groups
+    (published,) = published_in(cora, experiments)
+    assert (published.experiment, published.target.percent) == ("cora_gat", 83.0)
+    (plot, _) = scatters_of(cora, [], [published])
+    assert [line.y for line in plot.lines] == [83.0]
+    (other,) = material([row("a", 0, experiment="cora_gat")]).groups
+    assert published_in(other, experiments) == []
+    (unknown,) = material([row("a", 0, experiment="of_my_own", fingerprint=CORA)]).groups
+    assert published_in(unknown, experiments) == []
+
+
+def test_a_curve_is_the_mean_over_seeds_as_far_as_all_of_them_got(write, row, epochs):
+    results_dir = write([row("a", 0), row("a", 1)])
+    epochs(results_dir, "run-a-0", [0.1, 0.3, 0.5])
+    epochs(results_dir, "run-a-1", [0.3, 0.5])
+    (group,) = material_of(read_runs(files_of(results_dir))).groups
+    (curve,) = curves_of(group, []).curves
+    assert (curve.epochs, curve.mean) == ([1, 2], [20.0, 40.0])
+    assert curve.low == pytest.approx([20 - 14.142, 40 - 14.142], abs=1e-3)
+
+
+def test_one_seed_has_no_band_and_a_broken_file_is_left_out(write, row, epochs):
+    results_dir = write([row("a", 0), row("a", 1)])
+    epochs(results_dir, "run-a-0", [0.1, 0.3])
+    epochs(results_dir, "run-a-1", [0.1])
+    (results_dir / "runs" / "run-a-1" / "epochs.csv").write_text("epoch,val_micro_f1\n1,oops\n")
+    (group,) = material_of(read_runs(files_of(results_dir))).groups
+    plot = curves_of(group, [])
+    assert plot.curves[0].low == []
+    assert "no bands, for each has one seed" in plot.sentence
+
+
+def test_without_epochs_there_are_no_curves_and_a_reason(material, row):
+    (group,) = material([row("a", 0)]).groups
+    assert curves_of(group, []) == Missing(
+        "Learning curves", "no epochs.csv lies beside the runs (runs/RUN_ID/epochs.csv)"
+    )
+
+
+def test_a_cell_of_a_heat_map_is_the_best_by_validation_never_an_average(material, row):
+    rows = [
+        row(
+            f"{heads}-{dropout}-{lr}",
+            0,
+            0.6 + heads / 100 + lr,
+            val_micro_f1=0.9 - lr,
+            settings={"model.heads": heads, "model.dropout": dropout, "optimizer.lr": lr},
+        )
+        for heads in (1, 2)
+        for dropout in (0.1, 0.2)
+        for lr in (0.01, 0.1)
+    ]
+    (group,) = material(rows).groups
+    maps = {plot.slug: plot for plot in heat_maps_of(group, ["model.heads"])}
+    assert len(maps) == 3
+    grid = maps["toy-gat-full-dropout-heads"]
+    assert (grid.columns, grid.rows) == (["0.1", "0.2"], ["1", "2"])
+    assert grid.values == [[62.0, 62.0], [63.0, 63.0]]
+    assert "lr chosen in each cell by validation score" in grid.sentence
+
+
+def test_the_matrix_leaves_empty_what_was_not_run(material, row):
+    rows = [row("a", 0), row("b", 0, 0.7, model="gcn", sampler="gas")]
+    (group,) = material(rows).groups
+    grid = matrix_of(group, [])
+    assert (grid.columns, grid.rows) == (["gat", "gcn"], ["full", "gas"])
+    assert grid.values == [[80.0, None], [None, 70.0]]
+
+
+def test_one_model_with_one_sampler_is_no_matrix(material, row):
+    (group,) = material([row("a", 0)]).groups
+    assert isinstance(matrix_of(group, []), Missing)
+    assert [type(plot) for plot in heat_maps_of(group, [])] == [Missing]
