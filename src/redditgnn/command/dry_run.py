@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from redditgnn.assembly import build_sampler, resolve_device
+from redditgnn.batch_size import resolved
 from redditgnn.command.doctor import aligned
 from redditgnn.config import Settings, hash_of_config
 from redditgnn.estimate import Estimate, estimate
@@ -14,7 +16,6 @@ from redditgnn.graph import Batch, GraphData
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import MIB
 from redditgnn.memory import free_memory
-from redditgnn.run import build_sampler, resolve_device
 from redditgnn.trainer import Trainer
 
 Row = Sequence[str]
@@ -26,6 +27,7 @@ def plan(settings: Settings) -> str:
     Raises:
         UserError: the run would be refused.
     """
+    settings = resolved(settings)
     settings.check()
     device = resolve_device(settings.device)
     trainer: Trainer = settings.build("trainer", device=device)
