@@ -75,25 +75,25 @@ table: $(VENV)/installed  ## put results/reference and the matrix of samplers in
 	$(BIN)/python scripts/samplers_table.py
 
 # Options of the programs: make bench-kernels BENCH_ARGS='--scale 0.05 --only "gat 8x8"'
-bench: $(VENV)/installed-bench  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score
+bench: $(VENV)/installed  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score
 	$(BENCH)/bench_matrix.py $(BENCH_ARGS)
 
-bench-kernels: $(VENV)/installed-bench  ## layers beside PyG's and DGL's (2 cores: an hour at the default scale)
+bench-kernels: $(VENV)/installed  ## layers beside PyG's and DGL's (2 cores: an hour at the default scale)
 	$(BENCH)/bench_kernels.py $(BENCH_ARGS)
 
-bench-step: $(VENV)/installed-bench  ## training steps, evaluation, samplers beside PyG's
+bench-step: $(VENV)/installed  ## training steps, evaluation, samplers beside PyG's
 	$(BENCH)/bench_step.py $(BENCH_ARGS)
 
-bench-scaling: $(VENV)/installed-bench  ## time against edges: CSV and plot
+bench-scaling: $(VENV)/installed  ## time against edges: CSV and plot
 	$(BENCH)/bench_scaling.py $(BENCH_ARGS)
 
-bench-memory: $(VENV)/installed-bench  ## memory of a training step against the size of the graph: CSV and plot
+bench-memory: $(VENV)/installed  ## memory of a training step against the size of the graph: CSV and plot
 	$(BENCH)/bench_memory.py $(BENCH_ARGS)
 
-staleness: $(VENV)/installed-bench  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
+staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
 	$(BENCH)/plot_staleness.py experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
 
-bench-cuda: $(VENV)/installed-bench  ## all of it on a GPU, at Reddit's size, under 24 GiB
+bench-cuda: $(VENV)/installed  ## all of it on a GPU, at Reddit's size, under 24 GiB
 	PYTHON=$(BIN)/python scripts/bench_cuda.sh $(BENCH_ARGS)
 
 performance: $(VENV)/installed  ## put results/bench/*.csv into README.md
@@ -108,6 +108,7 @@ wheel: $(VENV)/installed  ## build dist/*.whl and see that it carries its config
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/python -m zipfile -l dist/redditgnn-*.whl | grep -q redditgnn/conf/train.yaml
+	$(BIN)/python -m zipfile -l dist/redditgnn-*.whl | grep -q redditgnn/report/page.html.jinja
 
 clean:  ## remove environment, caches and build outputs; data and results stay
 	rm -rf $(VENV) $(DGL) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -123,8 +124,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) -e '.[dev]'
-	@touch $@
-
-$(VENV)/installed-bench: $(VENV)/installed
-	$(PIP) -e '.[bench]'
 	@touch $@

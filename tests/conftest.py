@@ -34,6 +34,11 @@ TINY = (  # a run of half a second, by the names that the command line knows
 )
 TEST_DATA = "REDDITGNN_TEST_DATA"
 NO_REAL_DATA = "no real data"
+NO_BROWSER = "no browser"
+LOUD = {  # reason of a skipped test -> what is said at the end, in red
+    NO_REAL_DATA: f"REAL DATA WAS NOT TESTED: {{count}} tests skipped; set {TEST_DATA}",
+    NO_BROWSER: "THE REPORT WAS NOT TESTED IN A BROWSER: {count} tests skipped; install chromium",
+}
 
 torch.set_num_threads(2)
 
@@ -46,10 +51,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.stats.get("skipped", [])
-    if count := sum(NO_REAL_DATA in str(report.longrepr) for report in skipped):
-        text = f"REAL DATA WAS NOT TESTED: {count} tests skipped; set {TEST_DATA} to its folder"
-        terminalreporter.write_line(text, red=True, bold=True)
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for reason, text in LOUD.items():
+        if count := sum(reason in told for told in skipped):
+            line = text.format(count=count)
+            terminalreporter.write_line(line, red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +123,18 @@ def refused(recorded: Path, tmp_path: Path) -> Callable[..., str]:
         assert {path.name: path.read_bytes() for path in results.glob("*.csv")} == before
         assert not list(tmp_path.rglob("*.tmp*")), "something half-written is left"
         return told.removeprefix("redditgnn: ").rstrip()
+
+    return run
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Callable[..., None]:
+    """Run a command that must do what it is told; {here} is as in `refused`."""
+
+    def run(*argv: str) -> None:
+        code, told = call(*(text.replace("{here}", str(tmp_path)) for text in argv))
+        assert code == 0, told
+        assert "Traceback" not in told
 
     return run
 

@@ -201,8 +201,10 @@ def test_a_config_hash_covers_settings_and_not_the_seed_or_places() -> None:
         return hash_of_config(compose_settings([*QUICK, *overrides]))
 
     places = ["results_dir=elsewhere", "data_dir=there"]
-    assert hashed() == hashed("seed=5", *places, "kernels.backend=torch")
-    assert len({hashed(), hashed("model.dropout=0.1"), hashed("protocol=inductive")}) == 3
+    same = ["kernels.backend=torch", "trainer.checkpoint_every=3", "trainer.max_time=null"]
+    assert hashed() == hashed("seed=5", *places, *same)
+    others = ["model.dropout=0.1", "protocol=inductive", "trainer.max_time=1h"]
+    assert len({hashed(), *map(hashed, others)}) == 4
 
 
 @pytest.mark.parametrize(

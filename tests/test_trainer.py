@@ -164,3 +164,13 @@ def test_batches_are_prepared_in_another_thread_and_its_errors_arrive(fit: Calla
 def test_a_wrong_setting_is_named(change: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Trainer(**{**USUAL, **change})
+
+
+def test_time_that_is_up_ends_training_behind_an_epoch_that_is_evaluated(fit: Callable) -> None:
+    training, _ = fit(Scripted([0.5]), max_time="0.000001s", eval_every=3, epochs=50)
+    assert [row.val_micro_f1 for row in training.rows] == [0.5]
+
+
+def test_time_that_is_not_up_changes_nothing(fit: Callable) -> None:
+    training, _ = fit(Scripted([0.5] * 5), max_time="1h")
+    assert len(training.rows) == 5

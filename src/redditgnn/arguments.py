@@ -48,7 +48,7 @@ def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
             raise ConfigError(f"{text}; leave it out, or remove it with ~{prefix}{key}")
 
 
-def refuse_missing(prefix: str, call: partial[Any], facts: Mapping[str, Any]) -> None:
+def refuse_missing(prefix: str, call: partial[Any], facts: Sequence[str] = ()) -> None:
     """Refuse a `call` that lacks a keyword argument which is not among the `facts` either."""
     for name, parameter in _parameters(call.func).items():
         needed = parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty

@@ -36,6 +36,7 @@ METHOD = {  # by which what others have built is known
     "trainer": "fit",
 }
 COMPONENTS = tuple(METHOD)
+FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # given by a run
 # `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
 NOT_HASHED = ("trainer.checkpoint_every",)  # what no score depends on
@@ -77,7 +78,6 @@ class Settings:
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
         """Construct the chosen component of `group` from its YAML and facts known at run time."""
         target = self._checked(group)
-        refuse_missing(f"{group}.", target, facts)
         if target.func.__module__.startswith("redditgnn."):
             return target(*args, **facts)
         name = f"{group}={self.choices[group]}"
@@ -112,6 +112,7 @@ class Settings:
             way_out = "is it spelt right?" if "in call to" not in text else "set _partial_ to true"
             raise ConfigError(f"{name}: {text}; {way_out}") from error
         check_types(group, target)
+        refuse_missing(f"{group}.", target, FACTS.get(group, ()))
         return target
 
 
@@ -135,7 +136,7 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
     kernels = _kernels(top_level.pop("kernels", None))
     call = partial(Settings, kernels=kernels, components=components, choices=chosen, **top_level)
     check_types("", call)
-    refuse_missing("", call, {})
+    refuse_missing("", call)
     return call()
 
 
@@ -166,12 +167,19 @@ def compose_experiment(
     path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = compose("train", overrides=[*path, *overrides], return_hydra_config=True)
+            config = _composed([*path, *overrides])
             choices = config.hydra.runtime.choices
             with open_dict(config):
                 del config["hydra"]
             return settings_from(config, choices), target_of(config)
     except ConfigurationError as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    try:
+        return compose("train", overrides=overrides, return_hydra_config=True)
+    except ValueError as error:  # of Hydra's, about files that are no text or no list
         raise ConfigError(one_line(error)) from error
 
 

@@ -34,6 +34,8 @@ def told(error: BaseException, conf_dir: Path) -> str:
         return (
             f"{found.group(1)} has several values: add -m to run each, or use brackets for a list"
         )
+    if isinstance(error, UnicodeDecodeError):
+        return f"a YAML file that this needs is no text in UTF-8: {text}"
     key = getattr(error, "full_key", None)
     return text if not key or key in text else f"{key}: {text}"
 

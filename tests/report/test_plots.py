@@ -12,6 +12,7 @@ from redditgnn.report.curves import curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
 from redditgnn.report.plots import Missing, pareto_front
+from redditgnn.report.printed import figure_of
 from redditgnn.report.published import published_in
 from redditgnn.report.scatter import scatters_of
 from redditgnn.results import files_of, read_runs
@@ -125,3 +126,15 @@ def test_one_model_with_one_sampler_is_no_matrix(material, row):
     (group,) = material([row("a", 0)]).groups
     assert isinstance(matrix_of(group, []), Missing)
     assert [type(plot) for plot in heat_maps_of(group, [])] == [Missing]
+
+
+@pytest.mark.parametrize("length", [5, 12, 25, 51, 90])
+def test_a_legend_on_paper_is_never_wider_than_its_column(material, row, length):
+    rows = [row(f"{n}", 0, model=f"{'model ' * length}"[:length] + f"{n}") for n in range(4)]
+    (plot, _) = scatters_of(material(rows).groups[0], [], [])
+    with figure_of(plot) as figure:
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1

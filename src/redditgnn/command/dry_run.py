@@ -75,6 +75,7 @@ def _cost(found: Estimate, device: torch.device) -> list[Row]:
         "histories": found.histories,
         "batches": found.batches,
         "precomputed features": found.precomputed,
+        "left behind by a step": found.left,
     }
     step = f"{found.per_node:,.0f} bytes a node, {found.per_edge:,.0f} bytes an edge"
     return [

@@ -9,7 +9,9 @@ examples:
 groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
 keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
--m       run every combination of the values that are separated by commas
+-m       run every combination of the values that are separated by commas; what runs.csv has as
+         completed is skipped. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
+         (docs/sweeps.md)
 --dry-run            tell what the run would be, and whether it fits in memory, and stop
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
@@ -34,11 +36,10 @@ from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
-from redditgnn.config import ConfigurationError, refuse_no_option, settings_from
-from redditgnn.errors import DataError, RunFailed, UserError
+from redditgnn.config import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
 DRY_RUN = "--dry-run"
-HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
     """Run Hydra over `argv`; return the exit code of the worst run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
-    if set(argv) & {*multirun.FLAGS} and not any(flag.startswith(HYDRAS_OWN) for flag in argv):
+    if set(argv) & {*multirun.FLAGS}:
         return multirun.main(argv)
     refuse_sweeps(argv)
     work = plan_one if DRY_RUN in argv else train_one
@@ -69,6 +70,8 @@ def main(argv: list[str]) -> int:
     except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
         told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
         raise DataError(f"{told}; set another results_dir") from error
+    except ValueError as error:  # of Hydra's, about files that are no text or no list
+        raise ConfigError(one_line(error)) from error
     return max(codes, default=0)
 
 

@@ -15,8 +15,8 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,8 @@ def _as_converted(
             return graph
         made = convert()
         try:
-            _write(folder, made)
+            with _nothing_half_written(folder):
+                _write(folder, made)
         except OSError as error:
             raise _unwritable(folder, name, error) from error
     graph = _load(folder, name, warn=True)
@@ -97,7 +98,8 @@ def _narrowed(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
             if (bits := _load_copy(folder, feature_dtype)) is None:
                 bits = in_16_bits(graph.name, graph.x, feature_dtype)
                 try:
-                    _write_copy(folder, feature_dtype, bits)
+                    with _nothing_half_written(folder / f"x-{feature_dtype}"):
+                        _write_copy(folder, feature_dtype, bits)
                 except OSError as error:
                     raise _unwritable(folder, graph.name, error) from error
                 bits = _load_copy(folder, feature_dtype)
@@ -203,8 +205,7 @@ def _mapped(folder: Path, key: str, meta: Mapping[str, Any]) -> np.ndarray:
 
 def _write(folder: Path, made: Converted) -> None:
     """Write beside `folder`, flush to disk, then rename: no half-written cache can be seen."""
-    for stale in folder.parent.glob(f"{folder.name}.tmp*"):
-        shutil.rmtree(stale)
+    _remove_half_written(folder)
     partial = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
     partial.mkdir()
     arrays = {key: _save(partial / f"{key}.npy", made.arrays[key]) for key in _ARRAYS}
@@ -224,6 +225,24 @@ def _write(folder: Path, made: Converted) -> None:
         shutil.rmtree(folder)
     partial.rename(folder)
     _flush_folder(folder.parent)
+
+
+@contextmanager
+def _nothing_half_written(path: Path) -> Iterator[None]:
+    """Give the space back if writing fails: it may have failed for lack of it."""
+    try:
+        yield
+    except OSError:
+        _remove_half_written(path)
+        raise
+
+
+def _remove_half_written(path: Path) -> None:
+    for stale in path.parent.glob(f"{path.name}*.tmp*"):
+        if stale.is_dir():
+            shutil.rmtree(stale)
+        else:
+            stale.unlink()
 
 
 def _fingerprint(made: Converted, saved: Mapping[str, Mapping[str, Any]]) -> Fingerprint:

@@ -120,6 +120,12 @@ def _check_labels(name: str, y: Labels) -> int:
     if y.min() < 0:
         node = int(np.argmax(y < 0))
         raise DataError(f"dataset={name}: labels must be >= 0, node {node} has {y[node]}")
+    if y.max() >= len(y):
+        node = int(y.argmax())
+        raise DataError(
+            f"dataset={name}: labels must be below {len(y):,}, the number of nodes, "
+            f"node {node} has {y[node]:,}"
+        )
     return int(y.max()) + 1
 
 

@@ -66,7 +66,7 @@ def _fetch_missing(name: str, url: str, root: Path, files: list[Path], size: str
         root.mkdir(parents=True, exist_ok=True)
         with discard_new_files(root / "raw"), discard_new_files(root / "unpacked"):
             _fetch(url, root)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:  # ValueError: the url is none
         raise not_fetched(name, missing[0].parent, missing, url, error, size) from error
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.checked import Converted, RawGraph, converted
 from redditgnn.dataset.narrow import FeatureDtype
+from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.dataset.source import Source
 from redditgnn.graph import GraphData
 
@@ -43,7 +44,9 @@ def load(
 
     def convert() -> Converted:
         dataset = files.open()
-        return converted(name, _disjoint_union(dataset), expected, dataset.raw_paths)
+        with only_arrays_unpickled(name):
+            raw = _disjoint_union(dataset)
+        return converted(name, raw, expected, dataset.raw_paths)
 
     return cached(data_dir, name, parameters, convert, feature_dtype)
 

@@ -103,6 +103,10 @@ def _raw_graph(name: str, dataset: Any, rule: SplitRule, *, normalize: bool) -> 
                 "node features, node labels and edges"
             )
     x, y = features(data.x), labels(data.y)
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise DataError(
+            f"dataset={name}: features must be a table, a row a node, got the shape {x.shape}"
+        )
     return RawGraph(
         x=row_normalized(x) if normalize else x,
         edge_index=data.edge_index.numpy(),
@@ -111,7 +115,7 @@ def _raw_graph(name: str, dataset: Any, rule: SplitRule, *, normalize: bool) -> 
     )
 
 
-def features(x: Any) -> Float32[ndarray, "nodes features"]:
+def features(x: Any) -> Float32[ndarray, "*shape"]:
     """Return PyG's dense or sparse features as a dense float32 array."""
     dense = x if x.layout == torch.strided else x.to_dense()
     return dense.float().numpy()

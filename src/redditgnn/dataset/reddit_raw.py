@@ -24,7 +24,12 @@ def write_reddit_raw(graph: GraphData, folder: Path) -> None:
     for file in ("reddit_data.npz", "reddit_graph.npz"):
         if (folder / file).exists():
             raise DataError(f"--raw: {folder / file} exists and is kept; give another folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"--raw: {folder} cannot be made ({error.strerror}); give another"
+        ) from error
     types = graph.train_mask.int() + 2 * graph.val_mask.int() + 3 * graph.test_mask.int()
     np.savez(
         folder / "reddit_data.npz",

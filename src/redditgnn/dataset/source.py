@@ -20,6 +20,7 @@ from pathlib import Path
 from traceback import clear_frames
 from typing import Any
 
+from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.dataset.rawfiles import damage, damaged, discard_new_files, not_fetched, reason
 from redditgnn.errors import ConfigError, DataError, UserError
 
@@ -49,7 +50,7 @@ class Source:
             ConfigError: there is no such class, or it does not take these arguments.
             DataError: raw files are missing and cannot be fetched, or are not what they should be.
         """
-        with quiet(), network_timeouts():
+        with quiet(), network_timeouts(), only_arrays_unpickled(self.name):
             cls = self._with_care(self._class())
             return self._opened(cls)
 
@@ -85,6 +86,8 @@ class Source:
         def process(dataset: Any) -> None:
             try:
                 cls.process(dataset)
+            except UserError:
+                raise
             except Exception as error:  # PyG does not check its input: anything can surface
                 if isinstance(error, MemoryError) or getattr(error, "errno", None) in _DISK_ERRORS:
                     raise

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from redditgnn.dataset.checked import MASKS, Labels, Mask
 from redditgnn.errors import ConfigError
 
-Masks = tuple[Mask | None, Mask | None, Mask | None]
+# Of as many nodes as the files say: that they agree is checked later.
+Masks = tuple[
+    Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +43,7 @@ class SplitRule:
 
     def _public(self, masks: Sequence[Any]) -> Masks:
         """Take one column of each mask; a mask with a single one serves every split."""
-        tables = [None if m is None else m.numpy().astype(bool).reshape(len(m), -1) for m in masks]
+        tables = [None if m is None else _table(m.numpy()) for m in masks]
         num_splits = max((table.shape[1] for table in tables if table is not None), default=1)
         if not 0 <= self.index < num_splits:
             raise ConfigError(f"dataset.split_index must be in [0, {num_splits}), got {self.index}")
@@ -49,6 +52,10 @@ class SplitRule:
             for table in tables
         )
         return train, val, test
+
+
+def _table(mask: ndarray) -> Bool[ndarray, "nodes splits"]:
+    return mask.astype(bool).reshape(len(mask), mask.shape[1] if mask.ndim > 1 else 1)
 
 
 def draw_per_class(
@@ -60,6 +67,8 @@ def draw_per_class(
             "dataset.train_per_class and val_per_class must be at least 1, got "
             f"{train_per_class} and {val_per_class}"
         )
+    if seed < 0:
+        raise ConfigError(f"dataset.split_seed must be at least 0, got {seed}")
     needed, sizes = train_per_class + val_per_class, np.bincount(y)
     if sizes.min() < needed:
         raise ConfigError(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import singledispatch
 from io import BytesIO
 from typing import Any
@@ -17,6 +20,9 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from redditgnn.report.plots import COLOUR_SCALE, GREY, Curves, Grid, Plot, Scatter
 
 WIDTH, HEIGHT = 3.4, 2.5  # inches: a column of two on a page
+FITTING = {3: 11, 2: 24}  # columns of a legend: characters of the longest name
+LONGEST_LINE = 57  # characters of a legend of one column
+ALSO = ("published", "Pareto front", "best by validation")  # other entries of a legend
 ROW = 0.14  # inches of a line of the legend, or of a row of a grid
 STYLE: Any = {
     "font.size": 7,
@@ -25,6 +31,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "lines.linewidth": 1.0,
     "legend.frameon": False,
+    "legend.fontsize": 6.5,
     "text.parse_math": False,  # a name may have a dollar sign
     "svg.hashsalt": "redditgnn",  # element names, else random
 }
@@ -43,6 +50,16 @@ FORMATS = {"png": {"Software": None}, "svg": {"Date": None}}  # no time, no vers
 
 def files_of_plot(plot: Plot) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the PNG and the SVG file."""
+    with figure_of(plot) as figure:
+        for kind, metadata in FORMATS.items():
+            content = BytesIO()
+            figure.savefig(content, format=kind, dpi=300, metadata=metadata)
+            yield f"{plot.slug}.{kind}", content.getvalue()
+
+
+@contextmanager
+def figure_of(plot: Plot) -> Iterator[Figure]:
+    """Draw `plot`; the style holds inside."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, _height(plot)), layout="constrained")
         FigureCanvasAgg(figure)
@@ -51,26 +68,35 @@ def files_of_plot(plot: Plot) -> Iterator[tuple[str, bytes]]:
         _draw(plot, axes)
         if not isinstance(plot, Grid):
             figure.legend(loc="outside lower center", ncols=_legend_columns(plot))
-        for kind, metadata in FORMATS.items():
-            content = BytesIO()
-            figure.savefig(content, format=kind, dpi=300, metadata=metadata)
-            yield f"{plot.slug}.{kind}", content.getvalue()
+        yield figure
 
 
 def _height(plot: Plot) -> float:
     if isinstance(plot, Grid):
         return 0.8 + max(2 * ROW * len(plot.rows), 0.6)
-    return HEIGHT + ROW * (_entries(plot) / _legend_columns(plot))
-
-
-def _entries(plot: Plot) -> int:
-    if isinstance(plot, Scatter):
-        return len(plot.series) + 3
-    return len(plot.curves) if isinstance(plot, Curves) else 0
+    return HEIGHT + ROW * _legend_rows(plot)
 
 
 def _legend_columns(plot: Plot) -> int:
-    return 3 if isinstance(plot, Scatter) else 1
+    """Return as many as fit beside each other: the longest name decides."""
+    longest = max(map(len, _names(plot)), default=0)
+    return next((columns for columns, most in FITTING.items() if longest <= most), 1)
+
+
+def _legend_rows(plot: Plot) -> int:
+    also = len(ALSO) if isinstance(plot, Scatter) else 0
+    lines = sum(_wrapped(name).count("\n") + 1 for name in _names(plot))
+    return math.ceil((lines + also) / _legend_columns(plot))
+
+
+def _names(plot: Plot) -> list[str]:
+    if isinstance(plot, Scatter):
+        return [series.name for series in plot.series]
+    return [curve.name for curve in plot.curves] if isinstance(plot, Curves) else []
+
+
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name, LONGEST_LINE)
 
 
 @singledispatch
@@ -83,9 +109,9 @@ def _(plot: Scatter, axes: Axes) -> None:
     for line in plot.lines:
         axes.axhline(line.y, color=line.colour, linestyle="--", linewidth=0.6, alpha=0.7, zorder=1)
     if plot.lines:
-        axes.plot([], [], color=GREY, linestyle="--", linewidth=0.6, label="published")
+        axes.plot([], [], color=GREY, linestyle="--", linewidth=0.6, label=ALSO[0])
     costs, scores = zip(*plot.front, strict=True)
-    axes.step(costs, scores, where="post", color=GREY, label="Pareto front", zorder=2)
+    axes.step(costs, scores, where="post", color=GREY, label=ALSO[1], zorder=2)
     for series in plot.series:
         x, y, spread, _ = zip(*series.points, strict=True)
         axes.errorbar(
@@ -97,7 +123,7 @@ def _(plot: Scatter, axes: Axes) -> None:
             markersize=4,
             elinewidth=0.6,
             capsize=1.5,
-            label=series.name,
+            label=_wrapped(series.name),
             zorder=3,
         )
     if plot.best is not None:
@@ -109,7 +135,7 @@ def _(plot: Scatter, axes: Axes) -> None:
             markerfacecolor="none",
             color=GREY,
             linestyle="none",
-            label="best by validation",
+            label=ALSO[2],
         )
     if plot.is_logarithmic:
         axes.set_xscale("log")
@@ -122,7 +148,7 @@ def _(plot: Scatter, axes: Axes) -> None:
 def _(plot: Curves, axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for curve in plot.curves:
-        axes.plot(curve.epochs, curve.mean, color=curve.colour, label=curve.name)
+        axes.plot(curve.epochs, curve.mean, color=curve.colour, label=_wrapped(curve.name))
         if curve.low:
             axes.fill_between(
                 curve.epochs, curve.low, curve.high, color=curve.colour, alpha=0.18, linewidth=0

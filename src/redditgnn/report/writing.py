@@ -30,10 +30,12 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
     sources = files_of(results_dir)
     material = material_of(read_runs(sources))
     summaries = [summary_of(group) for group in material.groups]
-    num_configurations = sum(len(summary.entries) for summary in summaries)
-    yield (
-        f"{material.num_rows:,} rows, {num_configurations:,} configurations, "
-        f"{len(summaries)} groups of equal data and protocol"
+    yield ", ".join(
+        [
+            _count(material.num_rows, "row"),
+            _count(sum(len(summary.entries) for summary in summaries), "configuration"),
+            _count(len(summaries), "group") + " of equal data and protocol",
+        ]
     )
     texts = {
         "summary.csv": table_of(summaries).to_csv(index=False),
@@ -52,7 +54,7 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
     for plot in plots:
         for name, content in files_of_plot(plot):
             _write(out / "plots" / name, content)
-    yield f"wrote {out / 'plots'}, {len(plots)} plots as PNG and SVG"
+    yield f"wrote {out / 'plots'}, {_count(len(plots), 'plot')} as PNG and SVG"
 
 
 def _section(summary: Summary, experiments: Experiments) -> Section:
@@ -72,6 +74,10 @@ def _plots(summary: Summary, experiments: Experiments) -> Iterator[Plot | Missin
     yield matrix_of(group, named)
     yield curves_of(group, named)
     yield from heat_maps_of(group, named)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from redditgnn.errors import ConfigError
-from redditgnn.sweep.processes import WorkerDied
 from redditgnn.sweep.settings import SweepSettings
-from redditgnn.sweep.work import Outcome, done
+from redditgnn.sweep.work import Outcome, WorkerDied, done
 
 POLL_S = 1.0
 GRACE_S = 40.0  # SLURM kills 30 s behind its SIGTERM

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -13,22 +12,20 @@ from typing import Any
 import torch
 
 from redditgnn.assembly import resolve_device
-from redditgnn.config import Settings
-from redditgnn.errors import ConfigError, UserError
-from redditgnn.graph import GraphData
 from redditgnn.provenance import provenance
 from redditgnn.recorder import append_run, prepare_record
 from redditgnn.run_row import row_at_start
 from redditgnn.runs_file import Row
 from redditgnn.sweep.cluster import Cluster
+from redditgnn.sweep.data import Data, data_of
 from redditgnn.sweep.machine import environments
 from redditgnn.sweep.plan import Job, Planner
-from redditgnn.sweep.processes import Pool, WorkerDied
+from redditgnn.sweep.processes import Pool
 from redditgnn.sweep.record import Identity, Policy, as_row, recorded
 from redditgnn.sweep.search import Search
 from redditgnn.sweep.settings import SweepSettings
 from redditgnn.sweep.summary import BEST, Result, table
-from redditgnn.sweep.work import Outcome, request_of
+from redditgnn.sweep.work import Outcome, WorkerDied, Workers, request_of
 
 MOST_TRIES = 3
 
@@ -37,12 +34,12 @@ MOST_TRIES = 3
 class Sweep:
     """Runs jobs, and remembers how they ended."""
 
-    pool: Pool | Cluster
+    pool: Workers
     policy: Policy
     results_dir: Path
     total: int
     rows: list[Row]  # of runs.csv when the sweep began
-    data: Fingerprints
+    data: Data
     learn: Callable[[Job, Outcome], None]
     results: list[Result] = field(default_factory=list)
     _tries: dict[int, int] = field(default_factory=dict)
@@ -64,7 +61,7 @@ class Sweep:
 
     def rows_on(self, job: Job) -> list[Row]:
         """Return the rows on the data of `job` that count."""
-        fingerprint = self.data.of(job.settings)
+        fingerprint = self.data.fingerprint(job.settings)
         return [r for r in self.rows if r["fingerprint"] == fingerprint and self.policy.counts(r)]
 
     def _start(self, waiting: Iterator[Job]) -> bool:
@@ -136,27 +133,8 @@ class Sweep:
         return Identity(
             config_hash=job.config_hash,
             seed=job.settings.seed,
-            fingerprint=self.data.of(job.settings),
+            fingerprint=self.data.fingerprint(job.settings),
         )
-
-
-class Fingerprints:
-    """Loads each dataset once, which converts it, and remembers what it is."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
-
-    def of(self, settings: Settings) -> str:
-        """Return the fingerprint that a run of `settings` has.
-
-        Raises:
-            UserError: the data cannot be had.
-        """
-        told = json.dumps([settings.components["dataset"], settings.data_dir, settings.protocol])
-        if told not in self._known:
-            graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-            self._known[told] = str(graph.fingerprint.of_a_run(settings.protocol))
-        return self._known[told]
 
 
 def swept(command_line: Sequence[str], config_dir: Path | None) -> int:
@@ -179,7 +157,7 @@ def swept(command_line: Sequence[str], config_dir: Path | None) -> int:
             results_dir=results_dir,
             total=len(jobs) if search is None else planner.sweep.trials,
             rows=recorded(results_dir),
-            data=_data_of(jobs),
+            data=data_of(jobs),
             learn=_forget if search is None else search.learn,
         )
         if search is not None:
@@ -191,26 +169,11 @@ def swept(command_line: Sequence[str], config_dir: Path | None) -> int:
     return max((result.outcome.code for result in sweep.results), default=0)
 
 
-def _processes(sweep: SweepSettings, jobs: Sequence[Job], results_dir: Path) -> Pool | Cluster:
+def _processes(sweep: SweepSettings, jobs: Sequence[Job], results_dir: Path) -> Workers:
     """Return what will run the jobs, none of which has begun."""
     if sweep.launcher == "submitit":
         return Cluster(sweep, results_dir)
     return Pool(environments(sweep, [job.settings for job in jobs]))
-
-
-def _data_of(jobs: Sequence[Job]) -> Fingerprints:
-    """Load the data of all jobs.
-
-    Raises:
-        ConfigError: names the job whose data cannot be had.
-    """
-    data = Fingerprints()
-    for job in jobs:
-        try:
-            data.of(job.settings)
-        except UserError as error:
-            raise ConfigError(f"job {job.number} ({job.label}): {error}") from error
-    return data
 
 
 def _policy(sweep: SweepSettings) -> Policy:

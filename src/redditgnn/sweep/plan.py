@@ -176,7 +176,7 @@ class Planner:
         if key not in self._composed:
             try:
                 config = self._loader.load_configuration("train", list(key), run_mode=RunMode.RUN)
-            except ConfigurationError as error:
+            except (*ConfigurationError, ValueError) as error:  # of a group that is null
                 raise ConfigError(one_line(error)) from error
             choices = dict(config.hydra.runtime.choices)
             with open_dict(config):
@@ -192,8 +192,11 @@ def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
         loader = GlobalHydra.instance().config_loader()
     assert isinstance(loader, ConfigLoaderImpl)
     if config_dir is not None:
-        loader.config_search_path.append("command-line", f"file://{config_dir.absolute()}")
-        loader.repository.initialize_sources(loader.config_search_path)
+        search_path = loader.get_search_path()
+        schema = search_path.get_path().pop()  # which has to be the last
+        search_path.append("command-line", f"file://{config_dir.absolute()}")
+        search_path.append(schema.provider or "", schema.path or "")
+        loader.repository.initialize_sources(search_path)
     return loader
 
 

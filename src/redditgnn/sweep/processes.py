@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,13 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, Any
 
-from redditgnn.sweep.work import Outcome
+from redditgnn.sweep.work import Outcome, WorkerDied
 
 GRACE_S = 15.0  # for a run to write its checkpoint and its row
-
-
-class WorkerDied(Exception):
-    """The process of a run ended without an outcome; its text says how."""
 
 
 class Worker:
@@ -32,7 +29,9 @@ class Worker:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process if there is none: it imports what it needs before its first job."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self._ended()
+        if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "from redditgnn.sweep.worker import main; main()"],
                 stdin=subprocess.PIPE,
@@ -64,7 +63,7 @@ class Worker:
         except BrokenPipeError:
             line = b""
         if not line.endswith(b"\n"):
-            raise WorkerDied(_cause(process.wait()))
+            raise WorkerDied(_cause(self._ended()))
         outcome = Outcome(**json.loads(line))
         if outcome.leaves_a_doubt:
             self.stop()
@@ -72,12 +71,12 @@ class Worker:
 
     def interrupt(self) -> None:
         """Have it write its checkpoint and end."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        if (process := self._process) is not None:
+            process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
+        if (process := self._process) is not None:
+            process.kill()
 
     def stop(self) -> None:
         """End a process that has no job."""
@@ -89,14 +88,25 @@ class Worker:
             self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        self._process = None
+        self._ended()
+
+    def _ended(self) -> int:
+        """Wait for the end of the process, forget it, and return its exit code."""
+        process, self._process = self._process, None
+        assert process is not None
+        code = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):  # what it never read
+                pipe.close()
+        return code
 
     def _pass_on(self, lines: IO[bytes]) -> None:
         """Print what the process prints, each line behind the job that it belongs to."""
-        for line in lines:
-            told = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
-            print(f"[{self._label}] {told}", file=sys.stderr, flush=True)
+        with lines:
+            for line in lines:
+                told = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
+                print(f"[{self._label}] {told}", file=sys.stderr, flush=True)
 
 
 class Pool:
@@ -155,9 +165,9 @@ class Pool:
         """End all processes, those with a job at once."""
         for worker, _ in self._pending.values():
             worker.kill()
-        for worker in self._idle:
-            worker.stop()
         self._threads.shutdown()
+        for worker in self._all:
+            worker.stop()
 
 
 def _cause(code: int) -> str:

@@ -160,7 +160,7 @@ def _ends(distribution: BaseDistribution) -> list[str]:
 
 def _told(value: Any) -> str:
     """Write a value as an override has it; four digits of a float are enough."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return str(float(f"{value:.4g}") if isinstance(value, float) else value)
 
 
 def _internal(override: Override, value: Any) -> Any:

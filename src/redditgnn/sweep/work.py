@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from redditgnn.config import Settings
 from redditgnn.errors import RunFailed, UserError
@@ -31,6 +31,38 @@ class Outcome:
     def leaves_a_doubt(self) -> bool:
         """Whether the process that ran it may be in a bad state: no memory, a broken device."""
         return self.code in (1, 3) and self.status != "diverged"
+
+
+class WorkerDied(Exception):
+    """The process of a run ended without an outcome; its text says how."""
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Whoever runs jobs: processes of this machine, or a cluster."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` may be called."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no job is under way."""
+
+    def start(self) -> None:
+        """Prepare what jobs will need, while the sweep is still planned."""
+
+    def submit(self, key: Any, request: Mapping[str, Any], label: str) -> None:
+        """Begin a job; `label` is what its lines are told by."""
+
+    def finished(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
+        """Wait for at least one job; yield key and outcome of all that ended."""
+
+    def interrupt(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
+        """Have all jobs write their checkpoints and end; yield how they ended."""
+
+    def close(self) -> None:
+        """End all processes, those with a job at once."""
 
 
 def request_of(
