@@ -21,11 +21,14 @@ ALLOWED = {
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"sweep", "measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"}
-    | {"estimate", "memory", "trainer", "warned"},
+    | {"assembly", "batch_size", "estimate", "memory", "trainer", "warned"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
     | {"interrupt", "keeper", "schedule", "training_state"}
-    | {"estimate", "memory", "out_of_memory"},
+    | {"assembly", "batch_size", "estimate", "memory", "out_of_memory"},
+    "assembly": {"config", "errors", "graph"},
+    "batch_size": {"assembly", "config", "errors", "estimate", "graph", "kernels", "measure"}
+    | {"memory", "out_of_memory", "trainer"},
     "out_of_memory": {"config", "errors", "estimate", "graph", "measure", "memory", "metrics"}
     | {"trainer"},
     "estimate": {"config", "features", "graph", "inference", "measure", "miniature", "prefetch"}

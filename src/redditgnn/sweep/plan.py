@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from redditgnn import CONF_DIR
+from redditgnn.batch_size import resolved
 from redditgnn.config import (
     ConfigurationError,
     Settings,
@@ -96,7 +97,7 @@ class Planner:
         """
         overrides = [*self.same_for_all, *(f"{key}={value}" for key, value in swept.items())]
         try:
-            settings = self._settings(overrides)
+            settings = resolved(self._settings(overrides))
             self._check(settings)
         except (UserError, *ConfigurationError) as error:
             told = one_line(error) if isinstance(error, ConfigurationError) else str(error)
