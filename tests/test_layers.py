@@ -68,6 +68,8 @@ ALLOWED = {
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
     "sweep": {
+        "assembly",
+        "batch_size",
         "arguments",
         "config",
         "errors",
