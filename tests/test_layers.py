@@ -67,20 +67,9 @@ ALLOWED = {
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
-    "sweep": {
-        "assembly",
-        "batch_size",
-        "arguments",
-        "config",
-        "errors",
-        "graph",
-        "provenance",
-        "recorder",
-        "run",
-        "run_row",
-        "runs_file",
-    }
-    | {"checkpoint", "duration", "fingerprint", "progress", "warned"},
+    "sweep": {"arguments", "config", "errors", "graph", "provenance", "recorder", "run", "run_row"}
+    | {"assembly", "batch_size", "checkpoint", "duration", "fingerprint", "progress", "runs_file"}
+    | {"warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
