@@ -48,7 +48,7 @@ class TensorTrace(TorchDispatchMode):
 
     def __exit__(self, *error: Any) -> None:
         """Stop, and remember what is there: it may be freed at any time from now on."""
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         self._num_events = len(self._events)
 
     def left(self, counted_as: CountedAs = float) -> float:
