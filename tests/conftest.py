@@ -111,9 +111,9 @@ def refused(recorded: Path, tmp_path: Path) -> Callable[..., str]:
     """
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
     results = tmp_path / "results"
-    before = {path.name: path.read_bytes() for path in results.glob("*.csv")}
 
     def run(*argv: str) -> str:
+        before = {path.name: path.read_bytes() for path in results.glob("*.csv")}
         here = (text.replace("{here}", str(tmp_path)) for text in argv)
         code, told = call(*here)
         assert code == 2, told

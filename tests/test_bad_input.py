@@ -165,7 +165,7 @@ FLAGS = {
     "--config-name foo": "Cannot find primary config 'foo'",
 }
 TABLE = GROUPS_AND_KEYS | TYPES | RANGES | COMBINATIONS | FLAGS
-PROCESSES = ["seed=-1", "model=gatt", "scheduler=step scheduler.step_size=0", "-x"]
+PROCESSES = ["scheduler=step scheduler.step_size=0", "-x"]
 
 
 @pytest.mark.parametrize(("arguments", "part"), TABLE.items(), ids=TABLE.keys())

@@ -21,7 +21,7 @@ ALLOWED = {
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"sweep", "measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"}
-    | {"assembly", "batch_size", "estimate", "memory", "trainer"},
+    | {"assembly", "batch_size", "estimate", "memory", "trainer", "warned"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
     | {"interrupt", "keeper", "schedule", "training_state"}
@@ -68,18 +68,9 @@ ALLOWED = {
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
-    "sweep": {
-        "arguments",
-        "config",
-        "errors",
-        "graph",
-        "provenance",
-        "recorder",
-        "run",
-        "run_row",
-        "runs_file",
-    }
-    | {"checkpoint", "duration", "fingerprint", "warned"},
+    "sweep": {"arguments", "config", "errors", "graph", "provenance", "recorder", "run", "run_row"}
+    | {"assembly", "batch_size", "checkpoint", "duration", "fingerprint", "progress", "runs_file"}
+    | {"warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},

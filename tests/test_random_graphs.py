@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from unittest import mock
 
@@ -167,7 +168,7 @@ def test_a_run_on_any_graph_completes(
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(Settings, "build", built):
         keys = {"results_dir": folder, "protocol": protocol}
-        row, _ = run.run(run.replace(settings, **keys))
+        row, _ = run.run(replace(settings, **keys))
     assert row.status == "completed"
     assert 0 <= row.test_micro_f1 <= 1
     assert row.train_loss >= 0

@@ -58,6 +58,23 @@ def test_raw_files_that_cannot_be_written_are_one_line(refused: Callable[..., st
     assert told.startswith("--raw: /dev/null/Reddit/raw cannot be made (Not a directory)")
 
 
+EDITED = {
+    "another table": ("a,b\n1,2\n", "runs.csv"),
+    "no table": ("hello\n", "runs.csv"),
+    "nothing": ("", "runs.csv"),
+    "no text": ("\udcff\udcfe", "runs.csv"),
+}
+
+
+@pytest.mark.parametrize("command", ["verify", "report"])
+@pytest.mark.parametrize(("text", "part"), EDITED.values(), ids=EDITED.keys())
+def test_a_runs_csv_that_is_none_is_named(
+    text: str, part: str, command: str, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    (tmp_path / "results" / "runs.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert part in refused(command, "results_dir={here}/results")
+
+
 MODEL = "_target_: redditgnn.model.mlp.MLP\n_partial_: true\n"
 FILES = {
     "a tab": ("model/mine", "a: 1\n\tb: 2\n", "found character '\\t'"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from redditgnn.errors import UserError
+from redditgnn.warned import tell_on_stderr
 
 FLAGS = ("-m", "--multirun")
 
@@ -26,8 +25,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--config-dir", "-cd", type=Path)
     parser.add_argument("overrides", nargs="*")
     found = parser.parse_intermixed_args(list(argv))
-    logging.basicConfig(format="redditgnn: %(message)s", stream=sys.stderr)
-    logging.getLogger("redditgnn").setLevel(logging.INFO)
+    tell_on_stderr()
     from redditgnn.sweep.drive import swept  # imports torch: a mistake above need not wait for it
 
     return swept(found.overrides, found.config_dir)

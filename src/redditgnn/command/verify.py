@@ -48,6 +48,7 @@ from redditgnn.fingerprint import Fingerprint
 from redditgnn.results import files_of, of_fingerprint, percents, read_runs, repetitions
 from redditgnn.target import TRUST, Target, target_from
 from redditgnn.verdict import Interval, Sample, Verdict, interval_of_mean, judge
+from redditgnn.warned import tell_on_stderr
 
 NOT_MET = 4
 DECIDED_WELL = ("REPRODUCED", "ABOVE")
@@ -65,6 +66,7 @@ class Request(NamedTuple):
 def main(argv: Sequence[str]) -> int:
     """Verify one experiment, or list them; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
+    tell_on_stderr()
     request = _request(list(argv))
     if request.experiment is None:
         for line in listed(request):

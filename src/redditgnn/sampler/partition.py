@@ -14,6 +14,7 @@ from torch import Tensor
 
 from redditgnn.errors import ConfigError, require
 from redditgnn.graph import GraphData
+from redditgnn.sampler import metis
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +87,17 @@ def _write(path: Path, part: np.ndarray) -> None:
 
 
 def _metis(graph: GraphData, num_parts: int) -> np.ndarray:
+    if num_parts == 1:
+        return np.zeros(graph.num_nodes, np.int64)
+    place = graph.cache_dir
+    folder = place if place is not None and os.access(place, os.W_OK) else None
     try:
-        import pymetis
+        return metis.partition(*_symmetric(graph), num_parts, folder)
     except ImportError as error:
         raise ConfigError(
             "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "
             "pip install pymetis (gas does without if sampler.partition=random)"
         ) from error
-    if num_parts == 1:
-        return np.zeros(graph.num_nodes, np.int64)
-    adjacency = pymetis.CSRAdjacency(*_symmetric(graph))
-    _, part = pymetis.part_graph(num_parts, adjacency)
-    return np.asarray(part, np.int64)
 
 
 def _symmetric(graph: GraphData) -> tuple[np.ndarray, np.ndarray]:

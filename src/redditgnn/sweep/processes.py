@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, Any
 
+from redditgnn import progress
 from redditgnn.sweep.work import Outcome, WorkerDied
 
 GRACE_S = 15.0  # for a run to write its checkpoint and its row
@@ -22,7 +23,8 @@ class Worker:
     """One process at a time, started when it is needed, and again after it died."""
 
     def __init__(self, environment: Mapping[str, str], tells_whose_lines: bool) -> None:
-        self._environment = {**os.environ, **environment}
+        lines = {progress.LINES: "training"} if tells_whose_lines else {}
+        self._environment = {**os.environ, **lines, **environment}
         self._tells = tells_whose_lines
         self._process: subprocess.Popen[bytes] | None = None
         self._label = ""

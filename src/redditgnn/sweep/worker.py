@@ -15,7 +15,7 @@ import threading
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from redditgnn.warned import hide_what_users_cannot_mend
+from redditgnn.warned import hide_what_users_cannot_mend, tell_on_stderr
 
 Requests = queue.SimpleQueue[dict[str, Any] | None]
 
@@ -28,6 +28,7 @@ def main() -> None:
     at_work = threading.Event()
     threading.Thread(target=_listen, args=(requests, at_work), daemon=True).start()
     hide_what_users_cannot_mend()
+    tell_on_stderr()
     try:
         import redditgnn.run  # noqa: F401  # once for all jobs, while the sweep still plans
         from redditgnn.sweep.work import done
