@@ -25,7 +25,7 @@ ALLOWED = {
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
     | {"interrupt", "keeper", "schedule", "training_state"}
-    | {"assembly", "batch_size", "estimate", "memory", "out_of_memory"},
+    | {"assembly", "batch_size", "estimate", "memory", "out_of_memory", "tracker"},
     "assembly": {"config", "errors", "graph"},
     "batch_size": {"assembly", "config", "errors", "estimate", "graph", "kernels", "measure"}
     | {"memory", "out_of_memory", "trainer"},
@@ -35,7 +35,8 @@ ALLOWED = {
     | {"sampler", "tensor_bytes", "trainer"},
     "miniature": {"features", "graph"},
     "tensor_bytes": set(),
-    "run_entry": {"recorder", "resume", "run_row"},
+    "run_entry": {"recorder", "resume", "run_row", "tracker"},
+    "tracker": {"errors", "recorder"},
     "resume": {"checkpoint", "errors", "provenance", "recorder"},
     "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
     "config": {"arguments", "errors", "mistakes"},
@@ -99,6 +100,9 @@ KNOWN_TO = {
     "numba": set(),
     "llvmlite": set(),
     "triton": set(),
+    "mlflow": {"tracker"},
+    "tensorboard": {"tracker"},
+    "wandb": {"tracker"},
 }
 # ... and the ending of a file's name that lets it in elsewhere.
 ENDING = {"torch_geometric": "_pyg", "numba": "_numba", "llvmlite": "_numba", "triton": "_triton"}

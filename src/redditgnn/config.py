@@ -34,8 +34,10 @@ METHOD = {  # by which what others have built is known
     "optimizer": "zero_grad",
     "scheduler": "step",
     "trainer": "fit",
+    "tracker": "started",
 }
-COMPONENTS = tuple(METHOD)
+TRACKER = "tracker"  # tells of a run and changes nothing in it: no component, and not hashed
+COMPONENTS = tuple(group for group in METHOD if group != TRACKER)
 FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # given by a run
 # `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
@@ -62,6 +64,7 @@ class Settings:
     results_dir: str
     kernels: Kernels
     components: dict[str, dict[str, Any]]
+    tracker: dict[str, Any]
     choices: dict[str, str | None]
 
     @classmethod
@@ -95,11 +98,12 @@ class Settings:
 
     def check(self) -> None:
         """Refuse keys and types that no component takes, before anything slow begins."""
-        for group in COMPONENTS:
+        for group in METHOD:
             self._checked(group)
 
     def _checked(self, group: str) -> partial[Any]:
-        name, node = f"{group}={self.choices[group]}", self.components[group]
+        name = f"{group}={self.choices[group]}"
+        node = self.tracker if group == TRACKER else self.components[group]
         if "_target_" not in node or node.get("_partial_") is not True:
             raise ConfigError(
                 f"{name}: {group} must have _target_, the import path of a function or class, and "
@@ -128,11 +132,11 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
         raise ConfigError(one_line(error)) from error
     assert isinstance(values, dict)
     top_level = {str(key): value for key, value in values.items() if key not in NOT_OF_A_RUN}
-    missing = [group for group in COMPONENTS if group not in top_level]
+    missing = [group for group in METHOD if group not in top_level]
     if missing:
         raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
     components = {group: top_level.pop(group) for group in COMPONENTS}
-    chosen = {group: choices.get(group) for group in (*COMPONENTS, "experiment")}
+    chosen = {group: choices.get(group) for group in (*METHOD, "experiment")}
     kernels = _kernels(top_level.pop("kernels", None))
     call = partial(Settings, kernels=kernels, components=components, choices=chosen, **top_level)
     check_types("", call)

@@ -30,6 +30,7 @@ from redditgnn.recorder import EpochRow, RunRow, prepare_record
 from redditgnn.run_entry import RunEntry
 from redditgnn.run_row import result, row_at_start
 from redditgnn.schedule import check_schedule
+from redditgnn.tracker.base import Guarded
 from redditgnn.trainer import Trainer
 from redditgnn.training_state import Resumable
 
@@ -54,7 +55,8 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     results_dir = Path(settings.results_dir)
     _make_folder("results_dir", results_dir)
     prepare_record(results_dir)
-    entry = RunEntry(row_at_start(settings, device), results_dir, device)
+    tracker = Guarded(settings.build("tracker"))
+    entry = RunEntry(row_at_start(settings, device), results_dir, device, tracker)
     with Interruption(lambda: entry.record("interrupted")) as interruption:
         status, message = "failed", None
         try:
@@ -136,6 +138,7 @@ def _train_and_test(
         def record(row: EpochRow) -> None:
             recorder.record(row)
             entry.rows.append(row)
+            entry.tracker.epoch(row)
 
         best = claimed.folder / "best.pt"
         with memory.during(Phase.TRAINING, lambda: len(entry.rows) + 1):

@@ -14,6 +14,7 @@ import torch
 from redditgnn.recorder import EpochRow, RunRow, append_run, write_json
 from redditgnn.resume import Claim, claim, identity
 from redditgnn.run_row import peaks, timings
+from redditgnn.tracker.base import Guarded
 
 SUMMED = ("load_s", "preprocess_s", "wall_s")  # over the sessions of a run that was interrupted
 LARGEST = ("peak_cuda_allocated_mib", "peak_cuda_reserved_mib", "peak_rss_mib")
@@ -26,14 +27,18 @@ class RunEntry:
         row: What was known at the start.
         facts: Columns that were found out since, by this process.
         rows: The epochs so far.
+        tracker: Is told of the run as well.
         earlier: What `spent` told the checkpoint that this process goes on from.
         path: The file that the row was written to; None before.
     """
 
-    def __init__(self, row: RunRow, results_dir: Path, device: torch.device) -> None:
+    def __init__(
+        self, row: RunRow, results_dir: Path, device: torch.device, tracker: Guarded
+    ) -> None:
         self.row, self.facts, self.rows = row, dict[str, Any](), list[EpochRow]()
         self.earlier: dict[str, Any] = {}
         self.path: Path | None = None
+        self.tracker = tracker
         self._claim: Claim | None = None
         self._results_dir, self._device = results_dir, device
         self._start, self._writing = time.perf_counter(), threading.Lock()
@@ -47,6 +52,10 @@ class RunEntry:
         else:
             self.earlier, self.rows = claimed.found["run"], claimed.rows
         self.row = replace(self.row, run_id=claimed.folder.name, started_at=claimed.started_at)
+        known: dict[str, Any] = {
+            name: self.facts.get(name) for name in ("fingerprint", "num_parameters")
+        }
+        self.tracker.started(replace(self.row, **known), self._results_dir, len(self.rows))
         return claimed
 
     def release(self, status: str) -> None:
@@ -73,3 +82,4 @@ class RunEntry:
                 facts = {**timings(self.rows), **self.facts, **self.spent()}
                 self.row = replace(self.row, status=status, error=error, **facts)
                 self.path = append_run(self.row, self._results_dir)
+                self.tracker.finished(self.row)

@@ -1,6 +1,6 @@
 """List what can be chosen: one line each, the name and what it is.
 
-usage: redditgnn list [models|datasets|samplers|optimizers|schedulers|trainers|experiments|sweeps]
+usage: redditgnn list [models|datasets|samplers|optimizers|schedulers|trainers|trackers|...]
 
 Without an argument it lists everything. A name is used as GROUP=NAME: `model=gat`.
 
@@ -26,6 +26,7 @@ GROUPS = {
     "trainers": "trainer",
     "experiments": "experiment",
     "sweeps": "sweep",
+    "trackers": "tracker",
 }
 
 

@@ -1,0 +1,1 @@
+"""Where a run can be followed besides its own files: one module a tracker, none needed."""

@@ -1,0 +1,23 @@
+"""No tracker: runs.csv and epochs.csv are the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from redditgnn.recorder import EpochRow, RunRow
+
+
+class NoTracker:
+    """Does nothing."""
+
+    def started(self, row: RunRow, results_dir: Path, num_epochs: int) -> None:
+        """Nothing to open."""
+
+    def epoch(self, row: EpochRow) -> None:
+        """Nothing to tell."""
+
+    def finished(self, row: RunRow) -> None:
+        """Nothing to tell."""
+
+    def close(self) -> None:
+        """Nothing to close."""
