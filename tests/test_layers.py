@@ -24,7 +24,7 @@ ALLOWED = {
     | {"assembly", "batch_size", "estimate", "memory", "trainer", "warned"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
-    | {"interrupt", "keeper", "schedule", "training_state"}
+    | {"histories", "interrupt", "keeper", "resume", "schedule", "training_state"}
     | {"assembly", "batch_size", "estimate", "memory", "out_of_memory", "tracker"},
     "assembly": {"config", "errors", "graph"},
     "batch_size": {"assembly", "config", "errors", "estimate", "graph", "kernels", "measure"}

@@ -73,6 +73,7 @@ class Settings:
         return cls(**{**plain, "kernels": Kernels(**plain["kernels"])})
 
     def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, f"seed must be in [0, 2**63), got {self.seed}")
         for key, folder in (("data_dir", self.data_dir), ("results_dir", self.results_dir)):
             require(
                 folder != "", f"{key} must name a folder, got ''; {key}=. is the one you are in"

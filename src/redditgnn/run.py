@@ -7,17 +7,20 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from redditgnn.assembly import build_sampler, resolve_device
 from redditgnn.batch_size import resolved
 from redditgnn.config import Settings
-from redditgnn.errors import DataError, RunFailed, UserError, require
+from redditgnn.errors import DataError, RunFailed, UserError
 from redditgnn.estimate import estimate_sampler, told
-from redditgnn.graph import GraphData
+from redditgnn.graph import GraphData, Sampler
+from redditgnn.histories import BetweenEpochs
 from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
 from redditgnn.interrupt import Interruption
 from redditgnn.keeper import NEVER, Keeper
@@ -26,15 +29,27 @@ from redditgnn.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.memory import free_memory
 from redditgnn.out_of_memory import MemoryWatch, Phase
 from redditgnn.provenance import provenance
-from redditgnn.recorder import EpochRow, RunRow, prepare_record
+from redditgnn.recorder import EpochRecorder, EpochRow, RunRow, prepare_record
+from redditgnn.resume import Claim
 from redditgnn.run_entry import RunEntry
 from redditgnn.run_row import result, row_at_start
 from redditgnn.schedule import check_schedule
 from redditgnn.tracker.base import Guarded
-from redditgnn.trainer import Trainer
+from redditgnn.trainer import Evaluate, Trainer, Training
 from redditgnn.training_state import Resumable
 
 log = logging.getLogger(__name__)
+
+
+class _Parts(NamedTuple):
+    """What a run is made of; `graph` is what is evaluated."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    sampler: Sampler
+    graph: GraphData
+    memory: MemoryWatch
 
 
 def run(settings: Settings) -> tuple[RunRow, Path]:
@@ -50,7 +65,6 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     settings = resolved(settings)
     settings.check()
     check_schedule(settings.components["scheduler"])
-    require(0 <= settings.seed < 2**63, f"seed must be in [0, 2**63), got {settings.seed}")
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)
     _make_folder("results_dir", results_dir)
@@ -106,6 +120,28 @@ def _train_and_test(
     torch.manual_seed(settings.seed)
     reset_peak_cuda(device)
     watch = Stopwatch(device)
+    parts = _assembled(settings, trainer, graph, device)
+    num_parameters = sum(parameter.numel() for parameter in parts.model.parameters())
+    entry.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)
+    inference = ExactInference(
+        parts.graph, device, chunk_edges=trainer.eval_chunk_edges, precision=trainer.precision
+    )
+    evaluate = parts.memory.evaluator(Evaluator(parts.graph, inference))
+    claimed = entry.claim({"settings": asdict(settings), **provenance(device)})
+    with closing(claimed.recorder()) as recorder, interruption.deferred():
+        upkeep = upkeep_of(parts.sampler, parts.graph, inference, recorder.record_histories)
+        training = _trained(
+            trainer, parts, evaluate, upkeep, claimed, recorder, entry, interruption
+        )
+    entry.facts.update(result(training))
+    _, scores = evaluate(parts.model, "test")
+    entry.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
+
+
+def _assembled(
+    settings: Settings, trainer: Trainer, graph: GraphData, device: torch.device
+) -> _Parts:
+    """Build what is trained, and what it is trained with."""
     seen = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
     memory = MemoryWatch(settings, device)
     need = partial(estimate_sampler, settings, trainer, seen, graph)  # of graphs as they are now
@@ -117,37 +153,45 @@ def _train_and_test(
         log.info(told(memory.need(), free_memory(device)))
     optimizer = settings.build("optimizer", model)
     scheduler = settings.build("scheduler", optimizer)
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    entry.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)
-    claimed = entry.claim({"settings": asdict(settings), **provenance(device)})
-    inference = ExactInference(
-        graph, device, chunk_edges=trainer.eval_chunk_edges, precision=trainer.precision
-    )
-    evaluate = memory.evaluator(Evaluator(graph, inference))
+    return _Parts(model, optimizer, scheduler, sampler, graph, memory)
+
+
+def _trained(
+    trainer: Trainer,
+    parts: _Parts,
+    evaluate: Evaluate,
+    upkeep: BetweenEpochs,
+    claimed: Claim,
+    recorder: EpochRecorder,
+    entry: RunEntry,
+    interruption: Interruption,
+) -> Training:
+    """Train, with a line on disk for each epoch and checkpoints in between."""
+
+    def facts() -> dict[str, Any]:
+        recorder.sync()  # a checkpoint counts on the lines before it
+        return entry.spent()
+
+    def record(row: EpochRow) -> None:
+        recorder.record(row)
+        entry.rows.append(row)
+        entry.tracker.epoch(row)
+
     # Of other samplers nobody knows what they will draw next.
-    cadence = trainer.cadence if isinstance(sampler, Resumable) else NEVER
-    with closing(claimed.recorder()) as recorder, interruption.deferred():
-
-        def facts() -> dict[str, Any]:
-            recorder.sync()  # a checkpoint counts on the lines before it
-            return entry.spent()
-
-        keeper = Keeper(claimed.checkpoint, cadence, interruption, facts, claimed.found)
-        upkeep = upkeep_of(sampler, graph, inference, recorder.record_histories)
-
-        def record(row: EpochRow) -> None:
-            recorder.record(row)
-            entry.rows.append(row)
-            entry.tracker.epoch(row)
-
-        best = claimed.folder / "best.pt"
-        with memory.during(Phase.TRAINING, lambda: len(entry.rows) + 1):
-            training = trainer.fit(
-                model, optimizer, scheduler, sampler, evaluate, best, record, upkeep, keeper
-            )
-    entry.facts.update(result(training))
-    _, scores = evaluate(model, "test")
-    entry.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
+    cadence = trainer.cadence if isinstance(parts.sampler, Resumable) else NEVER
+    keeper = Keeper(claimed.checkpoint, cadence, interruption, facts, claimed.found)
+    with parts.memory.during(Phase.TRAINING, lambda: len(entry.rows) + 1):
+        return trainer.fit(
+            parts.model,
+            parts.optimizer,
+            parts.scheduler,
+            parts.sampler,
+            evaluate,
+            claimed.folder / "best.pt",
+            record,
+            upkeep,
+            keeper,
+        )
 
 
 def _precomputed(
