@@ -23,9 +23,12 @@ import psutil
 
 COMPARED = ("best_epoch", "epochs", "train_loss", "val_micro_f1", "test_micro_f1", "test_macro_f1")
 SWEPT = ("model=sage,gcn", "model.hidden_channels=16,32")
-SMALL = ("dataset=sbm", "dataset.scale=0.01", "trainer.epochs=30", "trainer.checkpoint_every=3")
-CALM_S = (3.0, 15.0)  # between two kills, while there are processes of runs
-STEP_S = 0.2
+NUM_CONFIGURATIONS = 4
+EPOCHS = 60
+SMALL = ("dataset=sbm", "dataset.scale=0.01", "trainer.checkpoint_every=5")
+EARLY = 0.25  # of all kills: some seconds behind the last, wherever the sweep is
+EARLY_S = 8.0
+STEP_S = 0.1
 LAST_CALLS = 5  # without kills, until everything is complete
 Scores = dict[tuple[str, str], tuple[str, ...]]
 
@@ -41,12 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     draw = random.Random(arguments.random_seed)
     with tempfile.TemporaryDirectory() as folder:
         data_dir, calm, wild = (Path(folder) / name for name in ("data", "calm", "wild"))
-        seeds = f"seed=range({arguments.seeds})"
-        shared = [*SMALL, *SWEPT, seeds, f"sweep.jobs={arguments.jobs}", f"data_dir={data_dir}"]
+        several = [f"seed=range({arguments.seeds})", f"sweep.jobs={arguments.jobs}"]
+        shared = [*SMALL, *SWEPT, f"trainer.epochs={EPOCHS}", *several, f"data_dir={data_dir}"]
         if code := subprocess.run(command(shared, calm)).returncode:
             print(f"the undisturbed sweep ended with {code}")
             return 1
-        num_kills = disturb(command(shared, wild), arguments.kills, draw)
+        pace = EPOCHS * NUM_CONFIGURATIONS * arguments.seeds / (1.5 * arguments.kills)
+        num_kills = disturb(command(shared, wild), wild, arguments.kills, pace, draw)
         for _ in range(LAST_CALLS):
             if not subprocess.run(command(shared, wild)).returncode:
                 break
@@ -59,26 +63,36 @@ def command(overrides: Sequence[str], results_dir: Path) -> list[str]:
     return [*program, *overrides, f"results_dir={results_dir}"]
 
 
-def disturb(sweep: Sequence[str], num_kills: int, draw: random.Random) -> int:
-    """Kill processes of the sweep, starting it again when it is gone; return how many."""
+def disturb(
+    sweep: Sequence[str], results_dir: Path, kills: int, pace: float, draw: random.Random
+) -> int:
+    """Kill processes of the sweep, starting it again when it is gone; return how many.
+
+    Between two kills there are `pace` epochs on average, however fast this machine is.
+    """
     process = subprocess.Popen(sweep)
-    for number in range(num_kills):
-        pause = draw.uniform(*CALM_S)
-        while pause > 0:
+    for number in range(kills):
+        start, at_epoch = time.monotonic(), num_epochs(results_dir) + draw.uniform(0, 2 * pace)
+        early_s = draw.uniform(0, EARLY_S) if draw.random() < EARLY else float("inf")
+        while num_epochs(results_dir) < at_epoch and time.monotonic() - start < early_s:
             time.sleep(STEP_S)
             if process.poll() == 0:
                 return number  # everything is complete: nothing is left to kill
             if process.returncode is not None:
                 process = subprocess.Popen(sweep)
-            if len(family(process.pid)) > 1:  # before there are runs, it only imports and plans
-                pause -= STEP_S
         victim = draw.choice(family(process.pid) or [process.pid])
         name = "the sweep" if victim == process.pid else "a run"
         print(f"kill {number + 1}: {name}, process {victim}", flush=True)
         killed(victim)
     killed(process.pid)
     process.wait()
-    return num_kills
+    return kills
+
+
+def num_epochs(results_dir: Path) -> int:
+    """Return how many epochs all runs have recorded."""
+    found = (path.read_bytes() for path in results_dir.glob("runs/*/epochs.csv"))
+    return sum(max(0, text.count(b"\n") - 1) for text in found)
 
 
 def family(pid: int) -> list[int]:

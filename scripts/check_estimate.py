@@ -5,8 +5,7 @@ usage: python scripts/check_estimate.py [--data-dir DIR] [--only WORD] [--write]
 Each run is a process of its own, on the CPU, full-batch: it reads all of its graph, warms its
 kernels up on a small one, and then trains two steps and evaluates once. Its peaks of resident
 memory are those above what was resident before the model was built. They hold what the estimate
-does not count: pages of code, the allocator's rounding, what torch's operators allocate within
-themselves.
+does not count: pages of code, the allocator's rounding, what torch's operators allocate within.
 
 glibc keeps what was freed and reuses it badly, which is no need of the run: the processes are told
 to give back what is freed (MALLOC_MMAP_THRESHOLD_=131072), as trainer.memory_limit_gib does. Set
@@ -44,8 +43,7 @@ MODELS = ("gat", "gatv2", "gcn", "sage", "gcn2")
 DOCUMENT = Path("docs/memory.md")
 BEGIN, END = "<!-- estimates: made by check_estimate.py -->", "<!-- end of estimates -->"
 HEADER = """\
-| graph | model | training: estimate, MiB | measured | ratio | evaluation: estimate \
-| measured | ratio |
+| graph | model | training, MiB | measured | ratio | evaluation, MiB | measured | ratio |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 

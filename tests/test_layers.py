@@ -21,11 +21,14 @@ ALLOWED = {
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"sweep", "measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"}
-    | {"estimate", "memory", "trainer", "warned"},
+    | {"assembly", "batch_size", "estimate", "memory", "trainer", "warned"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
     | {"interrupt", "keeper", "schedule", "training_state"}
-    | {"estimate", "memory", "out_of_memory"},
+    | {"assembly", "batch_size", "estimate", "memory", "out_of_memory"},
+    "assembly": {"config", "errors", "graph"},
+    "batch_size": {"assembly", "config", "errors", "estimate", "graph", "kernels", "measure"}
+    | {"memory", "out_of_memory", "trainer"},
     "out_of_memory": {"config", "errors", "estimate", "graph", "measure", "memory", "metrics"}
     | {"trainer"},
     "estimate": {"config", "features", "graph", "inference", "measure", "miniature", "prefetch"}
@@ -64,18 +67,9 @@ ALLOWED = {
     "kernels": {"errors", "graph", "csr", "features", "hash_numba", "compiled", "precision"},
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
-    "sweep": {
-        "arguments",
-        "config",
-        "errors",
-        "graph",
-        "provenance",
-        "recorder",
-        "run",
-        "run_row",
-        "runs_file",
-    }
-    | {"checkpoint", "duration", "fingerprint", "progress", "warned"},
+    "sweep": {"arguments", "config", "errors", "graph", "provenance", "recorder", "run", "run_row"}
+    | {"assembly", "batch_size", "checkpoint", "duration", "fingerprint", "progress", "runs_file"}
+    | {"warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},

@@ -38,6 +38,7 @@ class Estimate:
         batches: Those that exist at once, bar what is the graph's own; on CUDA with that.
         precomputed: What takes the place of the features, see `redditgnn.inference.precomputed`.
         step: Activations, gradients and temporaries of a training step, at their peak.
+        left: What of that stays: gradients, and what the only batch of all epochs keeps.
         per_node, per_edge: What a node and an edge of the batch add to that.
         evaluation: What exact inference adds, with `chunk_edges` at once (None: all of them).
         graph: Features and adjacency, memory-mapped where a cache holds them.
@@ -49,6 +50,7 @@ class Estimate:
     batches: int | float
     precomputed: int | float
     step: int | float
+    left: int | float
     per_node: int | float
     per_edge: int | float
     evaluation: int | float
@@ -68,7 +70,7 @@ class Estimate:
     @property
     def testing(self) -> int | float:
         """Bytes at the peak of validation and test."""
-        return self.held + self.evaluation
+        return self.held + self.left + self.evaluation
 
 
 def estimate(
@@ -105,6 +107,7 @@ def estimate(
         batches=coming * tensor_bytes(tensors_of(batch), () if on_gpu else tensors_of(seen)),
         precomputed=mini.copies * tensor_bytes([seen.x]) if mini.model.propagation else 0.0,
         step=step(),
+        left=trace.left(sizes.counted_as()) if num_batches == 1 else 0.0,
         per_node=per_node,
         per_edge=(step(edges=1.01) - step()) / (0.01 * num_edges) if num_edges else 0.0,
         evaluation=evaluation,

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from redditgnn.assembly import build_sampler, resolve_device
+from redditgnn.batch_size import resolved
 from redditgnn.config import Settings
-from redditgnn.errors import ConfigError, DataError, RunFailed, UserError, require
+from redditgnn.errors import DataError, RunFailed, UserError, require
 from redditgnn.estimate import estimate_sampler, told
-from redditgnn.graph import GraphData, Sampler
+from redditgnn.graph import GraphData
 from redditgnn.inference import Evaluator, ExactInference, precomputed, upkeep_of
 from redditgnn.interrupt import Interruption
 from redditgnn.keeper import NEVER, Keeper
@@ -44,6 +46,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         RunFailed: the run ended early; its row says why.
         KeyboardInterrupt: a signal came; a checkpoint was written if the training had begun.
     """
+    settings = resolved(settings)
     settings.check()
     check_schedule(settings.components["scheduler"])
     require(0 <= settings.seed < 2**63, f"seed must be in [0, 2**63), got {settings.seed}")
@@ -74,16 +77,6 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
                 entry.release(status)
     assert entry.path is not None
     return entry.row, entry.path
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is CUDA where there is one."""
-    available = torch.cuda.is_available()
-    require(
-        name != "cuda" or available,
-        "device=cuda needs a CUDA device, and torch finds none; use device=auto or device=cpu",
-    )
-    return torch.device("cuda:0" if available and name != "cpu" else "cpu")
 
 
 def _execute(
@@ -166,28 +159,6 @@ def _precomputed(
     if seen is graph:
         return whole, whole
     return precomputed(model, seen, device, chunk_edges), whole
-
-
-def build_sampler(
-    settings: Settings, graph: GraphData, model: nn.Module, device: torch.device
-) -> Sampler:
-    """Build the sampler over what training sees, and refuse a pair that would be wrong."""
-    facts: dict[str, Any] = {
-        "num_layers": model.num_layers,
-        "device": device,
-        "seed": settings.seed,
-    }
-    if not model.reads_edges and "num_neighbors" in settings.components["sampler"]:
-        facts["num_neighbors"] = [1]  # the fewest that every sampler can draw
-    sampler: Sampler = settings.build("sampler", graph, **facts)
-    if model.whole_graph_only and sampler.has_halo:
-        raise ConfigError(
-            f"sampler={settings.choices['sampler']} would give wrong numbers: this convolution "
-            "reads more than a node's own in-edges (degrees of its sources, or several hops), and "
-            "the outermost nodes of a batch have none; use sampler=full, sampler=cluster or "
-            "sampler=saint_rw"
-        )
-    return sampler
 
 
 def _make_folder(key: str, folder: Path) -> None:

@@ -46,6 +46,16 @@ class TensorTrace(TorchDispatchMode):
             self._note(tensor.untyped_storage(), tensor.element_size())
         return out
 
+    def __exit__(self, *error: Any) -> None:
+        """Stop, and remember what is there: it may be freed at any time from now on."""
+        super().__exit__(*error)
+        self._num_events = len(self._events)
+
+    def left(self, counted_as: CountedAs = float) -> float:
+        """Return the bytes that still existed at the end."""
+        events = self._events[: self._num_events]
+        return sum(counted_as(numel) * size for numel, size in events)
+
     def peak(self, counted_as: CountedAs = float) -> float:
         """Return the most bytes that existed at once, if small tensors stood for large ones."""
         now = most = 0.0

@@ -21,7 +21,7 @@ def page(browser: Any, sweep: Path) -> Any:
     scheme(browser, "light")
     size(browser, 1280)
     browser.get((sweep / "report" / "index.html").as_uri())
-    wait_for(browser, f"{TABLE} tbody tr")
+    wait_for(browser, ".dt-info")  # the last that DataTables draws
     wait_for(browser, f"{TIME_PLOT} .points path")
     return browser
 
@@ -62,8 +62,10 @@ def point_at(page: Any, element: Any) -> None:
 def test_a_click_on_a_head_sorts_numbers_as_numbers(page):
     cells = f"{TABLE} tbody td:nth-child(5)"
     head(page, "heads").click()
+    wait_for(page, f"{TABLE} th[aria-sort=ascending]")
     assert texts(page, cells) == ["1", "2", "2", "10", "10"]
     head(page, "heads").click()
+    wait_for(page, f"{TABLE} th[aria-sort=descending]")
     assert texts(page, cells) == ["10", "10", "2", "2", "1"]
 
 

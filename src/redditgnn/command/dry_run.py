@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from redditgnn.assembly import build_sampler, resolve_device
+from redditgnn.batch_size import resolved
 from redditgnn.command.doctor import aligned
 from redditgnn.config import Settings, hash_of_config
 from redditgnn.estimate import Estimate, estimate
@@ -14,7 +16,6 @@ from redditgnn.graph import Batch, GraphData
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import MIB
 from redditgnn.memory import free_memory
-from redditgnn.run import build_sampler, resolve_device
 from redditgnn.trainer import Trainer
 
 Row = Sequence[str]
@@ -26,6 +27,7 @@ def plan(settings: Settings) -> str:
     Raises:
         UserError: the run would be refused.
     """
+    settings = resolved(settings)
     settings.check()
     device = resolve_device(settings.device)
     trainer: Trainer = settings.build("trainer", device=device)
@@ -73,6 +75,7 @@ def _cost(found: Estimate, device: torch.device) -> list[Row]:
         "histories": found.histories,
         "batches": found.batches,
         "precomputed features": found.precomputed,
+        "left behind by a step": found.left,
     }
     step = f"{found.per_node:,.0f} bytes a node, {found.per_edge:,.0f} bytes an edge"
     return [

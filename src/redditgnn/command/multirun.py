@@ -15,7 +15,7 @@ FLAGS = ("-m", "--multirun")
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"train -m: {message}; its flags are -m and --config-dir DIR")
+        raise UserError(f"train -m: {message}; the flags of a sweep are -m and --config-dir DIR")
 
 
 def main(argv: Sequence[str]) -> int:

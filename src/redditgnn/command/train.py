@@ -40,7 +40,6 @@ from redditgnn.config import ConfigurationError, one_line, refuse_no_option, set
 from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
 DRY_RUN = "--dry-run"
-HYDRAS_OWN = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--resolve", "--package", "-p")
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -52,7 +51,7 @@ def main(argv: list[str]) -> int:
     """Run Hydra over `argv`; return the exit code of the worst run."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
-    if set(argv) & {*multirun.FLAGS} and not any(flag.startswith(HYDRAS_OWN) for flag in argv):
+    if set(argv) & {*multirun.FLAGS}:
         return multirun.main(argv)
     refuse_sweeps(argv)
     work = plan_one if DRY_RUN in argv else train_one

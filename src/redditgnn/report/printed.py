@@ -21,7 +21,7 @@ from redditgnn.report.plots import COLOUR_SCALE, GREY, Curves, Grid, Plot, Scatt
 
 WIDTH, HEIGHT = 3.4, 2.5  # inches: a column of two on a page
 FITTING = {3: 11, 2: 24}  # columns of a legend: characters of the longest name
-LONGEST_LINE = 58  # characters of a legend of one column
+LONGEST_LINE = 57  # characters of a legend of one column
 ALSO = ("published", "Pareto front", "best by validation")  # other entries of a legend
 ROW = 0.14  # inches of a line of the legend, or of a row of a grid
 STYLE: Any = {
@@ -31,6 +31,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "lines.linewidth": 1.0,
     "legend.frameon": False,
+    "legend.fontsize": 6.5,
     "text.parse_math": False,  # a name may have a dollar sign
     "svg.hashsalt": "redditgnn",  # element names, else random
 }

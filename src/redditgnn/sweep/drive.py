@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from redditgnn.assembly import resolve_device
 from redditgnn.provenance import provenance
 from redditgnn.recorder import append_run, prepare_record
-from redditgnn.run import resolve_device
 from redditgnn.run_row import row_at_start
 from redditgnn.runs_file import Row
 from redditgnn.sweep.cluster import Cluster

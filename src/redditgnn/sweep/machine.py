@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import torch
 
+from redditgnn.assembly import resolve_device
 from redditgnn.config import Settings
 from redditgnn.errors import require
-from redditgnn.run import resolve_device
 from redditgnn.sweep.settings import SweepSettings
 
 

@@ -23,11 +23,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from redditgnn import CONF_DIR
+from redditgnn.batch_size import resolved
 from redditgnn.config import (
     ConfigurationError,
     Settings,
     hash_of_config,
     one_line,
+    refuse_no_option,
     settings_from,
 )
 from redditgnn.errors import ConfigError, UserError, require
@@ -63,6 +65,7 @@ class Planner:
         self._loader = _loader(config_dir)
         self._composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
         self._checked: set[str] = set()
+        self._known: dict[str, Override] = {}
         given = self._parsed(command_line)
         own = [override for override in given if _group_of(override) == "sweep"]
         for override in own:
@@ -94,7 +97,7 @@ class Planner:
         """
         overrides = [*self.same_for_all, *(f"{key}={value}" for key, value in swept.items())]
         try:
-            settings = self._settings(overrides)
+            settings = resolved(self._settings(overrides))
             self._check(settings)
         except (UserError, *ConfigurationError) as error:
             told = one_line(error) if isinstance(error, ConfigurationError) else str(error)
@@ -155,7 +158,11 @@ class Planner:
         return parsed
 
     def _settings(self, overrides: Sequence[str]) -> Settings:
-        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(list(overrides))
+        refuse_no_option(overrides)
+        for text in overrides:
+            if text not in self._known:
+                (self._known[text],) = self._parsed([text])
+        parsed = [self._known[text] for text in overrides]
         config, choices = self._compose([str(o.input_line) for o in parsed if self._is_option(o)])
         config = copy.deepcopy(config)
         ConfigLoaderImpl._apply_overrides_to_config(
