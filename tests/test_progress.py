@@ -17,10 +17,11 @@ def test_jobs_that_share_a_stream_tell_it_in_lines(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(progress.LINES, "seed 3")
-    monkeypatch.setattr(progress, "SECONDS_A_LINE", 0.0)
     with progress.progress_bar(100, 40) as bar:  # of a run that goes on
         bar.set_postfix(epoch=4, loss="0.51", val="0.82", refresh=False)
         bar.update(10)
+        for _ in range(5):
+            bar.refresh()  # a line is due every 10 seconds
     out, told = capfd.readouterr()
     assert out == ""
     assert "\r" not in told

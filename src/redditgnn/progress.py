@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from tqdm import tqdm
 
@@ -17,9 +18,13 @@ FORM = "{desc}: {percentage:3.0f}%, {elapsed} spent, {remaining} left, {rate_fmt
 class _Lines(tqdm):
     """The bar as a line of its own, now and then."""
 
+    _due = 0.0
+
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        if msg is None and self.n > self.initial:  # '' is tqdm's way to wipe the bar out
+        now = time.monotonic()
+        if msg is None and self.n > self.initial and now >= self._due:  # '' would wipe the bar out
             print(self, file=sys.stderr, flush=True)
+            self._due = now + SECONDS_A_LINE
         return False
 
 
@@ -37,7 +42,5 @@ def progress_bar(total: int, done: int) -> tqdm:
         desc=job,
         unit="step",
         leave=False,
-        mininterval=SECONDS_A_LINE,
-        maxinterval=SECONDS_A_LINE,
         bar_format=FORM,
     )
