@@ -10,7 +10,7 @@ import pytest
 from hydra.utils import get_object
 
 from redditgnn import CONF_DIR, config, experiments
-from redditgnn.config import COMPONENTS, compose_experiment, compose_settings
+from redditgnn.config import GROUPS, compose_experiment, compose_settings
 from redditgnn.errors import ConfigError
 from redditgnn.experiments import Experiments
 
@@ -22,10 +22,11 @@ FACTS = {
     "optimizer": set(),
     "scheduler": set(),
     "trainer": {"device", "seed"},
+    "tracker": set(),
 }
 PRIMARY = sorted(CONF_DIR.glob("*.yaml"))
 OPTIONS = sorted(CONF_DIR.glob("*/*.yaml"))
-COMPONENT_FILES = [path for path in OPTIONS if path.parent.name in COMPONENTS]
+COMPONENT_FILES = [path for path in OPTIONS if path.parent.name in GROUPS]
 EXPERIMENTS = [path for path in OPTIONS if path.parent.name == "experiment"]
 
 
@@ -36,7 +37,8 @@ def named(paths: list[Path]) -> pytest.MarkDecorator:
 
 def component(path: Path) -> dict[str, Any]:
     """Return what choosing the option `path` puts into its group."""
-    return compose_settings([f"{path.parent.name}={path.stem}"]).components[path.parent.name]
+    settings = compose_settings([f"{path.parent.name}={path.stem}"])
+    return {**settings.components, "tracker": settings.tracker}[path.parent.name]
 
 
 def keyword_only(target: Any) -> dict[str, inspect.Parameter]:
@@ -84,8 +86,7 @@ def test_the_defaults_of_our_own_components_are_in_the_yaml_alone(path):
 @named(COMPONENT_FILES)
 def test_the_values_of_an_option_have_the_annotated_types(path):
     group = path.parent.name
-    settings = compose_settings([f"{group}={path.stem}"])
-    config.check_types(group, config.instantiate(settings.components[group], _convert_="all"))
+    config.check_types(group, config.instantiate(component(path), _convert_="all"))
 
 
 @named(EXPERIMENTS)

@@ -37,7 +37,8 @@ METHOD = {  # by which what others have built is known
     "tracker": "started",
 }
 TRACKER = "tracker"  # tells of a run and changes nothing in it: no component, and not hashed
-COMPONENTS = tuple(group for group in METHOD if group != TRACKER)
+GROUPS = tuple(METHOD)
+COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
 FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # given by a run
 # `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
@@ -99,7 +100,7 @@ class Settings:
 
     def check(self) -> None:
         """Refuse keys and types that no component takes, before anything slow begins."""
-        for group in METHOD:
+        for group in GROUPS:
             self._checked(group)
 
     def _checked(self, group: str) -> partial[Any]:
@@ -133,11 +134,11 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
         raise ConfigError(one_line(error)) from error
     assert isinstance(values, dict)
     top_level = {str(key): value for key, value in values.items() if key not in NOT_OF_A_RUN}
-    missing = [group for group in METHOD if group not in top_level]
+    missing = [group for group in GROUPS if group not in top_level]
     if missing:
         raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
     components = {group: top_level.pop(group) for group in COMPONENTS}
-    chosen = {group: choices.get(group) for group in (*METHOD, "experiment")}
+    chosen = {group: choices.get(group) for group in (*GROUPS, "experiment")}
     kernels = _kernels(top_level.pop("kernels", None))
     call = partial(Settings, kernels=kernels, components=components, choices=chosen, **top_level)
     check_types("", call)
@@ -196,9 +197,7 @@ def refuse_no_option(overrides: Sequence[str]) -> None:
     """
     for override in overrides:
         group, _, value = override.partition("=")
-        if group in COMPONENTS and re.fullmatch(
-            r"null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()
-        ):
+        if group in GROUPS and re.fullmatch(r"null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
             raise ConfigError(
                 f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"
             )

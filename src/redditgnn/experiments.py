@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from redditgnn import CONF_DIR
 from redditgnn.config import (
-    COMPONENTS,
+    GROUPS,
     ConfigurationError,
     Settings,
     compose_experiment,
@@ -66,7 +66,7 @@ class Experiments:
         choices = self._choices(name)
         if choices is None:
             return compose_experiment([f"experiment={name}"], self._folders[-1])
-        groups = {group: self._file(f"{group}/{choices[group]}").values for group in COMPONENTS}
+        groups = {group: self._file(f"{group}/{choices[group]}").values for group in GROUPS}
         layers = (groups, self._file("train").values, self._file(f"experiment/{name}").values)
         config = OmegaConf.unsafe_merge(*map(OmegaConf.create, layers))  # of nodes of its own
         assert isinstance(config, DictConfig)
@@ -81,13 +81,13 @@ class Experiments:
             for entry in self._file("train").defaults:
                 if isinstance(entry, dict):
                     chosen = entry | chosen
-            options = [self._file(f"{group}/{chosen[group]}") for group in COMPONENTS]
+            options = [self._file(f"{group}/{chosen[group]}") for group in GROUPS]
         except (ConfigError, LookupError):
             return None
         plain = all(option.package is None and not option.defaults for option in options)
         if experiment.package != "_global_" or not plain:
             return None
-        return {group: chosen[group] for group in COMPONENTS} | {"experiment": name}
+        return {group: chosen[group] for group in GROUPS} | {"experiment": name}
 
     def _file(self, option: str) -> _File:
         if option not in self._files:
@@ -122,6 +122,6 @@ def _override(entry: Any) -> tuple[str, str]:
     if isinstance(entry, dict) and len(entry) == 1:
         ((key, option),) = entry.items()
         found = OVERRIDE.fullmatch(key)
-        if found and found[1] in COMPONENTS and isinstance(option, str):
+        if found and found[1] in GROUPS and isinstance(option, str):
             return found[1], option
     raise LookupError(entry)
