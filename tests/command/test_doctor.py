@@ -6,15 +6,17 @@ import pytest
 import torch
 
 from redditgnn import CONF_DIR
-from redditgnn.command import doctor
+from redditgnn.command import doctor, fitting
 from redditgnn.errors import UserError
+from redditgnn.estimate import tensors_of
 from redditgnn.kernels import OPERATORS
+from redditgnn.tensor_bytes import tensor_bytes
 
 
 def test_it_names_versions_memory_samplers_and_kernels(capsys):
     assert doctor.main([]) == 0
     shown = capsys.readouterr().out
-    names = [torch.__version__, *doctor.REQUIRED, *doctor.OPTIONAL, *doctor.SIZES, *OPERATORS]
+    names = [torch.__version__, *doctor.REQUIRED, *doctor.OPTIONAL, *fitting.SIZES, *OPERATORS]
     names += [path.stem for path in (CONF_DIR / "sampler").glob("*.yaml")]
     assert [name for name in names if name not in shown] == []
     assert max(map(len, shown.splitlines())) <= 160
@@ -37,17 +39,17 @@ def test_arguments_are_refused():
         doctor.main(["all"])
 
 
-def test_tensors_are_counted_in_mib():
-    need = doctor.needs(doctor.Size(num_nodes=2**20, num_edges=2**20, num_features=10))
-    assert need.features == 40
-    assert need.adjacency == pytest.approx(8 + 4, abs=1e-4)
-    assert need.hidden == 1024
-    assert need.messages == 256
-    assert need.full_graph == pytest.approx(80 + 48 + 8192, abs=1e-3)
+def test_a_graph_that_is_not_there_takes_no_memory_but_counts():
+    graph = fitting.phantom(fitting.Size(num_nodes=2**20, num_edges=2**20, num_features=10))
+    assert graph.num_bytes == pytest.approx(2**20 * (10 * 4 + 8 + 4), rel=1e-5)
+    assert tensor_bytes(tensors_of(graph)) < 100
+    training, evaluation = fitting.peaks_of("gat", graph)
+    assert training > evaluation > 2**20 * 64 * 4 / fitting.MIB  # more than one hidden layer
 
 
-def test_a_graph_fits_where_there_is_memory_for_it():
-    rows = doctor.memory_table({"small": 1.0, "large": 1e9})
+def test_a_graph_fits_where_there_is_memory_for_it(monkeypatch):
+    monkeypatch.setattr(fitting, "peaks_of", lambda model, graph: (10.0, 5.0))
+    rows = fitting.memory_table({"small": 1.0, "large": 1e9})
     assert {tuple(row[-2:]) for row in rows[1:]} == {("no", "yes")}
 
 

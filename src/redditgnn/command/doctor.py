@@ -16,7 +16,6 @@ import platform
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
 
 from redditgnn import CONF_DIR, __version__
 from redditgnn.errors import UserError
@@ -28,47 +27,8 @@ OPTIONAL = {
     "torch_sparse": "sampler=neighbor_pyg",
 }
 MIB = 2**20
-HIDDEN, HEADS, HEAD_WIDTH = 256, 8, 8
-USABLE = 0.9  # of a memory: the rest is the context of CUDA, the allocator's gaps, other processes
 
 Row = Sequence[str]
-
-
-class Size(NamedTuple):
-    """Nodes, directed edges and features of a dataset."""
-
-    num_nodes: int
-    num_edges: int
-    num_features: int
-
-
-# As PyG's dataset classes load them, before self-loops are dropped.
-SIZES = {
-    "pubmed": Size(19_717, 88_648, 500),
-    "reddit2": Size(232_965, 23_213_838, 602),
-    "reddit": Size(232_965, 114_615_892, 602),
-    "ogbn_products": Size(2_449_029, 123_718_280, 100),
-}
-
-
-class Needs(NamedTuple):
-    """MiB of the parts of a float32 training run on a whole graph."""
-
-    features: float
-    adjacency: float
-    hidden: float
-    messages: float
-
-    @property
-    def full_graph(self) -> float:
-        """Estimate a training step of two layers, as ESTIMATE says."""
-        return 2 * self.features + 4 * self.adjacency + 8 * self.hidden
-
-
-ESTIMATE = """\
-  full graph: an estimate for two layers, forward and backward, with kernels that are fused:
-  2 x features (input, aggregate) + 4 x adjacency (weights, transpose) + 8 x hidden.
-  messages: what one layer of attention that is not fused would add."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,13 +42,15 @@ def main(argv: Sequence[str]) -> int:
     _print("versions", versions())
     if missing := [name for name in REQUIRED if _version(name) is None]:
         raise UserError(f"not installed: {', '.join(missing)}; run 'pip install redditgnn'")
+    from redditgnn.command.fitting import EXPLAINED, memory_table  # imports what was missing
+
     memories = _memories()
     _print("hardware", [(name, f"{mib:,.0f} MiB") for name, mib in memories.items()])
     _print("arithmetic", arithmetic())
     _print("samplers", samplers())
     _print("kernels", kernels())
     _print("memory (MiB)", memory_table(memories))
-    print(ESTIMATE)
+    print(EXPLAINED)
     return 0
 
 
@@ -143,30 +105,6 @@ def kernels() -> list[Row]:
     backends = ", ".join(f"{fastest(torch.device(device))} ({device})" for device in devices)
     sums = ", ".join(f"{chosen(device)} ({device})" for device in devices)
     return [*((name, backends) for name in OPERATORS), ("aggregate", sums)]
-
-
-def needs(size: Size) -> Needs:
-    """Count the MiB of the tensors of a graph of `size` (rowptr int64, col int32, rest float32)."""
-    nodes, edges, features = size
-    return Needs(
-        features=nodes * features * 4 / MIB,
-        adjacency=((nodes + 1) * 8 + edges * 4) / MIB,
-        hidden=nodes * HIDDEN * 4 / MIB,
-        messages=edges * HEADS * HEAD_WIDTH * 4 / MIB,
-    )
-
-
-def memory_table(memories: dict[str, float]) -> list[Row]:
-    """Compare what each dataset needs with `memories`, in MiB."""
-    messages = f"messages {HEADS}x{HEAD_WIDTH}"
-    parts = ["features", "adjacency", f"hidden {HIDDEN}", messages, "full graph"]
-    rows: list[Row] = [["dataset", "nodes", "edges", *parts, *(f"fits {m}" for m in memories)]]
-    for name, size in SIZES.items():
-        need = needs(size)
-        amounts = [f"{mib:,.0f}" for mib in (*need, need.full_graph)]
-        fits = ["yes" if need.full_graph <= USABLE * mib else "no" for mib in memories.values()]
-        rows.append([name, f"{size.num_nodes:,}", f"{size.num_edges:,}", *amounts, *fits])
-    return rows
 
 
 def _memories() -> dict[str, float]:
