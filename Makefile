@@ -67,7 +67,7 @@ reference: $(VENV)/installed  ## run what is missing on small graphs, 10 seeds (
 reddit: $(VENV)/installed  ## verify the recipes for Reddit and Reddit2, cheapest first (hours a seed)
 	REDDITGNN=$(BIN)/redditgnn scripts/reddit.sh $(if $(SEEDS),seeds=$(SEEDS))
 
-chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lost or changed (half an hour)
+chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lost or changed (minutes)
 	$(BIN)/python scripts/chaos_sweep.py $(CHAOS_ARGS)
 
 table: $(VENV)/installed  ## put results/reference and the matrix of samplers into README.md and docs
