@@ -36,8 +36,8 @@ def main(argv: Sequence[str]) -> int:
     results_dir = Path(told.get("results_dir", "results"))
     if not results_dir.is_dir():
         raise ConfigError(f"results_dir={results_dir} must be a folder of runs, there is none")
-    for line in write_report(results_dir, Path(told.get("out", results_dir / "report"))):
-        print(line, flush=True)
+    lines = list(write_report(results_dir, Path(told.get("out", results_dir / "report"))))
+    print(*lines, sep="\n")  # behind all of it: whoever stops listening stops no file
     return 0
 
 
