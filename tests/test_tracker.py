@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -209,5 +210,8 @@ def test_wandb_works_without_a_network(
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     (file,) = folder.glob("*.wandb")
     assert row.run_id in file.name
+    deadline = time.monotonic() + 120  # its own process writes the file, in its own time
+    while b"train_loss" not in file.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert b"train_loss" in file.read_bytes()
     assert row.status == "completed"
