@@ -11,7 +11,7 @@ import torch
 
 from redditgnn.command import train
 from redditgnn.config import Settings, compose_settings
-from redditgnn.estimate import Estimate, estimate, tensors_of
+from redditgnn.estimate import Estimate, estimate, estimate_sampler, tensors_of
 from redditgnn.features import Rows
 from redditgnn.graph import Batch, GraphData
 from redditgnn.inference import ExactInference, precomputed
@@ -147,3 +147,17 @@ def test_unfused_messages_of_our_own_reference_are_not_forgotten(graph: GraphDat
     with use_backend("torch", CPU):
         reference = Run(overrides, graph).estimated()
     assert reference.step > 2 * fused.step
+
+
+def test_an_estimate_changes_no_batch_that_is_drawn_later(
+    make_graph: Callable[..., GraphData],
+) -> None:
+    graph = make_graph(num_nodes=60, num_edges=400)
+    chosen = "model=gat sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=60"
+    undisturbed, run = Run(chosen, graph), Run(chosen, graph)
+    state = torch.get_rng_state()
+    estimate_sampler(run.settings, run.trainer, graph, graph, run.sampler, CPU)
+    assert torch.equal(torch.get_rng_state(), state)
+    expected, drawn = next(iter(undisturbed.sampler)), next(iter(run.sampler))
+    assert torch.equal(drawn.node_ids, expected.node_ids)
+    assert torch.equal(drawn.col, expected.col)

@@ -32,7 +32,7 @@ ALLOWED = {
     "out_of_memory": {"config", "errors", "estimate", "graph", "measure", "memory", "metrics"}
     | {"trainer"},
     "estimate": {"config", "features", "graph", "inference", "measure", "miniature", "prefetch"}
-    | {"sampler", "tensor_bytes", "trainer"},
+    | {"sampler", "tensor_bytes", "trainer", "training_state"},
     "miniature": {"features", "graph"},
     "tensor_bytes": set(),
     "run_entry": {"recorder", "resume", "run_row", "tracker"},

@@ -26,6 +26,7 @@ from redditgnn.prefetch import DEPTH
 from redditgnn.sampler.history import HistoryTable
 from redditgnn.tensor_bytes import TensorTrace, tensor_bytes
 from redditgnn.trainer import Trainer
+from redditgnn.training_state import position_kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +125,9 @@ def estimate_sampler(
     sampler: Sampler,
     device: torch.device,
 ) -> Estimate:
-    """Estimate as `estimate`, by the next batch that `sampler` draws."""
-    batch = next(iter(sampler))
+    """Estimate as `estimate`, by the next batch of `sampler`, which will draw it again."""
+    with torch.random.fork_rng([]), position_kept(sampler):
+        batch = next(iter(sampler))
     return estimate(settings, trainer, seen, graph, batch, len(sampler), device)
 
 

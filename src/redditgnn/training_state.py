@@ -8,7 +8,8 @@ Whoever goes on draws the epoch's batches again and skips those that were traine
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
@@ -131,8 +132,7 @@ class TrainingState:
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # it keeps the tensors
         self.scheduler.load_state_dict(state["scheduler"])
         self.optimizer._opt_called = True  # type: ignore[attr-defined]  # or the scheduler warns
-        for generator, position in zip(_generators(self.sampler), state["sampler"], strict=True):
-            generator.set_state(position)
+        _move(self.sampler, state["sampler"])
         for row in state["rows"]:
             self._take_in(EpochRow(**row))
         if isinstance(self.sampler, KeepsHistories):
@@ -185,9 +185,24 @@ class EpochClock:
         return {name: self._earlier[name] + now[name] for name in SECONDS}
 
 
+@contextmanager
+def position_kept(sampler: Sampler) -> Iterator[None]:
+    """Let something draw from `sampler` that its training is not to notice."""
+    positions = _positions(sampler)
+    try:
+        yield
+    finally:
+        _move(sampler, positions)
+
+
 def _generators(sampler: Sampler) -> tuple[torch.Generator, ...]:
     return sampler.generators if isinstance(sampler, Resumable) else ()
 
 
 def _positions(sampler: Sampler) -> list[Tensor]:
     return [generator.get_state() for generator in _generators(sampler)]
+
+
+def _move(sampler: Sampler, positions: Sequence[Tensor]) -> None:
+    for generator, position in zip(_generators(sampler), positions, strict=True):
+        generator.set_state(position)
