@@ -22,6 +22,11 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda:0" if available and name != "cpu" else "cpu")
 
 
+def seen_in_training(settings: Settings, graph: GraphData) -> GraphData:
+    """Return what training sees of `graph`, as the protocol says."""
+    return graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+
+
 def build_sampler(
     settings: Settings, graph: GraphData, model: nn.Module, device: torch.device
 ) -> Sampler:

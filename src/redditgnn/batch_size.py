@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from redditgnn.assembly import build_sampler, resolve_device
+from redditgnn.assembly import build_sampler, resolve_device, seen_in_training
 from redditgnn.config import Settings
 from redditgnn.errors import ConfigError, require
 from redditgnn.estimate import estimate
@@ -81,7 +81,7 @@ def _largest_that_fits(settings: Settings) -> int:
     trainer: Trainer = settings.build("trainer", device=device)
     with use_backend(settings.kernels.backend, device), trainer.in_effect():
         graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-        seen = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+        seen = seen_in_training(settings, graph)
         trials = Trials(settings, trainer, seen, graph, device)
         size = largest(trials.fits, trials.bound)
     require(

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from redditgnn.assembly import build_sampler, resolve_device
+from redditgnn.assembly import build_sampler, resolve_device, seen_in_training
 from redditgnn.batch_size import resolved
 from redditgnn.config import Settings
 from redditgnn.errors import DataError, RunFailed, UserError
@@ -142,7 +142,7 @@ def _assembled(
     settings: Settings, trainer: Trainer, graph: GraphData, device: torch.device
 ) -> _Parts:
     """Build what is trained, and what it is trained with."""
-    seen = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+    seen = seen_in_training(settings, graph)
     memory = MemoryWatch(settings, device)
     need = partial(estimate_sampler, settings, trainer, seen, graph)  # of graphs as they are now
     model: nn.Module = settings.build("model", seen.spec).to(device)

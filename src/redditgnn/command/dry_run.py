@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from redditgnn.assembly import build_sampler, resolve_device
+from redditgnn.assembly import build_sampler, resolve_device, seen_in_training
 from redditgnn.batch_size import resolved
 from redditgnn.command.doctor import aligned
 from redditgnn.config import Settings, hash_of_config
@@ -33,7 +33,7 @@ def plan(settings: Settings) -> str:
     trainer: Trainer = settings.build("trainer", device=device)
     with use_backend(settings.kernels.backend, device), trainer.in_effect():
         graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-        seen = graph.induced(graph.train_mask) if settings.protocol == "inductive" else graph
+        seen = seen_in_training(settings, graph)
         model = settings.build("model", seen.spec).to(device)
         sampler = build_sampler(settings, seen, model, device)
         batch, num_batches = next(iter(sampler)), len(sampler)

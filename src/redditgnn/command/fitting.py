@@ -11,8 +11,8 @@ from redditgnn.config import compose_settings
 from redditgnn.estimate import estimate_sampler
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.graph import GraphData
+from redditgnn.measure import MIB
 
-MIB = 2**20
 MODELS = ("sage", "gat")  # with their default settings
 HEADS, HEAD_WIDTH, NUM_CLASSES = 8, 8, 41
 USABLE = 0.9  # of a memory: the rest is the context of CUDA, the allocator's gaps, other processes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from redditgnn.fingerprint import hashed
 from redditgnn.runs_file import Row, read_rows
@@ -68,17 +68,6 @@ def recorded(results_dir: Path) -> list[Row]:
     """
     path = results_dir / "runs.csv"
     return read_rows(path)[1] if path.exists() else []
-
-
-def waited_for(lock: FileLock) -> bool:
-    """Acquire `lock`; return whether another process held it first."""
-    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        lock.acquire()
-        return True
-    return False
 
 
 def _is_of(identity: Identity, row: Row) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from redditgnn.config import Settings
 from redditgnn.errors import RunFailed, UserError
 from redditgnn.runs_file import Row
-from redditgnn.sweep.record import Identity, Policy, as_row, recorded, waited_for
+from redditgnn.sweep.record import Identity, Policy, as_row, recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +83,13 @@ def done(request: Mapping[str, Any]) -> Outcome:
     identity, policy = Identity(**request["identity"]), Policy(**request["policy"])
     results_dir = Path(settings.results_dir)
     lock = identity.lock(results_dir)
-    waited_for(lock)
-    try:
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    with lock:  # whoever has it may be another sweep, or the last worker of one that was killed
         row = policy.completed(identity, recorded(results_dir))
         if row is not None:
             return Outcome(status="skipped", row=row)
         sys.argv = ["redditgnn train", *request["overrides"]]  # as run.json will tell
         return _ran(settings)
-    finally:
-        lock.release()
 
 
 def _ran(settings: Settings) -> Outcome:
