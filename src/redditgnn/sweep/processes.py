@@ -17,6 +17,7 @@ from redditgnn import progress
 from redditgnn.sweep.work import Outcome, WorkerDied
 
 GRACE_S = 15.0  # for a run to write its checkpoint and its row
+LAST_LINES_S = 5.0  # for what an ended process had printed; its children may keep the pipe open
 
 
 class Worker:
@@ -27,6 +28,7 @@ class Worker:
         self._environment = {**os.environ, **lines, **environment}
         self._tells = tells_whose_lines
         self._process: subprocess.Popen[bytes] | None = None
+        self._relay: threading.Thread | None = None
         self._label = ""
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -43,9 +45,10 @@ class Worker:
                 start_new_session=True,  # Ctrl-C is the sweep's to pass on
             )
             if self._process.stderr is not None:
-                threading.Thread(
+                self._relay = threading.Thread(
                     target=self._pass_on, args=(self._process.stderr,), daemon=True
-                ).start()
+                )
+                self._relay.start()
         return self._process
 
     def run(self, request: Mapping[str, Any], label: str) -> Outcome:
@@ -101,6 +104,8 @@ class Worker:
             assert pipe is not None
             with contextlib.suppress(BrokenPipeError):  # what it never read
                 pipe.close()
+        if self._relay is not None:
+            self._relay.join(LAST_LINES_S)
         return code
 
     def _pass_on(self, lines: IO[bytes]) -> None:
