@@ -6,7 +6,7 @@ One that multiplies them by its weights reads the non-zeros alone, where those a
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -25,6 +25,7 @@ FEW_OF_PICKED = 1 / 16
 
 SAMPLED_ROWS = 1024  # that tell whether a table is worth reading as a whole
 ROWS_AT_ONCE = 4096  # whose non-zeros are collected: temporaries stay small beside the table
+StatesT = TypeVar("StatesT", bound="Tensor | Rows")
 _nonzeros: Any = WeakIdKeyDictionary()  # dense table -> its SparseFeatures, None for too many
 
 
@@ -175,6 +176,14 @@ class Rows:
         node_ids = self.node_ids.to(self.device)
         out = torch.empty(self.shape, dtype=self.table.dtype, device=self.device, pin_memory=pinned)
         return torch.index_select(self.table, 0, node_ids, out=out)
+
+
+def first_rows(h: StatesT, number: int) -> StatesT:
+    """Return the first `number` rows; `h` itself if it has no more, whose gradient needs no copy.
+
+    Destinations are the first rows of a block's sources.
+    """
+    return h if len(h) == number else cast(StatesT, h[:number])
 
 
 def gathered(h: Float[Tensor, "rows width"] | Rows) -> Float[Tensor, "rows width"]:

@@ -18,7 +18,7 @@ from torch_geometric.utils import add_self_loops, remove_self_loops
 
 from redditgnn.csr import CSR
 from redditgnn.errors import require
-from redditgnn.features import Rows
+from redditgnn.features import Rows, first_rows
 from redditgnn.kernels.attention import gat_attention, gatv2_attention
 from redditgnn.kernels.dropout import dropout
 from redditgnn.kernels.feature_linear import feature_linear
@@ -92,7 +92,7 @@ class FusedGATConv(_Fused, GATConv):
         out = self.propagate(csr, x=(value,), alpha=scores.split(self.heads, 1))
         out = out.flatten(1) if self.concat else out.mean(1)
         if self.res is not None:
-            out = out + feature_linear(x[: csr.num_dst], self.res.weight)
+            out = out + feature_linear(first_rows(x, csr.num_dst), self.res.weight)
         return out if self.bias is None else out + self.bias
 
     def _score_weight(self) -> Float[Tensor, "two_heads in_channels"]:
@@ -108,7 +108,7 @@ class FusedGATConv(_Fused, GATConv):
         self, edge_index: CSR, size: Any = None, *, x: Any, alpha: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "dst heads channels"]:
         """Attend; `alpha` are the scores of the sources and those of the destinations."""
-        score_dst = alpha[1][: edge_index.num_dst]
+        score_dst = first_rows(alpha[1], edge_index.num_dst)
         return gat_attention(x[0], alpha[0], score_dst, edge_index, **self._settings)
 
 
@@ -126,7 +126,7 @@ class FusedGATv2Conv(_Fused, GATv2Conv):
         out = self.propagate(csr, x=(value, query), alpha=None)
         out = out.flatten(1) if self.concat else out.mean(1)
         if self.res is not None:
-            out = out + feature_linear(destinations[: csr.num_dst], self.res.weight)
+            out = out + feature_linear(first_rows(destinations, csr.num_dst), self.res.weight)
         return out if self.bias is None else out + self.bias
 
     def edge_updater(self, edge_index: CSR, **_: Any) -> None:
@@ -136,7 +136,7 @@ class FusedGATv2Conv(_Fused, GATv2Conv):
         self, edge_index: CSR, size: Any = None, *, x: tuple[Tensor, Tensor], alpha: None
     ) -> Float[Tensor, "dst heads channels"]:
         """Attend; `x` are the sources' values and the destinations' queries."""
-        query = x[1][: edge_index.num_dst]
+        query = first_rows(x[1], edge_index.num_dst)
         return gatv2_attention(x[0], query, self.att[0], edge_index, **self._settings)
 
 

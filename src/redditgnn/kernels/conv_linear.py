@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GCN2Conv, GCNConv, GINConv, SAGEConv
 
-from redditgnn.features import Rows, gathered
+from redditgnn.features import Rows, first_rows, gathered
 from redditgnn.graph import Block
 from redditgnn.kernels.aggregate import aggregate
 from redditgnn.kernels.feature_linear import feature_linear
@@ -48,7 +48,7 @@ class LinearSAGEConv(SAGEConv):
         if self.lin_l.bias is not None:
             out = out + self.lin_l.bias
         if self.root_weight:
-            out = out + feature_linear(x[: edge_index.num_dst], self.lin_r.weight)
+            out = out + feature_linear(first_rows(x, edge_index.num_dst), self.lin_r.weight)
         return F.normalize(out, dim=-1) if self.normalize else out
 
 
@@ -76,15 +76,17 @@ class LinearGCN2Conv(GCN2Conv):
         """Return the states of the block's destinations, the first rows of `x` and `x_0`."""
         if not isinstance(edge_index, Block):
             return super().forward(x, x_0, edge_index, edge_weight)
-        out = normalized_sum(x, edge_index) * (1 - self.alpha)
-        initial = x_0[: edge_index.num_dst] * self.alpha
         if self.weight2 is None:
-            return self._mapped(out + initial, self.weight1)
+            out = sum_with_restart(x, x_0, edge_index, self.alpha)
+            return self._mapped(out, self.weight1)
+        out = normalized_sum(x, edge_index, 1 - self.alpha)
+        initial = first_rows(x_0, edge_index.num_dst) * self.alpha
         return self._mapped(out, self.weight1) + self._mapped(initial, self.weight2)
 
     def _mapped(self, h: Tensor, weight: Tensor) -> Tensor:
         """Mix the identity and the weights: the deeper the layer, the smaller their share."""
-        return torch.addmm(h, h, weight, beta=1 - self.beta, alpha=self.beta)
+        identity = torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
+        return h @ torch.lerp(identity, weight, self.beta)
 
 
 class LinearGINConv(GINConv):
@@ -94,7 +96,7 @@ class LinearGINConv(GINConv):
         """Return the states of the block's destinations, the first rows of `x`."""
         if not isinstance(edge_index, Block):
             return super().forward(x, edge_index, size)
-        own = gathered(x[: edge_index.num_dst])
+        own = gathered(first_rows(x, edge_index.num_dst))
         return self.nn(neighbor_sum(x, edge_index) + (1 + self.eps) * own)
 
 
@@ -108,15 +110,26 @@ def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
 
 def mean_with_self(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Average each destination and its in-neighbours."""
-    total = neighbor_sum(h, block) + gathered(h[: block.num_dst])
+    total = neighbor_sum(h, block) + gathered(first_rows(h, block.num_dst))
     return total / _column(block.degree[: block.num_dst] + 1, total)
 
 
-def normalized_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
-    """Apply D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8)."""
+def normalized_sum(h: States, block: Block, factor: float = 1.0) -> Float[Tensor, "dst width"]:
+    """Apply `factor` D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8)."""
     scale = (block.degree + 1.0).rsqrt()
     total, own = _scaled_sum(h, block, scale)
-    return (total + own) * _column(scale[: block.num_dst], total)
+    return total.add_(own).mul_(_column(scale[: block.num_dst] * factor, total))
+
+
+def sum_with_restart(
+    h: States, h0: States, block: Block, alpha: float
+) -> Float[Tensor, "dst width"]:
+    """Mix `normalized_sum` with the share `alpha` of `h0`, the states that each walk started from.
+
+    Eq. 4 of APPNP (Gasteiger et al. 2019), and what GCNII maps (Chen et al. 2020, eq. 5).
+    """
+    out = normalized_sum(h, block, 1 - alpha)
+    return out.add_(gathered(first_rows(h0, block.num_dst)), alpha=alpha)
 
 
 def normalized_neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
@@ -137,12 +150,12 @@ def _scaled_sum(
     if isinstance(h, Rows):
         drawn, weight = _weight_unless_equal(block), scale[block.col]
         weight = weight if drawn is None else weight * drawn
-        total, own = aggregate(h, block.csr, weight=weight), h[: block.num_dst].gathered
+        total, own = aggregate(h, block.csr, weight=weight), gathered(first_rows(h, block.num_dst))
         own = own * _column(scale[: block.num_dst], own)
     else:
         h = h * _column(scale, h)
         total = aggregate(h, block.csr, weight=_weight_unless_equal(block))
-        own = h[: block.num_dst]
+        own = first_rows(h, block.num_dst)
     if block.row_weight is not None:
         total = total * _column(block.row_weight, total)
     return total, own

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import Linear, PNAConv
 
+from redditgnn.features import first_rows
 from redditgnn.graph import Block
 from redditgnn.kernels.conv_linear import neighbor_mean
 from redditgnn.precision import at_least_float32
@@ -45,7 +46,7 @@ class LinearPNAConv(PNAConv):
         """Return the states of the block's destinations, the first rows of `x`."""
         if not isinstance(edge_index, Block):
             return super().forward(x, edge_index, edge_attr)
-        own = x[: edge_index.num_dst]
+        own = first_rows(x, edge_index.num_dst)
         found = self._aggregated(x, own, edge_index).to(x.dtype)
         scales = self._scales(edge_index).to(x.dtype)
         outs = [

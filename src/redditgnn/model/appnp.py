@@ -16,7 +16,7 @@ from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.features import Rows, gathered
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.kernels.conv_linear import normalized_sum
+from redditgnn.kernels.conv_linear import sum_with_restart
 from redditgnn.kernels.dropout import dropout
 from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
 from redditgnn.model.backbone import Backbone
@@ -65,8 +65,7 @@ class APPNP(Backbone):
         h0: Float[Tensor, "src classes"] | Rows,
     ) -> Float[Tensor, "dst classes"]:
         """Take one step, or return."""
-        initial = gathered(h0[: block.num_dst])
-        return normalized_sum(gathered(h), block) * (1 - self.alpha) + initial * self.alpha
+        return sum_with_restart(gathered(h), h0, block, self.alpha)
 
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
         """Return the last layer's states, which are logits."""

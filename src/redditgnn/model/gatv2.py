@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.features import Rows, gathered_unless_sparse
+from redditgnn.features import Rows, first_rows, gathered_unless_sparse
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.conv import FusedGATv2Conv
 from redditgnn.model.gat import GAT
@@ -55,4 +55,4 @@ class GATv2(GAT):
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
         """Give the destinations apart: the sources need no queries."""
         h = gathered_unless_sparse(h)
-        return conv((h, h[: block.num_dst]), block.csr_with_self_loops)
+        return conv((h, first_rows(h, block.num_dst)), block.csr_with_self_loops)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from redditgnn.errors import require_positive, require_probability
-from redditgnn.features import Rows, gathered
+from redditgnn.features import Rows, first_rows, gathered
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 from redditgnn.kernels.conv_linear import LinearGCN2Conv
@@ -81,7 +81,7 @@ class GCN2(Backbone):
         """Propagate once; `h0` comes without dropout."""
         h = dropout(gathered(h), self.dropout, self.training)
         out = self.norms[index](self.convs[index](h, h0, block))
-        return F.relu(out + h[: block.num_dst] if self.residual else out)
+        return (out + first_rows(h, block.num_dst) if self.residual else out).relu_()
 
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
         """Map the last layer's states to logits."""

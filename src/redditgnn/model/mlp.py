@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.features import Rows
+from redditgnn.features import Rows, first_rows
 from redditgnn.graph import Block
 from redditgnn.kernels.feature_linear import FeatureLinear
 from redditgnn.model.stack import ConvStack
@@ -19,7 +19,7 @@ class MLP(ConvStack):
         return FeatureLinear(in_channels, out_channels)
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
-        return conv(h[: block.num_dst])
+        return conv(first_rows(h, block.num_dst))
 
     def bytes_per_edge(self) -> int:
         return 4

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch_geometric.nn import SAGEConv
 
-from redditgnn.features import Rows
+from redditgnn.features import Rows, first_rows
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 from redditgnn.kernels.conv_linear import LinearSAGEConv
@@ -58,7 +58,7 @@ class GraphSAGE(ConvStack):
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
         if self.reads_rows:
             return conv(h, block)
-        return conv((h, h[: block.num_dst]), block.edge_index)
+        return conv((h, first_rows(h, block.num_dst)), block.edge_index)
 
     def bytes_per_edge(self) -> int:
         if self.reads_rows:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import JumpingKnowledge
 
 from redditgnn.errors import require, require_positive, require_probability
-from redditgnn.features import Rows, gathered
+from redditgnn.features import Rows, first_rows, gathered
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
 from redditgnn.model.backbone import Backbone
@@ -120,7 +120,7 @@ class ConvStack(Backbone):
         h = feature_dropout(h if self.reads_rows else gathered(h), rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
-            out = out + self.skips[index](h[: block.num_dst])
+            out = out + self.skips[index](first_rows(h, block.num_dst))
         if index == self.num_layers - 1 and self.jump is None:
             return out
         return self.activation(self.norms[index](out))
