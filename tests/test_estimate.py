@@ -16,6 +16,7 @@ from redditgnn.features import Rows
 from redditgnn.graph import Batch, GraphData
 from redditgnn.inference import ExactInference, precomputed
 from redditgnn.kernels.backend import use_backend
+from redditgnn.sampler.history import HistoryTable
 from redditgnn.tensor_bytes import TensorTrace, tensor_bytes
 from redditgnn.trainer import Trainer
 
@@ -67,6 +68,8 @@ class Run:
             features = Rows(self.batch.features.table, self.batch.features.node_ids)
             batch = replace(self.batch, features=features, _blocks={})
             state = [value for held in optimizer.state.values() for value in held.values()]
+            if isinstance(batch.histories, HistoryTable):  # they are estimated apart
+                state += batch.histories.states.values()
             trace = TensorTrace([*self.model.parameters(), *tensors_of(batch), *state])
             with trace:
                 self.trainer.step(self.model, self.model, optimizer, batch)

@@ -95,7 +95,6 @@ def estimate(
         limit = mini.inference(graph).most_edges(mini.model)
         evaluation = mini.evaluation(graph, limit)
     step = partial(_peak, trace, sizes)
-    per_node = (step(nodes=1.01) - step()) / (0.01 * sizes.real.nodes)
     num_edges = max(sizes.real.edges, default=0)
     on_gpu, whole = device.type == "cuda", len(batch.node_ids) == seen.num_nodes
     if on_gpu and limit is None and not whole:
@@ -109,7 +108,7 @@ def estimate(
         precomputed=mini.copies * tensor_bytes([seen.x]) if mini.model.propagation else 0.0,
         step=step(),
         left=trace.left(sizes.counted_as()) if num_batches == 1 else 0.0,
-        per_node=per_node,
+        per_node=(step(nodes=1.01) - step()) / (0.01 * sizes.real.nodes),
         per_edge=(step(edges=1.01) - step()) / (0.01 * num_edges) if num_edges else 0.0,
         evaluation=evaluation,
         chunk_edges=limit,

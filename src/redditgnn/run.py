@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from redditgnn.assembly import build_sampler, resolve_device, seen_in_training
 from redditgnn.batch_size import resolved
 from redditgnn.config import Settings
-from redditgnn.errors import DataError, RunFailed, UserError
+from redditgnn.errors import RunFailed, UserError
 from redditgnn.estimate import estimate_sampler, told
 from redditgnn.graph import GraphData, Sampler
 from redditgnn.histories import BetweenEpochs
@@ -67,7 +67,6 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     check_schedule(settings.components["scheduler"])
     device = resolve_device(settings.device)
     results_dir = Path(settings.results_dir)
-    _make_folder("results_dir", results_dir)
     prepare_record(results_dir)
     tracker = Guarded(settings.build("tracker"))
     entry = RunEntry(row_at_start(settings, device), results_dir, device, tracker)
@@ -206,10 +205,3 @@ def _precomputed(
     if seen is graph:
         return whole, whole
     return precomputed(model, seen, device, chunk_edges), whole
-
-
-def _make_folder(key: str, folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{key}={folder} cannot be written: {error.strerror}") from error

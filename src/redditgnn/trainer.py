@@ -170,30 +170,28 @@ class Trainer:
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
         take_step = partial(self.step, model, forward, optimizer)
-        loop = _Loop(
-            state=state,
-            take_step=take_step,
-            captured=captured_training(sampler, take_step, optimizer, self._device),
-            evaluate=evaluate,
-            between_epochs=between_epochs,
-            keeper=keeper,
-            bar=progress_bar(self._epochs * len(sampler), state.num_steps),
-        )
+        captured = captured_training(sampler, take_step, optimizer, self._device)
+        bar = progress_bar(self._epochs * len(sampler), state.num_steps)
+        loop = _Loop(state, take_step, captured, evaluate, between_epochs, keeper, bar)
         try:
-            if state.is_new:
-                with between_epochs(0, model):
-                    pass
-            while not (monitor.is_over or self._is_last(len(state.rows), state.train_s)):
-                row = self._epoch(loop)
-                record(row)
-                state.end_epoch(row)
-                loop.visit(ends_epoch=True)
+            self._run_epochs(loop, record)
         finally:
-            loop.bar.close()
+            bar.close()
             if state.best_weights is not None:
                 checkpoint.save(state.best_weights, best_weights)
                 model.load_state_dict(state.best_weights)
         return Training(state.rows, monitor.best)
+
+    def _run_epochs(self, loop: _Loop, record: Callable[[EpochRow], None]) -> None:
+        state = loop.state
+        if state.is_new:
+            with loop.between_epochs(0, state.model):
+                pass
+        while not (state.monitor.is_over or self._is_last(len(state.rows), state.train_s)):
+            row = self._epoch(loop)
+            record(row)
+            state.end_epoch(row)
+            loop.visit(ends_epoch=True)
 
     def _is_last(self, epoch: int, train_s: float) -> bool:
         """Whether training ends behind `epoch` because there were enough, or time is up."""
@@ -266,7 +264,7 @@ class Trainer:
         return loss.detach()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Loop:
     """What the epochs of one training share."""
 

@@ -55,7 +55,6 @@ def load(
     files = Source(
         name=name, path=source, arguments=arguments, root=data_dir / folder, size=download_size
     )
-
     counts = _checked_counts(expected, split)
 
     def convert() -> Converted:

@@ -13,6 +13,7 @@ float64, which the reference alone takes); results have the type of `value`.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -141,13 +142,6 @@ def _define(kind: str) -> None:
         run = _implementation(kind, backend, "backward")
         return tuple(grad.contiguous() for grad in run(*tensors_and_settings))
 
-    def remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        *tensors, negative_slope, dropout, key, backend = inputs
-        ctx.save_for_backward(*tensors, *output, key)
-        ctx.settings = negative_slope, dropout
-        ctx.backend = backend
-        ctx.mark_non_differentiable(output[1])
-
     def differentiate(ctx: Any, grad_out: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, rowptr, col, t_rowptr, t_row, out, logsumexp, key = ctx.saved_tensors
         grads = backward(
@@ -159,16 +153,25 @@ def _define(kind: str) -> None:
         )
         return *grads, *[None] * 8
 
-    def refuse(ctx: Any, *grads: Tensor) -> None:
-        raise RuntimeError(
-            f"{kind}_attention has no second derivative; "
-            "differentiate torch_geometric's own layer twice instead"
-        )
-
     forward.register_fake(_shapes_of_output)
     backward.register_fake(_shapes_of_gradients)
-    forward.register_autograd(differentiate, setup_context=remember)
-    backward.register_autograd(refuse)
+    forward.register_autograd(differentiate, setup_context=_remember)
+    backward.register_autograd(partial(_refuse, kind))
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, negative_slope, dropout, key, backend = inputs
+    ctx.save_for_backward(*tensors, *output, key)
+    ctx.settings = negative_slope, dropout
+    ctx.backend = backend
+    ctx.mark_non_differentiable(output[1])
+
+
+def _refuse(kind: str, ctx: Any, *grads: Tensor) -> None:
+    raise RuntimeError(
+        f"{kind}_attention has no second derivative; "
+        "differentiate torch_geometric's own layer twice instead"
+    )
 
 
 def _shapes_of_output(value: Tensor, left: Tensor, right: Tensor, rowptr: Tensor, *_: Any) -> Any:

@@ -70,10 +70,8 @@ class GASSampler:
             max_steps is None or max_steps > 0,
             f"sampler.max_steps must be positive, or null for all parts, got {max_steps}",
         )
-        for key, value in (
-            ("refresh_every", refresh_every),
-            ("lipschitz_weight", lipschitz_weight),
-        ):
+        at_least_0 = {"refresh_every": refresh_every, "lipschitz_weight": lipschitz_weight}
+        for key, value in at_least_0.items():
             require(value >= 0, f"sampler.{key} must be at least 0, got {value}")
         require_positive("sampler.lipschitz_noise", lipschitz_noise)
         self._drawer = PartDrawer(
