@@ -157,14 +157,19 @@ def cell(runs: list[Row], settings: list[str]) -> Row:
     if bad:
         return row | {"status": bad["status"], "error": bad["error"]}
     scores = [float(run["test_micro_f1"]) for run in runs]
-    peaks = [float(run["peak_rss_mib"]) for run in runs]
     return row | {
         "test_micro_f1": mean(scores),
         "test_micro_f1_sd": stdev(scores) if len(scores) > 1 else "",
         "epoch_median_s": median(float(run["epoch_median_s"]) for run in runs),
-        "peak_rss_mib": max(peaks),
+        "peak_rss_mib": highest("peak_rss_mib", runs),
+        "peak_cuda_allocated_mib": highest("peak_cuda_allocated_mib", runs),
         "curves": json.dumps([run["curve"] for run in runs]),
     }
+
+
+def highest(name: str, runs: list[Row]) -> float | str:
+    """Return the highest of the runs' numbers; empty where none has one."""
+    return max((float(run[name]) for run in runs if run[name]), default="")
 
 
 def told(row: Row) -> str:

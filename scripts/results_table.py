@@ -222,8 +222,8 @@ def parts_lines(entries: dict[str, Entry]) -> list[str]:
             continue
         published = metis.target.percent - random.target.percent
         told = difference(metis.sample, random.sample)
-        dataset, model, _ = name.split("_")
-        what = f"{MODELS[model]}, {DATASETS[dataset]}"
+        first = metis.runs.iloc[0]
+        what = f"{MODELS[first.model]}, {DATASETS[first.dataset]}"
         lines.append(line(what, metis.ours, random.ours, told, f"{published:+.2f}"))
     return lines
 

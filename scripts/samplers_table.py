@@ -49,6 +49,8 @@ def made(root: Path) -> dict[Path, str]:
     """Return what the files have to hold."""
     cells = pd.read_csv(root / MATRIX, dtype={"commit": str})
     done = cells[cells.status == "completed"].copy()
+    if done.dataset.nunique() != 1:  # one score is to be reached by all
+        sys.exit(f"{MATRIX} mixes graphs ({listed(done.dataset)}); bench_matrix.py --out keeps one")
     done["curves"] = done.curves.map(json.loads)
     score = SHARE * max(point[1] for curves in done.curves for run in curves for point in run)
     lines = {index: cell_line(cell, score) for index, cell in done.iterrows()}

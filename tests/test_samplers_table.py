@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 import samplers_table as table
 
 COLUMNS = (
@@ -59,3 +61,10 @@ def test_a_stale_file_fails_the_check(tmp_path: Path) -> None:
     assert table.main(["--check"], tmp_path) == 1
     assert table.main([], tmp_path) == 0
     assert table.main(["--check"], tmp_path) == 0
+
+
+def test_cells_of_several_graphs_are_not_held_to_one_score(tmp_path: Path) -> None:
+    other = row("gat", "full", [(1.0, 0.5)]).replace("sbm 0.1", "Reddit")
+    checkout(tmp_path, row("sage", "full", [(1.0, 1.0)]), other)
+    with pytest.raises(SystemExit, match="mixes graphs"):
+        table.main([], tmp_path)
