@@ -241,9 +241,9 @@ def entry(name: str, *scores: float, sampler: str = "full", published: float | N
     values = {"metric": "test_accuracy", "percent": published, "spread": 0.5, "runs": 10}
     values |= {"source": "A", "trust": "V", "fingerprint": {"edges": 1}}
     target = None if published is None else target_from(values, name)
-    runs = table.pd.DataFrame(
-        {"sampler": sampler, "device_name": "Some CPU", "epoch_median_s": 0.5, "s": list(scores)}
-    )
+    dataset, model = name.split("_")[:2]
+    same = {"dataset": dataset, "model": model, "sampler": sampler, "device_name": "Some CPU"}
+    runs = table.pd.DataFrame([same | {"epoch_median_s": 0.5, "s": score} for score in scores])
     ours = sample(*scores)
     verdict = target and table.judge(ours, target.published)
     return table.Entry(name=name, runs=runs, sample=ours, target=target, verdict=verdict)
