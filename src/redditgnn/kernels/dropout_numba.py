@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import no_type_check
 
-from numba import njit, uint64
+import numpy as np
+from numba import njit, uint16
 
 from redditgnn.hash_numba import hashed
 
 GROUP = 4  # elements that one hash decides for
+CHUNK = 256  # hashes that are kept at once: few enough for the nearest cache
 
 
 @njit(cache=True, nogil=True)
@@ -16,20 +18,20 @@ GROUP = 4  # elements that one hash decides for
 def scaled_or_zero(start, stop, values, key, threshold, out):
     """Write `values / (1 - p)` or 0 into `out`, p being `threshold / 2**16`, for some groups.
 
-    One hash of `key` and the group's number decides for its elements, 16 bits each. Products with
-    0 or the scale instead of branches: a branch that goes either way half the time costs eight
-    times more.
+    One hash of `key` and the group's number decides for its elements, 16 bits each, the lowest for
+    the first (on machines whose lowest byte comes first). First the hashes of a chunk, then its
+    elements: the compiler makes SIMD instructions of either loop, and of both in one it does not.
     """
     scale = values.dtype.type(65536.0 / (65536.0 - threshold))
     zero = values.dtype.type(0)
-    whole = min(stop, len(values) // GROUP)
-    for group in range(start, whole):
-        bits = hashed(key, group)
-        for lane in range(GROUP):
-            kept = ((bits >> uint64(16 * lane)) & uint64(0xFFFF)) >= threshold
-            out[GROUP * group + lane] = values[GROUP * group + lane] * (scale if kept else zero)
-    if stop > whole:
-        bits = hashed(key, whole)
-        for lane in range(len(values) - GROUP * whole):
-            kept = ((bits >> uint64(16 * lane)) & uint64(0xFFFF)) >= threshold
-            out[GROUP * whole + lane] = values[GROUP * whole + lane] * (scale if kept else zero)
+    least = uint16(threshold)
+    hashes = np.empty(CHUNK, np.uint64)
+    lanes = hashes.view(np.uint16)
+    for first in range(start, stop, CHUNK):
+        num_groups = min(CHUNK, stop - first)
+        for group in range(num_groups):
+            hashes[group] = hashed(key, first + group)
+        read = values[GROUP * first : GROUP * (first + num_groups)]
+        written = out[GROUP * first : GROUP * (first + num_groups)]
+        for lane in range(len(read)):
+            written[lane] = read[lane] * (scale if lanes[lane] >= least else zero)
