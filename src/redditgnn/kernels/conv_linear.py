@@ -114,7 +114,9 @@ def mean_with_self(h: States, block: Block) -> Float[Tensor, "dst width"]:
     return total / _column(block.degree[: block.num_dst] + 1, total)
 
 
-def normalized_sum(h: States, block: Block, factor: float = 1.0) -> Float[Tensor, "dst width"]:
+def normalized_sum(
+    h: States, block: Block, factor: int | float = 1.0
+) -> Float[Tensor, "dst width"]:
     """Apply `factor` D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8)."""
     scale = (block.degree + 1.0).rsqrt()
     total, own = _scaled_sum(h, block, scale)
@@ -122,7 +124,7 @@ def normalized_sum(h: States, block: Block, factor: float = 1.0) -> Float[Tensor
 
 
 def sum_with_restart(
-    h: States, h0: States, block: Block, alpha: float
+    h: States, h0: States, block: Block, alpha: int | float
 ) -> Float[Tensor, "dst width"]:
     """Mix `normalized_sum` with the share `alpha` of `h0`, the states that each walk started from.
 
