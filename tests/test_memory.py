@@ -123,12 +123,12 @@ def exhaust() -> None:
         print(f"{name}: {told}, then not")
 
 
-@linux
 def private_bytes_of_a_new_process() -> int:
     program = "import redditgnn.run; from redditgnn.memory import private_bytes as p; print(p())"
     return int(subprocess.check_output([sys.executable, "-c", program]))
 
 
+@linux
 def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(tmp_path: Path) -> None:
     chosen = ["dataset=sbm", "dataset.scale=0.02", "sampler=full", "model=pyg", "device=cpu"]
     limit = f"{KEY}={private_bytes_of_a_new_process() / GIB + 1:.3f}"

@@ -40,8 +40,10 @@ ARGUMENTS = {
     f"{KARATE}.datasets.WikiCS dataset.arguments=3": "dataset.arguments must be dict[str, ",
     "data data_dir={here}/data dataset=ogbn_arxiv dataset.url=foo": "unknown url type: 'foo'): pu",
     "data data_dir=/dev/null dataset=cora": "/dev/null/redditgnn-cache cannot be written (Not a d",
-    "train results_dir=/dev/null dataset=sbm": "null/runs.csv cannot be written: File exi",
-    "train results_dir=/dev/null/x dataset=sbm": "null/x/runs.csv cannot be written: Not",
+    "train results_dir=/dev/null dataset=sbm": "results_dir=/dev/null: /dev/null/runs.csv cannot "
+    "be written: File exists; set another results_dir",
+    "train results_dir=/dev/null/x dataset=sbm": "results_dir=/dev/null/x: /dev/null/x/runs.csv "
+    "cannot be written: Not a directory; set another results_dir",
 }
 
 

@@ -80,7 +80,7 @@ class LinearGCN2Conv(GCN2Conv):
             out = sum_with_restart(x, x_0, edge_index, self.alpha)
             return self._mapped(out, self.weight1)
         out = normalized_sum(x, edge_index, 1 - self.alpha)
-        initial = first_rows(x_0, edge_index.num_dst) * self.alpha
+        initial = own_rows(x_0, edge_index) * self.alpha
         return self._mapped(out, self.weight1) + self._mapped(initial, self.weight2)
 
     def _mapped(self, h: Tensor, weight: Tensor) -> Tensor:
@@ -96,8 +96,13 @@ class LinearGINConv(GINConv):
         """Return the states of the block's destinations, the first rows of `x`."""
         if not isinstance(edge_index, Block):
             return super().forward(x, edge_index, size)
-        own = gathered(first_rows(x, edge_index.num_dst))
+        own = own_rows(x, edge_index)
         return self.nn(neighbor_sum(x, edge_index) + (1 + self.eps) * own)
+
+
+def own_rows(h: States, block: Block) -> Float[Tensor, "dst width"]:
+    """Return the states of the destinations themselves: a step that goes nowhere."""
+    return gathered(first_rows(h, block.num_dst))
 
 
 def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
@@ -110,7 +115,7 @@ def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
 
 def mean_with_self(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Average each destination and its in-neighbours."""
-    total = neighbor_sum(h, block) + gathered(first_rows(h, block.num_dst))
+    total = neighbor_sum(h, block) + own_rows(h, block)
     return total / _column(block.degree[: block.num_dst] + 1, total)
 
 
@@ -131,7 +136,7 @@ def sum_with_restart(
     Eq. 4 of APPNP (Gasteiger et al. 2019), and what GCNII maps (Chen et al. 2020, eq. 5).
     """
     out = normalized_sum(h, block, 1 - alpha)
-    return out.add_(gathered(first_rows(h0, block.num_dst)), alpha=alpha)
+    return out.add_(own_rows(h0, block), alpha=alpha)
 
 
 def normalized_neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
@@ -152,12 +157,12 @@ def _scaled_sum(
     if isinstance(h, Rows):
         drawn, weight = _weight_unless_equal(block), scale[block.col]
         weight = weight if drawn is None else weight * drawn
-        total, own = aggregate(h, block.csr, weight=weight), gathered(first_rows(h, block.num_dst))
+        total, own = aggregate(h, block.csr, weight=weight), own_rows(h, block)
         own = own * _column(scale[: block.num_dst], own)
     else:
         h = h * _column(scale, h)
         total = aggregate(h, block.csr, weight=_weight_unless_equal(block))
-        own = first_rows(h, block.num_dst)
+        own = own_rows(h, block)
     if block.row_weight is not None:
         total = total * _column(block.row_weight, total)
     return total, own

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from redditgnn.features import Rows, first_rows, gathered
+from redditgnn.features import Rows
 from redditgnn.graph import Block
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 
@@ -41,8 +41,3 @@ class Propagation:
 
     def bytes_per_edge(self) -> int:
         return BYTES_PER_EDGE + 4  # a weight
-
-
-def own_rows(h: Tensor | Rows, block: Block) -> Float[Tensor, "dst width"]:
-    """Return the states of the destinations themselves: a step that goes nowhere."""
-    return gathered(first_rows(h, block.num_dst))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from redditgnn.errors import ConfigError, require
+from redditgnn.features import first_rows
 from redditgnn.graph import Block, GraphSpec
 from redditgnn.model.stack import ConvStack, Jump, Norm
 
@@ -58,14 +59,15 @@ class PygStack(ConvStack):
 
     def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
         if block.edge_weight is None or not (self._takes_weight or self._sums):
-            return conv(h, block.edge_index)[: block.num_dst]
+            return first_rows(conv(h, block.edge_index), block.num_dst)
         require(
             self._takes_weight,
             f"model.conv={type(conv).__name__} sums over neighbours without an edge_weight: "
             "where a sampler draws some of them its sums would be too small; use sampler=full, "
             "cluster or gas, or +model.conv.aggr=mean",
         )
-        return conv(h, block.edge_index, edge_weight=block.edge_weight)[: block.num_dst]
+        out = conv(h, block.edge_index, edge_weight=block.edge_weight)
+        return first_rows(out, block.num_dst)
 
     def bytes_per_edge(self) -> int:
         return 40 + 4 * self._widest * 4

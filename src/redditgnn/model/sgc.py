@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from redditgnn.errors import require_positive, require_probability
 from redditgnn.features import Rows
 from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.conv_linear import normalized_sum
+from redditgnn.kernels.conv_linear import normalized_sum, own_rows
 from redditgnn.kernels.dropout import dropout
 from redditgnn.model.backbone import Backbone
-from redditgnn.model.propagation import Propagation, own_rows
+from redditgnn.model.propagation import Propagation
 
 
 class SGC(Backbone):
