@@ -2,10 +2,11 @@
 
 usage: python scripts/bench_kernels.py [--scale S] [--only WORK,...] [--device cuda] [...]
 
-For each piece of work: memory and error against float64 of every side, each in a process of its
-own, forward and backward; then times, alternately in one process. PyG gets its plain edge_index,
-and beside it the adjacency type that is fastest on a tenth of the nodes, if that is another. Where
-the memory does not suffice for PyG, the work is done once more at half the scale, until it does.
+For each piece of work: memory and error against float64 of every side, forward and backward, on a
+CPU each in a process of its own; then times, alternately in one process. PyG gets its plain
+edge_index, and beside it the adjacency type that is fastest on a tenth of the nodes, if that is
+another. Where the memory does not suffice for PyG, the work is done once more at half the scale,
+until it does.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from benchrow import (
 from floors import copy_bandwidth
 from layer_kinds import Work, least_bytes
 from layers import PLAIN, SIDES, Case, available_sides
-from probe import Found, Place, limit_memory, probe
+from probe import Found, Place, attempted, limit_memory, measured, probe
 from sidebyside import Side, Timing, alternate, release_memory
 
 WORKS = {
@@ -97,8 +98,7 @@ class Bench:
         Returns:
             What became of each side, forward and backward.
         """
-        release_memory(self._device)  # the probes want it
-        found = {side: probe(work, side, "forward_backward", self._place) for side in sides}
+        found = {side: self._probe(work, side, "forward_backward") for side in sides}
         self._measure(work, "forward_backward", found)
         if forward_too:
             alone = {side: self._forward(work, side, it) for side, it in found.items()}
@@ -109,7 +109,13 @@ class Bench:
         """Probe the forward pass alone only where it is not clear that it can be done."""
         if both.status == "completed":
             return Found(status="completed", seconds=both.seconds)
-        return probe(work, side, "forward", self._place)
+        return self._probe(work, side, "forward")
+
+    def _probe(self, work: Work, side: str, phase: str) -> Found:
+        release_memory(self._device)  # the probe wants it
+        if self._device.type != "cuda":
+            return probe(work, side, phase, self._place)
+        return attempted(lambda: measured(work, side, phase, self._graph, self._device))
 
     def _measure(self, work: Work, phase: str, found: dict[str, Found]) -> None:
         timings = self._timings(work, phase, found)

@@ -60,12 +60,12 @@ def epoch(
     """Time an epoch of sampled training."""
     overrides = [f"model={model_name}", *SAMPLED, *extra]
     ours = bench.ours(overrides, bench.train_graph)
-    num_workers, found = bench.num_workers
     trainings: dict[str, Any] = {"ours": ours}
     if bench.device.type == "cuda":  # where its step is one CUDA graph
         tree = [option.replace("=neighbor", "=neighbor_tree") for option in overrides]
         trainings["ours, neighbor_tree"] = bench.ours(tree, bench.train_graph)
-    transforms = {"pyg": None, "pyg sparse": sparse_transform()}
+    transforms = {"pyg": None, "pyg sparse": sparse_transform()} if peers_can_sample() else {}
+    num_workers, found = bench.num_workers if transforms else (None, "PyG's loaders are missing")
     for name, transform in transforms.items():
         model = PeerModel(convs(bench.widths), activation, DROPOUT)
         model.convs.load_state_dict(ours.model.convs.state_dict())
@@ -83,6 +83,14 @@ def epoch(
     sides = [Side(name, training.epoch) for name, training in trainings.items()]
     losses = {name: training.losses for name, training in trainings.items()}
     bench.compare(work, sides, settings, found, losses)
+
+
+def peers_can_sample() -> bool:
+    """Whether PyG's loaders have one of the packages that they need; say so if not."""
+    if extensions.WITH_TORCH_SPARSE or extensions.WITH_PYG_LIB:
+        return True
+    print("PyG's loaders need torch_sparse or pyg_lib, neither of which is installed")
+    return False
 
 
 def evaluation(work: str, bench: StepBench) -> None:

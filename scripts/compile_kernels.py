@@ -29,6 +29,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction, mangle_type
 
+from redditgnn.kernels.aggregate_triton import row_sums
 from redditgnn.kernels.gat_triton import gat_backward, gat_forward
 from redditgnn.kernels.gatv2_triton import gatv2_backward, gatv2_forward
 
@@ -100,7 +101,7 @@ def table(names: Sequence[str], architectures: Sequence[int]) -> Iterator[dict[s
 
 
 def launches(setting: Setting) -> list[Launch]:
-    """Call the four functions on tiny tensors and return what they would have launched."""
+    """Call the five functions on tiny tensors and return what they would have launched."""
     recorded: list[Launch] = []
 
     def record(kernel: JITFunction, *args: Any, **options: Any) -> None:
@@ -116,6 +117,7 @@ def launches(setting: Setting) -> list[Launch]:
         gat_backward(value, value, score, score, *result, *csr, *csr, *rule)
         result = gatv2_forward(value, value, att, *csr, *rule)
         gatv2_backward(value, value, value, att, *result, *csr, *csr, *rule)
+        row_sums(value.flatten(1), *csr, torch.empty(0) if dropout else None)
     return recorded
 
 
@@ -126,15 +128,15 @@ def compiled(launch: Launch, arch: int) -> dict[str, int]:
     constants = {name: options[name] for name in kernel.arg_names[len(args) :]}
     signature = {name: mangle_type(arg) for name, arg in runtime.items()}
     signature |= dict.fromkeys(constants, "constexpr")
-    aligned = {  # as torch's allocator gives them
+    aligned = {  # as torch's allocator gives them; Triton looks at numbers as well
         (place,): [["tt.divisibility", 16]]
         for place, arg in enumerate(args)
-        if isinstance(arg, torch.Tensor)
+        if isinstance(arg, torch.Tensor) or (isinstance(arg, int) and arg % 16 == 0)
     }
     code = triton.compile(
         ASTSource(kernel, signature, constants, aligned),
         target=GPUTarget("cuda", arch, 32),
-        options={name: options[name] for name in ("num_warps", "enable_fp_fusion")},
+        options={k: v for k, v in options.items() if k not in constants},
     )
     return {
         "num_warps": code.metadata.num_warps,

@@ -1,5 +1,7 @@
 """Run one side of one piece of work once, in a process of its own that memory may run out in.
 
+(On a CPU; of a CUDA device torch counts what is taken, and that there is no more ends no process.)
+
 `probe(...)` starts it and returns what it found: peak memory of the first call on the full graph,
 so that what a side keeps for later calls counts, and its error against float64. It has called the
 same side on a small part of the graph before, so that compiling does not count.
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +132,14 @@ def measured(work: Work, side: str, phase: str, graph: GraphData, device: torch.
     )
 
 
+def attempted(attempt: Callable[[], Found]) -> Found:
+    """Return what `attempt` finds, or that memory ran out."""
+    try:
+        return attempt()
+    except (MemoryError, RuntimeError) as error:
+        return Found(status="oom", note=out_of_memory_text(error))
+
+
 def errors_of(case: Case, out: torch.Tensor) -> tuple[float, float | None]:
     """Compare output and gradient of `h` (where there is one) with float64."""
     want, touched, gradient = exact(case)
@@ -150,11 +161,12 @@ def main(argv: list[str]) -> int:
     device = torch.device(place.device)
     die_first()
     limit_memory(device, place.memory_limit_gib)
-    try:
+
+    def attempt() -> Found:
         graph = load_graph(place.dataset, place.scale, Path(place.data_dir))
-        found = measured(work, told["side"], told["phase"], graph, device)
-    except (MemoryError, RuntimeError) as error:
-        found = Found(status="oom", note=out_of_memory_text(error))
+        return measured(work, told["side"], told["phase"], graph, device)
+
+    found = attempted(attempt)
     Path(argv[1]).write_text(json.dumps(asdict(found)))
     return 0
 

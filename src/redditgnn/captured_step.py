@@ -8,8 +8,9 @@ generators is an input of the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -108,28 +109,66 @@ class CapturedTraining:
             # On a side stream, as what autograd remembers of the stream would stop the capture.
             self._stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._stream):
-                step()
+                self._warm_up(step)
             torch.cuda.current_stream().wait_stream(self._stream)
         else:
             self._replay = self._replay or self._captured(step)
             self._replay()
         self._num_steps += 1
 
+    def _warm_up(self, step: StaticStep) -> None:
+        if self._num_steps < WARM_UP - 1:
+            step()
+            return
+        with _refused(), _no_waiting():  # what most captures fail of, found before one begins
+            step()
+
     def _captured(self, step: StaticStep) -> Callable[[], None]:
+        try:
+            with _refused():
+                return self._capture(step, self._stream)
+        except (ConfigError, torch.OutOfMemoryError):
+            # The generators believe in that capture, and refuse to draw, until one has ended well.
+            self._capture(lambda: torch.zeros((), device=self._stream.device), None)
+            raise
+
+    def _capture(
+        self,
+        work: Callable[[], object],
+        stream: Any,  # torch.cuda.Stream | None
+    ) -> Callable[[], None]:
+        """Record `work`, on a stream of torch's own if there is none; return what repeats it."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._sampler.generator)
-        try:
-            with torch.cuda.graph(graph, stream=self._stream):
-                step()
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            first = str(error).splitlines()[0]
-            raise ConfigError(
-                "sampler.cuda_graph: a training step of this model cannot be captured in a CUDA "
-                f"graph ({first}); use sampler.cuda_graph=false"
-            ) from error
+        with torch.cuda.graph(graph, stream=stream):
+            work()
         return graph.replay
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Say of an error in a step that it cannot be captured; lack of memory is another matter."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(
+            "sampler.cuda_graph: a training step of this model cannot be captured in a CUDA "
+            f"graph ({first}); use sampler.cuda_graph=false"
+        ) from error
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Make it an error to wait for the device, which nothing that is captured may do."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 def captured_training(
@@ -145,9 +184,12 @@ def make_capturable(optimizer: Optimizer, device: torch.device) -> None:
     """Keep what the optimizer counts and is told on the device, where a graph can read it.
 
     A learning rate that is a number would be frozen; one that is a tensor is filled in place by
-    torch's schedulers. One that comes out of a checkpoint is on the CPU.
+    torch's schedulers. One that comes out of a checkpoint is on the CPU. SGD, which counts nothing,
+    reads such a tensor on the device in its fused implementation alone.
     """
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = True
+        elif "fused" in group:
+            group.update(fused=True, foreach=False)
         group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)

@@ -4,9 +4,10 @@ It gathers and adds in one pass, so nothing of size edges x width exists. The gr
 operator over the transposed CSR. A half-precision table is added up in float32 on the way; bfloat16
 gives bfloat16 results, float16, whose largest number many a sum exceeds, float32 ones.
 
-What computes it is a stock operator of torch: `embedding_bag`, or a product with a sparse matrix.
-On x86 CPUs the first is far ahead (its kernels prefetch), and fixed, so that runs repeat bit for
-bit; elsewhere the faster one of a small trial is taken for the rest of the process.
+On CUDA a Triton kernel computes it (`aggregate_triton`). Elsewhere it is a stock operator of torch:
+`embedding_bag`, or a product with a sparse matrix. On x86 CPUs the first is far ahead (its kernels
+prefetch), and fixed, so that runs repeat bit for bit; where neither is known to be, the faster one
+of a small trial is taken for the rest of the process.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 
 from redditgnn.csr import CSR
 from redditgnn.features import Rows
+from redditgnn.kernels.backend import BACKENDS, chosen_backend
 from redditgnn.precision import at_least_float32
 
 BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, where a trial chose that
@@ -157,6 +159,10 @@ CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm"
 
 
 def _computed_by(table: Tensor) -> Candidate:
+    if chosen_backend(table.device) == "triton" and table.dtype in BACKENDS["triton"].dtypes:
+        from redditgnn.kernels.aggregate_triton import row_sums
+
+        return row_sums
     if table.dtype == torch.float16:
         return _sums_of_float16
     if table.dtype == torch.bfloat16:  # products of sparse matrices are slow or missing in it

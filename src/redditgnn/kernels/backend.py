@@ -72,9 +72,14 @@ def backend_for(value: torch.Tensor) -> str:
     That is the chosen one, or the fastest; the reference where those cannot: for double precision,
     which is asked for to check the others, and for heads too wide for the registers of a GPU.
     """
-    name = fastest(value.device) if _chosen == AUTO else _chosen
+    name = chosen_backend(value.device)
     fits = value.dtype != torch.float64 and value.size(-1) <= BACKENDS[name].max_channels
     return name if fits else "torch"
+
+
+def chosen_backend(device: torch.device) -> str:
+    """Return the backend that the settings ask for on `device`."""
+    return fastest(device) if _chosen == AUTO else _chosen
 
 
 def fastest(device: torch.device) -> str:
@@ -90,9 +95,14 @@ def unsupported_reasons(name: str, device: torch.device) -> list[str]:
         reasons.append(f"it is made for {made_for}, not for {device.type}")
     elif name == "numba" and not _lanes_work():
         reasons.append("Numba is missing or does not compile")
-    elif name == "triton" and find_spec("triton") is None:
+    elif name == "triton" and not _has_triton():
         reasons.append("triton is not installed")
     return reasons
+
+
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
 
 @cache
