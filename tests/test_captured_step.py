@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,8 @@ from redditgnn.config import compose_settings
 from redditgnn.errors import ConfigError
 from redditgnn.graph import Batch, GraphData
 from redditgnn.metrics import per_node_loss
+from redditgnn.sampler import full
+from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor_tree import TreeSampler
 from redditgnn.sampler.tier import Placed
 
@@ -286,3 +289,59 @@ def test_what_cannot_be_captured_is_refused_in_one_line(
         assert log[-3:] == ["generator", "capture", "captured"]
     else:
         assert log[-1] == "default"
+
+
+@pytest.mark.parametrize("at", ["error", "capture"], ids=["waiting", "captured"])
+def test_what_cannot_be_captured_is_taken_eagerly_where_the_sampler_leaves_the_choice(
+    at: str,
+    make_graph: Callable[..., GraphData],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log: list[str] = []
+    fake_cuda(monkeypatch, log)
+    sampler = sampler_of(make_graph(num_nodes=40, num_edges=160))
+    sampler.cuda_graph = "auto"
+
+    def take_step(batch: Batch) -> Tensor:
+        if log and log[-1] == at:
+            raise RuntimeError("not permitted")
+        log.append("step")
+        return batch.loss_weight.sum()
+
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
+    training = captured_training(sampler, take_step, optimizer, CPU)
+    assert training is not None
+    for _ in range(2):
+        training.run_epoch(lambda: None)
+    assert log.count("step") == 2 * len(sampler) == 6
+    assert "replay" not in log
+    assert caplog.text.count("cannot be captured") == 1
+
+
+def test_the_whole_graph_is_captured_where_launches_take_longer_than_the_work(
+    make_graph: Callable[..., GraphData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = make_graph(num_nodes=40, num_edges=160)
+    build = partial(FullSampler, graph, num_layers=2, seed=0)
+    assert build(device=CPU, cuda_graph="auto").cuda_graph is False
+    with pytest.raises(ConfigError, match="cuda_graph=true needs device=cuda; use .*=auto$"):
+        build(device=CPU, cuda_graph=True)
+    monkeypatch.setattr(GraphData, "to", lambda graph, device: graph)
+    monkeypatch.setattr(torch, "arange", lambda *args, device=None: torch.zeros(args[0]).long())
+    cuda = torch.device("cuda:0")
+    assert build(device=cuda, cuda_graph="auto").cuda_graph == "auto"
+    monkeypatch.setattr(full, "FEW_EDGES", graph.num_edges - 1)
+    assert build(device=cuda, cuda_graph="auto").cuda_graph is False
+    assert build(device=cuda, cuda_graph=True).cuda_graph is True
+
+
+def test_steps_over_the_whole_graph_are_static(make_graph: Callable[..., GraphData]) -> None:
+    graph = make_graph(num_nodes=40, num_edges=160)
+    sampler = FullSampler(graph, num_layers=2, device=CPU, seed=0, cuda_graph="auto")
+    assert isinstance(sampler, StaticSampler)
+    ((targets, loss_weight),) = zip(*sampler.epoch(), strict=True)
+    (batch,) = sampler
+    assert sampler.draw(targets, loss_weight) is batch
+    assert torch.equal(targets, batch.node_ids)
+    assert torch.equal(loss_weight, batch.loss_weight)

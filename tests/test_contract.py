@@ -96,7 +96,9 @@ def build_sampler(name: str, graph: GraphData, num_layers: int = 2):
 
 
 def full_batch(graph: GraphData, num_layers: int) -> Batch:
-    return next(iter(FullSampler(graph, num_layers=num_layers, device=CPU, seed=0)))
+    return next(
+        iter(FullSampler(graph, num_layers=num_layers, device=CPU, seed=0, cuda_graph=False))
+    )
 
 
 @torch.no_grad()

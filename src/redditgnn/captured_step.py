@@ -1,6 +1,6 @@
 """The whole training step as one CUDA graph: sampling, forward, backward and optimizer.
 
-A step of a sampled GNN is a hundred small kernels that take less time than their launches. With a
+A step on a small graph is hundreds of small kernels that take less time than their launches. With a
 sampler whose batches have a fixed shape the launches are recorded once, and repeated by one call.
 What a step draws (neighbours, dropout) is drawn anew by every repetition: the state of the
 generators is an input of the graph.
@@ -8,9 +8,11 @@ generators is an input of the graph.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,6 +21,9 @@ from torch.optim import Optimizer
 from redditgnn.errors import ConfigError
 from redditgnn.graph import Batch, Sampler
 
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 TakeStep = Callable[[Batch], Tensor]
 """Trains on a batch and returns its loss, detached. It must not wait for the device."""
 
@@ -29,11 +34,12 @@ WARM_UP = 3  # steps taken eagerly: what libraries set up at first use is no par
 class StaticSampler(Protocol):
     """A sampler whose batches all have the same shape.
 
-    `cuda_graph`: whether steps are to be captured; `generator`: what `draw` draws with.
+    `cuda_graph`: whether steps are to be captured, `auto` if they can be; `generator`: what `draw`
+    draws with, None if it draws nothing.
     """
 
-    cuda_graph: bool
-    generator: torch.Generator
+    cuda_graph: bool | Literal["auto"]
+    generator: torch.Generator | None
 
     def __len__(self) -> int: ...
 
@@ -68,9 +74,10 @@ class StaticStep:
 class CapturedTraining:
     """Runs epochs whose steps are captured after the first few, which are taken eagerly.
 
-    Those are steps of the training like all others, so a captured training is the eager one.
-    `optimizer` is made capturable. `take_step` is called a few times only, and must do the same
-    whenever it is called: what it reads from Python is frozen when it is captured.
+    Those are steps of the training like all others, so a captured training is the eager one. Where
+    a step turns out not to be capturable, it stays eager if the sampler says `auto`. `optimizer` is
+    made capturable. `take_step` is called a few times only, and must do the same whenever it is
+    called: what it reads from Python is frozen when it is captured.
     """
 
     def __init__(
@@ -85,7 +92,7 @@ class CapturedTraining:
         self._stream = torch.cuda.Stream(device)
         self._step: StaticStep | None = None
         self._replay: Callable[[], None] | None = None
-        self._num_steps = 0
+        self._num_steps, self._captures = 0, True
 
     def run_epoch(self, after_step: Callable[[], object]) -> Tensor:
         """Take a step a batch; return the batches' losses, on the device.
@@ -105,23 +112,33 @@ class CapturedTraining:
         return torch.stack(losses)
 
     def _advance(self, step: StaticStep) -> None:
-        if self._num_steps < WARM_UP:
-            # On a side stream, as what autograd remembers of the stream would stop the capture.
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
-                self._warm_up(step)
-            torch.cuda.current_stream().wait_stream(self._stream)
-        else:
-            self._replay = self._replay or self._captured(step)
+        if self._captures and self._num_steps == WARM_UP:
+            self._replay = self._unless_refused(partial(self._captured, step))
+        if self._replay is not None:
             self._replay()
+        else:
+            self._take_eagerly(step)
         self._num_steps += 1
 
-    def _warm_up(self, step: StaticStep) -> None:
-        if self._num_steps < WARM_UP - 1:
-            step()
-            return
-        with _refused(), _no_waiting():  # what most captures fail of, found before one begins
-            step()
+    def _take_eagerly(self, step: StaticStep) -> None:
+        """Take a step on a side stream: what autograd remembers of another would stop a capture."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            is_last = self._captures and self._num_steps == WARM_UP - 1
+            if not (is_last and self._unless_refused(partial(_watched, step))):
+                step()
+        torch.cuda.current_stream().wait_stream(self._stream)
+
+    def _unless_refused(self, attempt: Callable[[], Result]) -> Result | None:
+        """Return what `attempt` does; where that is refused and need not be done, stay eager."""
+        try:
+            return attempt()
+        except ConfigError as error:
+            if self._sampler.cuda_graph is True:
+                raise
+            log.warning("%s; steps are taken one kernel at a time", error)
+            self._captures = False
+            return None
 
     def _captured(self, step: StaticStep) -> Callable[[], None]:
         try:
@@ -139,10 +156,23 @@ class CapturedTraining:
     ) -> Callable[[], None]:
         """Record `work`, on a stream of torch's own if there is none; return what repeats it."""
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._sampler.generator)
+        if self._sampler.generator is not None:
+            graph.register_generator_state(self._sampler.generator)
         with torch.cuda.graph(graph, stream=stream):
             work()
         return graph.replay
+
+
+def _watched(step: StaticStep) -> bool:
+    """Take a step that may not wait for the device: what most captures fail of, found before."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with _refused():
+            step()
+        return True
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 @contextmanager
@@ -158,17 +188,6 @@ def _refused() -> Iterator[None]:
             "sampler.cuda_graph: a training step of this model cannot be captured in a CUDA "
             f"graph ({first}); use sampler.cuda_graph=false"
         ) from error
-
-
-@contextmanager
-def _no_waiting() -> Iterator[None]:
-    """Make it an error to wait for the device, which nothing that is captured may do."""
-    before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode(before)
 
 
 def captured_training(

@@ -42,7 +42,7 @@ COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
 FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # given by a run
 # `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
-NOT_HASHED = ("trainer.checkpoint_every",)  # what no score depends on
+NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph")  # what no score depends on
 HASHED_IF_SET = ("trainer.max_time",)  # keys that came later: without them a hash stays what it was
 ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
 

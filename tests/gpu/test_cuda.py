@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -37,6 +38,12 @@ MODELS = {
     "gatv2": "model=gatv2 model.heads=2 model.attention_dropout=0.3",
     "gcn": "model=gcn model.norm=batch",
 }
+
+TRAINED = {
+    **dict.fromkeys(["mlp", "sage", "gat", "gatv2", "gcn", "gin", "pna", "sgc", "sign", "pyg"], []),
+    **dict.fromkeys(["gcn2", "appnp"], ["model.num_layers=2"]),
+}
+WHOLE = TRAINED | {"gcn": ["model.norm=batch", "model.residual=true"], "sage": ["model.jk=cat"]}
 
 
 def neighbor(graph: GraphData, **settings: Any) -> NeighborSampler:
@@ -219,7 +226,8 @@ def test_a_captured_step_follows_the_learning_rate(graph: GraphData) -> None:
 def test_a_step_that_cannot_be_captured_is_refused_in_one_line(graph: GraphData) -> None:
     model = model_of("model=sage model.aggr=lstm", graph, 0.0)
     optimizer = torch.optim.Adam(model.parameters())
-    training = CapturedTraining(tree(graph), steps_of(model, optimizer), optimizer, CUDA)
+    sampler = tree(graph, cuda_graph=True)
+    training = CapturedTraining(sampler, steps_of(model, optimizer), optimizer, CUDA)
     with pytest.raises(ConfigError, match="cannot be captured.*use sampler.cuda_graph=false$"):
         training.run_epoch(lambda: None)
     assert torch.cuda.get_sync_debug_mode() == 0
@@ -235,7 +243,7 @@ def test_the_device_can_be_used_behind_a_capture_that_failed(graph: GraphData) -
             torch.cuda.synchronize()
         return take_step(batch)
 
-    sampler = tree(graph)
+    sampler = tree(graph, cuda_graph=True)
     training = CapturedTraining(sampler, waiting, optimizer, CUDA)
     with pytest.raises(ConfigError, match="cannot be captured"):
         training.run_epoch(lambda: None)
@@ -245,16 +253,44 @@ def test_the_device_can_be_used_behind_a_capture_that_failed(graph: GraphData) -
     assert training.run_epoch(lambda: None).isfinite().all()
 
 
+@pytest.mark.parametrize("model", WHOLE)
+def test_the_captured_step_over_the_whole_graph_is_the_eager_one(
+    model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def losses(cuda_graph: str) -> list[float]:
+        overrides = [
+            *("device=cuda", "dataset=sbm", "dataset.scale=0.005", "sampler=full"),
+            *("trainer.epochs=8", f"data_dir={tmp_path}", f"results_dir={tmp_path / cuda_graph}"),
+            *(f"model={model}", *WHOLE[model], f"sampler.cuda_graph={cuda_graph}"),
+        ]
+        row, _ = run(compose_settings(overrides))
+        with (tmp_path / cuda_graph / "runs" / row.run_id / "epochs.csv").open(newline="") as file:
+            return [float(line["train_loss"]) for line in csv.DictReader(file)]
+
+    expected = losses("false")
+    assert losses("auto") == pytest.approx(expected, rel=2e-2)
+    assert expected[0] != expected[-1]
+    assert "cannot be captured" not in caplog.text
+
+
+def test_what_cannot_be_captured_trains_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    overrides = [
+        *("device=cuda", "dataset=sbm", "dataset.scale=0.002", "sampler=full", "model=sage"),
+        *("model.aggr=lstm", "trainer.epochs=5", f"data_dir={tmp_path}"),
+    ]
+    row, _ = run(compose_settings([*overrides, f"results_dir={tmp_path}"]))
+    assert row.status == "completed"
+    assert caplog.text.count("cannot be captured") == 1
+
+
 def test_features_that_the_cpu_gathers_are_not_captured(graph: GraphData) -> None:
     assert not tree(graph, feature_tier="mmap").cuda_graph
     with pytest.raises(ConfigError, match="needs device=cuda, and features that the device reads"):
         tree(graph, feature_tier="mmap", cuda_graph=True)
 
 
-TRAINED = {
-    **dict.fromkeys(["mlp", "sage", "gat", "gatv2", "gcn", "gin", "pna", "sgc", "sign", "pyg"], []),
-    **dict.fromkeys(["gcn2", "appnp"], ["model.num_layers=2"]),
-}
 PARTS = ["sampler.num_parts=8", "sampler.batch_size=2"]
 SAMPLERS = {
     **dict.fromkeys(["full", "neighbor", "neighbor_tree", "saint_node", "saint_edge"], []),

@@ -5,19 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from redditgnn.graph import Batch, GraphData
+from redditgnn.sampler.cuda_graph import CudaGraph, capture
+
+FEW_EDGES = 2**20
+"""Up to which `auto` captures: there launching a kernel takes longer than the kernel.
+
+On larger graphs little time is won, and a captured step keeps its memory to itself, which
+evaluation then lacks.
+"""
 
 
 class FullSampler:
-    """One batch with every node; it stays on the device."""
+    """One batch with every node; it stays on the device.
+
+    Attributes:
+        cuda_graph: Whether the training step is to be captured: `auto` on CUDA, where the graph has
+            at most `FEW_EDGES`.
+    """
 
     has_halo = False
     generators: tuple[torch.Generator, ...] = ()
+    generator = None
 
     def __init__(
-        self, graph: GraphData, *, num_layers: int, device: torch.device, seed: int
+        self,
+        graph: GraphData,
+        *,
+        num_layers: int,
+        device: torch.device,
+        seed: int,
+        cuda_graph: CudaGraph,
     ) -> None:
+        self.cuda_graph = capture(
+            cuda_graph,
+            possible=device.type == "cuda",
+            worth_it=graph.num_edges <= FEW_EDGES,
+            needs="device=cuda",
+        )
         graph = graph.to(device)
         mask = graph.train_mask
         self._batch = Batch(
@@ -37,3 +65,11 @@ class FullSampler:
 
     def __iter__(self) -> Iterator[Batch]:
         yield self._batch
+
+    def epoch(self) -> tuple[Int64[Tensor, "1 nodes"], Float[Tensor, "1 nodes"]]:
+        """Return the targets of the one batch, and their loss weights."""
+        return self._batch.node_ids[None], self._batch.loss_weight[None]
+
+    def draw(self, targets: Tensor, loss_weight: Tensor) -> Batch:
+        """Return the one batch, which has these targets."""
+        return self._batch

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
+from redditgnn.sampler.cuda_graph import CudaGraph, capture
 from redditgnn.sampler.neighbor import check_num_neighbors
 from redditgnn.sampler.side_stream import SideStream
 from redditgnn.sampler.tier import FeatureTier, place
@@ -47,7 +47,7 @@ class TreeSampler:
         num_neighbors: list[int],
         batch_size: int,
         feature_tier: FeatureTier,
-        cuda_graph: bool | Literal["auto"],
+        cuda_graph: CudaGraph,
     ) -> None:
         check_num_neighbors(num_neighbors, num_layers)
         require(
@@ -57,7 +57,12 @@ class TreeSampler:
         )
         require_positive("sampler.batch_size", batch_size)
         self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
-        self.cuda_graph = _is_captured(cuda_graph, self._placed.is_on_cuda)
+        self.cuda_graph = capture(
+            cuda_graph,
+            possible=self._placed.is_on_cuda,
+            needs="device=cuda, and features that the device reads by itself "
+            "(sampler.feature_tier=device, or pinned with Triton installed)",
+        )
         self._targets = graph.train_mask.nonzero().view(-1)
         self._num_neighbors = num_neighbors
         self._batch_size = max(1, min(batch_size, len(self._targets)))
@@ -142,13 +147,3 @@ class TreeSampler:
         self._col = torch.arange(ends[0], ends[-1], dtype=torch.int32, device=device)
         self._num_dst = tuple(reversed(ends[:-1]))
         self._num_edges = tuple(end - ends[0] for end in reversed(ends[1:]))
-
-
-def _is_captured(cuda_graph: bool | Literal["auto"], possible: bool) -> bool:
-    require(
-        possible or cuda_graph is not True,
-        "sampler.cuda_graph=true needs device=cuda, and features that the device reads by itself "
-        "(sampler.feature_tier=device, or pinned with Triton installed); use "
-        "sampler.cuda_graph=auto",
-    )
-    return possible and cuda_graph is not False
