@@ -86,7 +86,8 @@ def limit_memory(device: torch.device, limit_gib: float | None) -> None:
     if device.type == "cuda":
         if limit_gib is not None:
             total = torch.cuda.get_device_properties(device).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(1.0, limit_gib * GIB / total), device)
+            share = min(1.0, limit_gib * GIB / total)
+            torch.cuda.set_per_process_memory_fraction(share, device.index or 0)
         return
     if not STATUS.exists():  # not Linux: nothing to set
         return

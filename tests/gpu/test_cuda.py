@@ -260,7 +260,12 @@ def test_the_captured_step_over_the_whole_graph_is_the_eager_one(
     def losses(cuda_graph: str) -> list[float]:
         overrides = [
             *("device=cuda", "dataset=sbm", "dataset.scale=0.005", "sampler=full"),
-            *("trainer.epochs=8", f"data_dir={tmp_path}", f"results_dir={tmp_path / cuda_graph}"),
+            *(
+                "optimizer.lr=0.001",
+                "trainer.epochs=8",
+                f"data_dir={tmp_path}",
+                f"results_dir={tmp_path / cuda_graph}",
+            ),
             *(f"model={model}", *WHOLE[model], f"sampler.cuda_graph={cuda_graph}"),
         ]
         row, _ = run(compose_settings(overrides))
