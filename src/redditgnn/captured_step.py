@@ -9,6 +9,7 @@ generators is an input of the graph.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +23,8 @@ from redditgnn.errors import ConfigError
 from redditgnn.graph import Batch, Sampler
 
 log = logging.getLogger(__name__)
+
+_begun: list[Any] = []  # captures that have not ended well: torch's allocator goes on to ask them
 
 Result = TypeVar("Result")
 TakeStep = Callable[[Batch], Tensor]
@@ -156,17 +159,21 @@ class CapturedTraining:
     ) -> Callable[[], None]:
         """Record `work`, on a stream of torch's own if there is none; return what repeats it."""
         graph = torch.cuda.CUDAGraph()
+        _begun.append(graph)
         if self._sampler.generator is not None:
             graph.register_generator_state(self._sampler.generator)
         with torch.cuda.graph(graph, stream=stream):
             work()
+        _begun.remove(graph)
         return graph.replay
 
 
 def _watched(step: StaticStep) -> bool:
     """Take a step that may not wait for the device: what most captures fail of, found before."""
     before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
+        torch.cuda.set_sync_debug_mode("error")
     try:
         with _refused():
             step()
