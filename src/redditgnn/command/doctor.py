@@ -98,12 +98,12 @@ def kernels() -> list[Row]:
     import torch
 
     from redditgnn.kernels import OPERATORS
-    from redditgnn.kernels.aggregate import chosen
+    from redditgnn.kernels.aggregate import name_of_sums
     from redditgnn.kernels.backend import fastest
 
-    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    backends = ", ".join(f"{fastest(torch.device(device))} ({device})" for device in devices)
-    sums = ", ".join(f"{chosen(device)} ({device})" for device in devices)
+    devices = [torch.device(name) for name in ("cpu", "cuda")[: 1 + torch.cuda.is_available()]]
+    backends = ", ".join(f"{fastest(device)} ({device.type})" for device in devices)
+    sums = ", ".join(f"{name_of_sums(device)} ({device.type})" for device in devices)
     return [*((name, backends) for name in OPERATORS), ("aggregate", sums)]
 
 

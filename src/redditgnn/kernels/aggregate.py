@@ -28,6 +28,8 @@ from redditgnn.features import Rows
 from redditgnn.kernels.backend import BACKENDS, chosen_backend
 from redditgnn.precision import at_least_float32
 
+TRITON = "triton"  # the backend, and what sums are computed by
+
 BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, where a trial chose that
 
 TRIAL_ROWS, TRIAL_DEGREE, TRIAL_WIDTH, TRIAL_REPEATS = 2**13, 32, 64, 5
@@ -159,7 +161,7 @@ CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm"
 
 
 def _computed_by(table: Tensor) -> Candidate:
-    if chosen_backend(table.device) == "triton" and table.dtype in BACKENDS["triton"].dtypes:
+    if chosen_backend(table.device) == TRITON and table.dtype in BACKENDS[TRITON].dtypes:
         from redditgnn.kernels.aggregate_triton import row_sums
 
         return row_sums
@@ -170,9 +172,14 @@ def _computed_by(table: Tensor) -> Candidate:
     return CANDIDATES[chosen(table.device.type)]
 
 
+def name_of_sums(device: torch.device) -> str:
+    """Return the name of what adds up float32 rows on `device`."""
+    return TRITON if chosen_backend(device) == TRITON else chosen(device.type)
+
+
 @cache
 def chosen(device_type: str) -> str:
-    """Return the name of what aggregates on such a device; elsewhere than on x86 by a trial."""
+    """Return the stock operator for such a device; elsewhere than on x86 by a trial."""
     if device_type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
         return "embedding_bag"
     return min(CANDIDATES, key=lambda name: _trial(CANDIDATES[name], torch.device(device_type)))
