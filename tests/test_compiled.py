@@ -76,11 +76,11 @@ import numpy as np
 import torch
 from redditgnn.compiled import run_on_ranges
 torch.set_num_threads(2)
-run_on_ranges(lambda start, stop: None, np.arange(9))
+run_on_ranges(lambda start, stop: None, range(9))
 child = os.fork()
 if child == 0:
     signal.alarm(30)
-    run_on_ranges(lambda start, stop: None, np.arange(9))
+    run_on_ranges(lambda start, stop: None, range(9))
     os._exit(0)
 raise SystemExit(os.waitpid(child, 0)[1])
 """

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,12 @@ def run_on_rows(
     num_threads = torch.get_num_threads()
     most = num_threads * TASKS_A_THREAD if num_threads > 1 else 1
     num_ranges = max(1, min(most, int(rowptr[-1]) // entries_a_task))
-    run_on_ranges(kernel, row_ranges(rowptr, num_ranges), rowptr, *args)
+    run_on_ranges(kernel, row_ranges(rowptr, num_ranges).tolist(), rowptr, *args)
 
 
-def run_on_ranges(kernel: Callable[..., None], bounds: np.ndarray, *args: Any) -> None:
+def run_on_ranges(kernel: Callable[..., None], bounds: Sequence[int], *args: Any) -> None:
     """Call `kernel(bounds[i], bounds[i + 1], *args)` for every i, on as many threads as torch."""
-    ranges = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+    ranges = list(pairwise(bounds))
     num_threads = torch.get_num_threads()
     if len(ranges) < 2 or num_threads == 1:
         for start, stop in ranges:

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from redditgnn.csr import CSR
 from redditgnn.features import Rows
 from redditgnn.kernels.backend import BACKENDS, chosen_backend
+from redditgnn.kernels.shortcut import differentiable
 from redditgnn.precision import at_least_float32
 
 TRITON = "triton"  # the backend, and what sums are computed by
@@ -61,13 +62,7 @@ def aggregate(
     return aggregate_rows(h, csr.rowptr, csr.col, weight, mean, *transposed)
 
 
-@torch.library.custom_op(
-    "redditgnn::aggregate_rows",
-    mutates_args=(),
-    schema="(Tensor table, Tensor rowptr, Tensor index, Tensor? weight, bool mean, "
-    "Tensor? back_rowptr, Tensor? back_index, Tensor? back_weight) -> Tensor",
-)
-def aggregate_rows(
+def sum_rows(
     table: Tensor,
     rowptr: Tensor,
     index: Tensor,
@@ -86,26 +81,33 @@ def aggregate_rows(
     return out.div_(_counts(rowptr)) if mean else out
 
 
-@aggregate_rows.register_fake
-def _(table: Tensor, rowptr: Tensor, *_: Any) -> Tensor:
-    dtype = torch.float32 if table.dtype == torch.float16 else table.dtype
-    return table.new_empty(rowptr.size(0) - 1, table.size(1), dtype=dtype)
-
-
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     _, rowptr, index, weight, ctx.mean, back_rowptr, back_index, back_weight = inputs
     ctx.save_for_backward(rowptr, index, weight, back_rowptr, back_index, back_weight)
 
 
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(sums: Callable[..., Tensor], ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     rowptr, index, weight, back_rowptr, back_index, back_weight = ctx.saved_tensors
     if ctx.mean:
         grad = (grad / _counts(rowptr)).to(grad.dtype)
-    grad = aggregate_rows(grad, back_rowptr, back_index, back_weight, False, rowptr, index, weight)
+    grad = sums(grad, back_rowptr, back_index, back_weight, False, rowptr, index, weight)
     return grad, *(None,) * 7
 
 
-aggregate_rows.register_autograd(_backward, setup_context=_setup)
+operator = torch.library.custom_op(
+    "redditgnn::aggregate_rows",
+    sum_rows,
+    mutates_args=(),
+    schema="(Tensor table, Tensor rowptr, Tensor index, Tensor? weight, bool mean, "
+    "Tensor? back_rowptr, Tensor? back_index, Tensor? back_weight) -> Tensor",
+)
+aggregate_rows = differentiable(operator, sum_rows, _setup, _backward)
+
+
+@operator.register_fake
+def _(table: Tensor, rowptr: Tensor, *_: Any) -> Tensor:
+    dtype = torch.float32 if table.dtype == torch.float16 else table.dtype
+    return table.new_empty(rowptr.size(0) - 1, table.size(1), dtype=dtype)
 
 
 def _embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:

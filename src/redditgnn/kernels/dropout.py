@@ -7,6 +7,7 @@ again instead of keeping a mask. Other devices use torch's own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from redditgnn.compiled import numba_works, run_on_ranges
+from redditgnn.kernels.shortcut import differentiable
 
 RESOLUTION = 2**16
 GROUPS_A_TASK = 2**18  # half a millisecond; handing over a task takes a fiftieth of it
@@ -34,27 +36,18 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     return hashed_dropout(x, torch.randint(2**62, ()), threshold)
 
 
-@torch.library.custom_op(
-    "redditgnn::hashed_dropout",
-    mutates_args=(),
-    schema="(Tensor x, Tensor key, int threshold) -> Tensor",
-)
-def hashed_dropout(x: Tensor, key: Tensor, threshold: int) -> Tensor:
+def scale_or_zero(x: Tensor, key: Tensor, threshold: int) -> Tensor:
     """Zero the elements whose hash under `key` is below `threshold`, of 2^16; scale the rest."""
     from redditgnn.kernels.dropout_numba import GROUP, scaled_or_zero
 
-    x = x.contiguous()
+    x = x.detach().contiguous()
     out = torch.empty_like(x)
     flat, into = x.numpy().reshape(-1), out.numpy().reshape(-1)
     num_groups = -(-x.numel() // GROUP)
-    bounds = np.linspace(0, num_groups, 1 + max(1, num_groups // GROUPS_A_TASK)).astype(np.int64)
+    num_tasks = max(1, num_groups // GROUPS_A_TASK)
+    bounds = [num_groups * task // num_tasks for task in range(num_tasks + 1)]
     run_on_ranges(scaled_or_zero, bounds, flat, np.uint64(int(key)), np.uint64(threshold), into)
     return out
-
-
-@hashed_dropout.register_fake
-def _shape(x: Tensor, key: Tensor, threshold: int) -> Tensor:
-    return torch.empty_like(x).contiguous()
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -62,8 +55,21 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(key)
 
 
-def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-    return hashed_dropout(grad, *ctx.saved_tensors, ctx.threshold), None, None
+def _differentiate(
+    drop: Callable[..., Tensor], ctx: Any, grad: Tensor
+) -> tuple[Tensor, None, None]:
+    return drop(grad, *ctx.saved_tensors, ctx.threshold), None, None
 
 
-hashed_dropout.register_autograd(_differentiate, setup_context=_remember)
+operator = torch.library.custom_op(
+    "redditgnn::hashed_dropout",
+    scale_or_zero,
+    mutates_args=(),
+    schema="(Tensor x, Tensor key, int threshold) -> Tensor",
+)
+hashed_dropout = differentiable(operator, scale_or_zero, _remember, _differentiate)
+
+
+@operator.register_fake
+def _(x: Tensor, *_: Any) -> Tensor:
+    return torch.empty_like(x).contiguous()

@@ -79,7 +79,7 @@ def gatv2_backward(
     att_sums = torch.zeros(ATT_SUMS, *values.shape[1:])
     run_on_ranges(
         backward_rows,
-        np.arange(len(ranges)),
+        range(len(ranges)),
         ranges,
         rowptr.numpy(),
         col.numpy(),
