@@ -98,28 +98,24 @@ def evaluation(work: str, bench: StepBench) -> None:
     overrides = ["model=sage", f"model.hidden_channels={HIDDEN}"]
     model = compose_settings(overrides).build("model", bench.graph.spec)
     model = model.to(bench.device).eval()
-    peer = PeerModel(sage_convs(bench.widths), F.relu, DROPOUT).to(bench.device)
-    peer.convs.load_state_dict(model.convs.state_dict())
-    num_workers = bench.num_workers[0]
-    loader = partial(inference_loader, bench.data, batch_size=BATCH_SIZE, num_workers=num_workers)
-    x = bench.graph.x.to(bench.device)
     results: dict[str, Tensor] = {}
 
     def keep(name: str, compute: Callable[[], Tensor]) -> None:
         results[name] = compute()
 
-    def of_peer(sparse: bool) -> Callable[[], Tensor]:
-        return partial(peer.inference, x, loader(sparse=sparse), bench.device)
-
     inference = ExactInference(bench.graph, bench.device, chunk_edges=None)
-    computations = {
-        "ours": partial(inference, model),
-        "pyg": of_peer(sparse=False),
-        "pyg sparse": of_peer(sparse=True),
-    }
+    computations: dict[str, Callable[[], Tensor]] = {"ours": partial(inference, model)}
+    settings: dict[str, Any] = {"hidden": HIDDEN, "batch_size": BATCH_SIZE}
+    if peers_can_sample():
+        peer = PeerModel(sage_convs(bench.widths), F.relu, DROPOUT).to(bench.device)
+        peer.convs.load_state_dict(model.convs.state_dict())
+        settings["pyg_num_workers"] = workers = bench.num_workers[0]
+        loader = partial(inference_loader, bench.data, batch_size=BATCH_SIZE, num_workers=workers)
+        x = bench.graph.x.to(bench.device)
+        for name, sparse in (("pyg", False), ("pyg sparse", True)):
+            computations[name] = partial(peer.inference, x, loader(sparse=sparse), bench.device)
     sides = [Side(name, partial(keep, name, compute)) for name, compute in computations.items()]
     exact = exact_sage(bench.graph, model.convs)
-    settings = {"hidden": HIDDEN, "batch_size": BATCH_SIZE, "pyg_num_workers": num_workers}
     bench.compare(work, sides, settings, error=lambda name: relative_error(results[name], exact))
 
 
