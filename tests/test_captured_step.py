@@ -204,6 +204,9 @@ class RecordedGraph:
     def replay(self) -> None:
         self.log.append("replay")
 
+    def reset(self) -> None:
+        self.log.append("reset")
+
 
 def fake_cuda(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
     @contextmanager
@@ -286,7 +289,7 @@ def test_what_cannot_be_captured_is_refused_in_one_line(
         train()
     assert "\n" not in str(caught.value)
     if at == "capture":  # the generators need one that ends well
-        assert log[-3:] == ["generator", "capture", "captured"]
+        assert log[-4:] == ["reset", "generator", "capture", "captured"]
     else:
         assert log[-1] == "default"
 

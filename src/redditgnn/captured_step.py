@@ -24,7 +24,7 @@ from redditgnn.graph import Batch, Sampler
 
 log = logging.getLogger(__name__)
 
-_begun: list[Any] = []  # captures that have not ended well: torch's allocator goes on to ask them
+_failed: list[Any] = []  # kept, since torch's allocator may go on to ask them whether they capture
 
 Result = TypeVar("Result")
 TakeStep = Callable[[Batch], Tensor]
@@ -159,12 +159,15 @@ class CapturedTraining:
     ) -> Callable[[], None]:
         """Record `work`, on a stream of torch's own if there is none; return what repeats it."""
         graph = torch.cuda.CUDAGraph()
-        _begun.append(graph)
         if self._sampler.generator is not None:
             graph.register_generator_state(self._sampler.generator)
-        with torch.cuda.graph(graph, stream=stream):
-            work()
-        _begun.remove(graph)
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                work()
+        except BaseException:
+            graph.reset()  # gives back what it holds
+            _failed.append(graph)
+            raise
         return graph.replay
 
 
