@@ -15,6 +15,7 @@ pytestmark = pytest.mark.gpu
 SAMPLERS = {
     "tree": "sampler=neighbor_tree sampler.num_neighbors=[5,5] sampler.batch_size=64",
     "eager_tree": "sampler=neighbor_tree sampler.num_neighbors=[5,5] sampler.cuda_graph=false",
+    "full": "sampler=full",
     "neighbor": "sampler=neighbor sampler.num_neighbors=[5,5] sampler.batch_size=64",
     "gas": "sampler=gas sampler.num_parts=10 sampler.batch_size=2 sampler.partition=random",
     "gas_on_host": "sampler=gas sampler.num_parts=10 sampler.batch_size=2 "
