@@ -116,7 +116,7 @@ def hold(model_name: str, sampler_name: str, graph: GraphData) -> None:
         loss.backward()
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
         optimizer.step()
-    whole = FullSampler(graph, num_layers=model.num_layers, device=CPU, seed=0)
+    whole = FullSampler(graph, **facts, cuda_graph=False)
     with torch.no_grad():
         expected = model.eval()(next(iter(whole)))
     assert expected.shape == (graph.num_nodes, graph.num_classes)

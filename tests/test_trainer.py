@@ -67,7 +67,7 @@ def fit(
     make_graph: Callable[..., GraphData], tmp_path: Path
 ) -> Callable[..., tuple[Training, nn.Module]]:
     graph = make_graph()
-    sampler = FullSampler(graph, num_layers=1, device=CPU, seed=0)
+    sampler = FullSampler(graph, num_layers=1, device=CPU, seed=0, cuda_graph=False)
 
     def run(evaluate: Callable, model: nn.Module | None = None, **changes):
         model = model or Drifting(graph.num_classes)
