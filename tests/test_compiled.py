@@ -72,7 +72,6 @@ def test_without_numba_one_warning_says_that_torch_takes_over(monkeypatch, caplo
 
 FORKING = """
 import os, signal
-import numpy as np
 import torch
 from redditgnn.compiled import run_on_ranges
 torch.set_num_threads(2)

@@ -2,7 +2,7 @@
 
 An operator that is registered from Python is opaque to `torch.compile`, and knows shapes without
 values. Each call also costs some hundred microseconds of Python, which on a graph of a few thousand
-nodes is more than the work. The same functions as an `autograd.Function` cost a fifth of that.
+nodes is more than the work. The same functions as an `autograd.Function` cost less.
 """
 
 from __future__ import annotations
