@@ -228,3 +228,27 @@ def test_weights_and_a_mean_exclude_each_other() -> None:
     csr = random_csr([1], 1)
     with pytest.raises(AssertionError, match="divide a weighted sum"):
         aggregate(states(csr), csr, weight=torch.ones(1), mean=True)
+
+
+@every_kind
+@every_graph
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_table_cut_into_columns_gives_the_same_bits(
+    csr: CSR, kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h, how = states(csr, 70, dtype), arguments(kind, csr)
+    whole = aggregate(h, csr, **how)
+    monkeypatch.setattr(module, "READS_A_ROW", 0)
+    monkeypatch.setattr(module, "CACHE_BYTES", 0)
+    assert module.columns_at_once(h, len(csr.col)) == module.LINE_BYTES // h.element_size()
+    assert torch.equal(aggregate(h, csr, **how), whole)
+
+
+def test_a_table_is_cut_where_it_is_large_and_read_often() -> None:
+    rows, width = 20_000, 602
+    table = torch.empty(rows, 1).expand(rows, width)
+    columns = module.columns_at_once(table, 400 * rows)
+    assert module.CACHE_BYTES / 2 < rows * columns * 4 <= module.CACHE_BYTES
+    assert module.columns_at_once(table, 5 * rows) == width
+    assert module.columns_at_once(table.to("meta"), 400 * rows) == width
+    assert module.columns_at_once(table[:0], 0) >= 1

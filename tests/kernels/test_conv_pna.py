@@ -9,7 +9,7 @@ import torch
 from torch_geometric.nn import PNAConv
 
 from redditgnn.graph import Block, GraphData
-from redditgnn.kernels.conv_pna import LinearPNAConv, neighbor_max
+from redditgnn.kernels.conv_pna import LinearPNAConv
 
 AGGREGATORS = ["mean", "max", "min", "std"]
 SCALERS = ["identity", "amplification", "attenuation"]
@@ -62,8 +62,3 @@ def test_edges_that_weigh_less_count_less_in_means(graph: GraphData) -> None:
     halves = torch.full((len(twice),), 0.5)
     doubled = Block(2 * graph.rowptr, twice, 30, graph.degree, edge_weight=halves)
     torch.testing.assert_close(layer(graph.x, doubled), layer(graph.x, whole(graph)))
-
-
-def test_a_maximum_over_no_edges_is_zero(graph: GraphData) -> None:
-    block = Block(torch.zeros(31, dtype=torch.int64), graph.col[:0], 30, graph.degree)
-    assert torch.equal(neighbor_max(graph.x, block), torch.zeros(30, 6))

@@ -109,8 +109,13 @@ def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Average the in-neighbours of each destination, as the block's weights say."""
     if block.has_equal_weights:
         return aggregate(h, block.csr, mean=True)
-    total = aggregate(h, block.csr, weight=block.edge_weight)
-    return total / _column(block.degree[: block.num_dst].clamp(min=1), total)
+    return mean_of_sum(aggregate(h, block.csr, weight=block.edge_weight), block)
+
+
+def mean_of_sum(total: Float[Tensor, "dst width"], block: Block) -> Float[Tensor, "dst width"]:
+    """Divide sums over in-neighbours, weighted by `weight_unless_equal`, so that they are means."""
+    counts = block.rowptr.diff() if block.has_equal_weights else block.degree[: block.num_dst]
+    return total / _column(counts.clamp(min=1), total)
 
 
 def mean_with_self(h: States, block: Block) -> Float[Tensor, "dst width"]:
@@ -155,13 +160,13 @@ def _scaled_sum(
     there to be scaled, so their edges are weighted.
     """
     if isinstance(h, Rows):
-        drawn, weight = _weight_unless_equal(block), scale[block.col]
+        drawn, weight = weight_unless_equal(block), scale[block.col]
         weight = weight if drawn is None else weight * drawn
         total, own = aggregate(h, block.csr, weight=weight), own_rows(h, block)
         own = own * _column(scale[: block.num_dst], own)
     else:
         h = h * _column(scale, h)
-        total = aggregate(h, block.csr, weight=_weight_unless_equal(block))
+        total = aggregate(h, block.csr, weight=weight_unless_equal(block))
         own = own_rows(h, block)
     if block.row_weight is not None:
         total = total * _column(block.row_weight, total)
@@ -170,7 +175,7 @@ def _scaled_sum(
 
 def neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Estimate the sum over all in-neighbours of each destination."""
-    total = aggregate(h, block.csr, weight=_weight_unless_equal(block))
+    total = aggregate(h, block.csr, weight=weight_unless_equal(block))
     return total if block.row_weight is None else total * _column(block.row_weight, total)
 
 
@@ -205,7 +210,8 @@ def _linear_of(operator: Operator, h: States, block: Block, weight: Tensor) -> T
     return F.linear(operator(h, block), weight)
 
 
-def _weight_unless_equal(block: Block) -> Tensor | None:
+def weight_unless_equal(block: Block) -> Float[Tensor, " edges"] | None:
+    """Return what edges weigh in a sum over them; None if each counts as one."""
     return None if block.has_equal_weights else block.edge_weight
 
 

@@ -1,8 +1,8 @@
 """PyG's PNA convolution over a block: same constructor, parameters and numbers.
 
 A message is linear in both ends, W_i x_i + W_j x_j + b, and what a row shares, W_i x_i + b, goes
-past mean, max and min, and drops out of a standard deviation. So only W_j x_j is aggregated, node
-by node, and nothing of size edges x width exists.
+past mean, max and min, and drops out of a standard deviation. So only W_j x_j is aggregated, all
+statistics of it in one pass, and nothing of size edges x width exists.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch_geometric.nn import Linear, PNAConv
 
 from redditgnn.features import first_rows
 from redditgnn.graph import Block
-from redditgnn.kernels.conv_linear import neighbor_mean
+from redditgnn.kernels.statistics import Statistics, statistics_of
 from redditgnn.precision import at_least_float32
 
 LEAST_VARIANCE = 1e-5
 """What PyG's `StdAggregation` takes for zero."""
 
-Aggregator = Callable[[Tensor, Tensor, Block], Tensor]
-"""Aggregates what rows share [dst, width] and what sources send [src, width] -> [dst, width]."""
+Aggregator = Callable[[Tensor, Statistics], Tensor]
+"""Of what a row's messages share [dst, width] and what was found out about the rest."""
 
 
 class LinearPNAConv(PNAConv):
@@ -62,7 +62,8 @@ class LinearPNAConv(PNAConv):
         of_src = torch.cat([pre[0].weight[:, self.F_in :] for pre in self.pre_nns])
         shared = F.linear(own, of_dst, torch.cat([pre[0].bias for pre in self.pre_nns]))
         shared, sent = at_least_float32(shared), at_least_float32(F.linear(x, of_src))
-        outs = [AGGREGATORS[name](shared, sent, block) for name in self._aggregators]
+        statistics = statistics_of(sent, block)
+        outs = [AGGREGATORS[name](shared, statistics) for name in self._aggregators]
         # A row without edges gets zeros. Some samplers give it edges that weigh nothing.
         reads = (block.rowptr.diff() > 0) & (block.degree[: block.num_dst] > 0)
         found = torch.stack(outs, 1).unflatten(2, (self.towers, self.F_in)) * reads.view(
@@ -91,37 +92,20 @@ class LinearPNAConv(PNAConv):
         return out
 
 
-def _mean(shared: Tensor, sent: Tensor, block: Block) -> Tensor:
-    return shared + neighbor_mean(sent, block)
-
-
-def _max(shared: Tensor, sent: Tensor, block: Block) -> Tensor:
-    return shared + neighbor_max(sent, block)
-
-
-def _min(shared: Tensor, sent: Tensor, block: Block) -> Tensor:
-    return shared - neighbor_max(-sent, block)
-
-
-def _std(shared: Tensor, sent: Tensor, block: Block) -> Tensor:
-    mean = neighbor_mean(sent, block)
-    variance = neighbor_mean(sent * sent, block) - mean * mean
+def _std(shared: Tensor, found: Statistics) -> Tensor:
+    variance = found.mean_square - found.mean * found.mean
     positive = variance > LEAST_VARIANCE
     return torch.where(positive, variance.clamp(min=LEAST_VARIANCE).sqrt(), 0.0)
 
 
-AGGREGATORS: dict[str, Aggregator] = {"mean": _mean, "max": _max, "min": _min, "std": _std}
+AGGREGATORS: dict[str, Aggregator] = {
+    "mean": lambda shared, found: shared + found.mean,
+    "max": lambda shared, found: shared + found.largest,
+    "min": lambda shared, found: shared + found.least,
+    "std": _std,
+}
 SCALERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "identity": lambda log, mean_log: torch.ones_like(log),
     "amplification": lambda log, mean_log: log / mean_log,
     "attenuation": lambda log, mean_log: mean_log / log.clamp(min=math.log(2)),
 }
-
-
-def neighbor_max(h: Float[Tensor, "src width"], block: Block) -> Float[Tensor, "dst width"]:
-    """Return the largest of each column over a destination's edges; zeros if it has none."""
-    if len(block.col) == 0:
-        return h.new_zeros(block.num_dst, h.size(1))
-    col = block.col if len(block.col) < 2**31 else block.col.long()
-    rowptr = block.rowptr.to(col.dtype)
-    return F.embedding_bag(col, h, rowptr, mode="max", include_last_offset=True)

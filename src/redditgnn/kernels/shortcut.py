@@ -17,29 +17,29 @@ from torch import Tensor
 
 def differentiable(
     operator: Any,
-    run: Callable[..., Tensor],
-    setup_context: Callable[[Any, tuple[Any, ...], Tensor], None],
+    run: Callable[..., Any],
+    setup_context: Callable[[Any, tuple[Any, ...], Any], None],
     backward: Callable[..., tuple[Any, ...]],
-) -> Callable[..., Tensor]:
+) -> Callable[..., Any]:
     """Register the gradient of `operator`, and return what to call in its place.
 
     That calls `run`, the function that `operator` was made of, and `operator` itself only while
-    compiling or without values. `backward(call, ctx, grad)` gets what to call again for the
-    gradient; the first input of the operator is a tensor.
+    compiling or without values. `backward(call, ctx, *grads)` gets what to call again for the
+    gradient, and one for each output; the first input of the operator is a tensor.
     """
 
     class Eager(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, *inputs: Any) -> Tensor:
+        def forward(ctx: Any, *inputs: Any) -> Any:
             out = run(*inputs)
             setup_context(ctx, inputs, out)
             return out
 
         @staticmethod
-        def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-            return backward(call, ctx, grad)
+        def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+            return backward(call, ctx, *grads)
 
-    def call(*inputs: Any) -> Tensor:
+    def call(*inputs: Any) -> Any:
         if torch.compiler.is_compiling() or inputs[0].is_meta:
             return operator(*inputs)
         if not torch.is_grad_enabled():  # as in most backward passes

@@ -118,6 +118,18 @@ def splat(typing, number):
     return lanes(number), generate
 
 
+@intrinsic
+@no_type_check
+def bits(typing, number):
+    """Return eight times the bits of `number`, an int32: to choose among and store, no floats."""
+
+    def generate(context, builder, signature, args):
+        single = context.cast(builder, args[0], signature.args[0], types.int32)
+        return builder.bitcast(_spread(builder, single), VECTOR)
+
+    return lanes(number), generate
+
+
 def _binary(emit: Callable[[Any, Any, Any], Any]) -> Any:
     @no_type_check
     def operation(typing, left, right):
@@ -134,6 +146,9 @@ _subtract = _binary(lambda builder, left, right: builder.fsub(left, right, flags
 _multiply = _binary(lambda builder, left, right: builder.fmul(left, right, flags=("contract",)))
 maximum = _binary(
     lambda builder, left, right: builder.select(builder.fcmp_ordered(">", left, right), left, right)
+)
+minimum = _binary(
+    lambda builder, left, right: builder.select(builder.fcmp_ordered("<", left, right), left, right)
 )
 
 
