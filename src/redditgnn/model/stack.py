@@ -77,7 +77,8 @@ class ConvStack(Backbone):
             self.make_conv(i, o, not jk and number == num_layers)
             for number, (i, o) in enumerate(pairwise(widths), start=1)
         )
-        self.norms = nn.ModuleList(make_norm(norm, width) for width in widths[1:])
+        normed = widths[1:] if jk else widths[1:-1]
+        self.norms = nn.ModuleList(make_norm(norm, width) for width in normed)
         self.skips = nn.ModuleList(_skip(i, o) for i, o in pairwise(widths)) if residual else None
         self.jump = JumpingKnowledge(jk, hidden_channels, num_layers) if jk else None
         read = hidden_channels * (num_layers if jk == "cat" else 1)
