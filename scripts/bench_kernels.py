@@ -44,6 +44,7 @@ WORKS = {
         Work(name="gatv2 8x8", kind="gatv2", heads=8, channels=8),
         Work(name="sage 64", kind="sage", channels=64),
         Work(name="gcn 64", kind="gcn", channels=64),
+        Work(name="pna 64", kind="pna", channels=64),
         Work(name="sage 256", kind="sage", in_channels=256, channels=256),
         Work(name="gcn 256", kind="gcn", in_channels=256, channels=256),
         Work(name="gat 1x256", kind="gat", channels=256),
@@ -54,7 +55,7 @@ WORKS = {
         ),
     )
 }
-DEFAULT = ["gat 8x8", "gatv2 8x8", "sage 64", "gcn 64", "sage 256", "gcn 256"]
+DEFAULT = ["gat 8x8", "gatv2 8x8", "sage 64", "gcn 64", "pna 64", "sage 256", "gcn 256"]
 FASTER = 0.95  # of the time of the plain path: less of a gain than this is noise
 SLOW_S = 20.0  # a call of this length is not warmed up: it has nothing to compile
 PATH_ROUNDS = 3
@@ -83,7 +84,7 @@ class Bench:
 
     def sides(self, work: Work) -> list[str]:
         """Name what is worth measuring: of PyG's paths the plain one, and the best if it is not."""
-        names = available_sides()
+        names = available_sides(work.kind)
         paths = [name for name in names if name.startswith("pyg")]
         seconds = self._on_a_tenth(work, paths)
         best = min(seconds, key=seconds.__getitem__)

@@ -95,6 +95,24 @@ def aggregation_bytes(shape: Shape) -> Bytes:
     return Bytes(forward, 2 * forward)
 
 
+def pna_bytes(shape: Shape) -> Bytes:
+    """Bytes of a PNA layer of one tower with four aggregators, whose messages are rows like h.
+
+    forward   an edge: col, one row;
+              a node: pointer, degree, h in, messages and what they share out and in, four
+              statistics out and in, output
+    backward  by rows, a node: gradients of four statistics in, whose two of them were;
+              by columns, an edge: col, gradients of two sums (2 rows); a node: pointer, its
+              message in, gradients of that, of what is shared and of h.
+    """
+    row, width = shape.in_channels * NUMBER, shape.width * NUMBER
+    forward = shape.edges * (INDEX + row)
+    forward += shape.nodes * (POINTER + NUMBER + row + 4 * row + 8 * row + width)
+    backward = shape.edges * (INDEX + 2 * row)
+    backward += shape.nodes * (POINTER + width + 6 * row + 4 * row)
+    return Bytes(forward, forward + backward)
+
+
 def copy_bandwidth(device: torch.device, clock: Callable[[], float] = time.perf_counter) -> float:
     """Return the bytes per second of copying a large tensor, read and write counted: the best."""
     source = torch.ones(COPIED_BYTES // NUMBER, device=device)

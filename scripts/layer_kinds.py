@@ -35,7 +35,8 @@ class Kind:
     """How a sort of layer is made, everywhere, and what it costs at least.
 
     `loops`: whether its equation has self-loops; `pyg_loops`: whether PyG's layer, made by `pyg`,
-    needs them in the graph that it is given. `dgl` makes DGL's layer out of ours.
+    needs them in the graph that it is given. `dgl` makes DGL's layer out of ours; None: DGL's is
+    another one.
     """
 
     model: str
@@ -43,7 +44,7 @@ class Kind:
     loops: bool
     pyg_loops: bool
     pyg: Callable[[Work], nn.Module]
-    dgl: Callable[[Any, Work, nn.Module], nn.Module]
+    dgl: Callable[[Any, Work, nn.Module], nn.Module] | None
     bytes: Callable[[Shape], floors.Bytes]
 
 
@@ -93,6 +94,11 @@ def _pyg_attention(conv_class: type[nn.Module], work: Work) -> nn.Module:
     )
 
 
+def _pyg_pna(work: Work) -> nn.Module:
+    deg = torch.tensor([0, 1])  # of which PyG keeps two means; ours come with the weights
+    return pyg.PNAConv(work.in_channels, work.channels, *PNA_READS, deg=deg)
+
+
 def _dgl_gat(layers: Any, work: Work, conv: Any) -> nn.Module:
     made = layers.GATConv(
         work.in_channels, work.channels, work.heads, attn_drop=work.attention_dropout
@@ -133,6 +139,7 @@ def _dgl_gcn(layers: Any, work: Work, conv: Any) -> nn.Module:
     return made
 
 
+PNA_READS = ["mean", "max", "min", "std"], ["identity", "amplification", "attenuation"]
 KINDS = {
     "gat": Kind(
         model="gat",
@@ -169,5 +176,14 @@ KINDS = {
         pyg=lambda work: pyg.GCNConv(work.in_channels, work.channels, cached=True),
         dgl=_dgl_gcn,
         bytes=floors.aggregation_bytes,
+    ),
+    "pna": Kind(
+        model="pna",
+        overrides=_none,
+        loops=False,
+        pyg_loops=False,
+        pyg=_pyg_pna,
+        dgl=None,  # mixes towers, and has a LeakyReLU, even where there is one tower
+        bytes=floors.pna_bytes,
     ),
 }

@@ -123,7 +123,9 @@ def _dgl(case: Case) -> Layer:
     rowptr, col = case.csr
     edge_ids = torch.arange(col.numel(), device=col.device)
     graph = dgl.graph(("csc", (rowptr, col.long(), edge_ids)), num_nodes=case.num_nodes).int()
-    conv = case.kind.dgl(dgl.nn, case.work, case.conv).to(case.device).train()
+    made = case.kind.dgl
+    assert made is not None, "available_sides() names DGL only where it has such a layer"
+    conv = made(dgl.nn, case.work, case.conv).to(case.device).train()
     return lambda h: conv(graph, h).flatten(1)
 
 
@@ -137,11 +139,11 @@ SIDES: dict[str, Callable[[Case], Layer]] = {
 }
 
 
-def available_sides() -> list[str]:
-    """Name the sides that can run here, ours first."""
+def available_sides(kind: str) -> list[str]:
+    """Name the sides that have such a layer and can run here, ours first."""
     missing = {
         "pyg SparseTensor": not extensions.WITH_TORCH_SPARSE,
-        "dgl": importlib.util.find_spec("dgl") is None,
+        "dgl": KINDS[kind].dgl is None or importlib.util.find_spec("dgl") is None,
     }
     return [name for name in SIDES if not missing.get(name, False)]
 
@@ -175,11 +177,12 @@ def exact(case: Case) -> tuple[Tensor, Tensor, Tensor]:
 def _bipartite(
     case: Case, conv: nn.Module, h: Tensor, edge_index: Tensor, source: Tensor, rows: Tensor
 ) -> Tensor:
-    split = h.split([len(source), len(rows)])
-    if not isinstance(conv, pyg.GCNConv):
-        return conv(split, edge_index)
+    if not isinstance(conv, pyg.GCNConv | pyg.PNAConv):
+        return conv(h.split([len(source), len(rows)]), edge_index)
+    placed = torch.stack([edge_index[0], edge_index[1] + len(source)])
+    if isinstance(conv, pyg.PNAConv):
+        return conv(h, placed)[len(source) :]
     conv.normalize = False  # the degrees are those of the whole graph, which it does not see
     scale = (case.block.degree.cpu().double() + 1).rsqrt()
     weight = scale[source][edge_index[0]] * scale[rows][edge_index[1]]
-    placed = torch.stack([edge_index[0], edge_index[1] + len(source)])
     return conv(h, placed, weight)[len(source) :]

@@ -72,7 +72,14 @@ def cell_line(cell: pd.Series, score: float) -> str:
     told = f"{median(known):.3g}" if len(known) == len(reached) else "never"
     micro_f1 = f"{100 * cell.test_micro_f1:.2f} ± {100 * cell.test_micro_f1_sd:.2f}"
     memory = f"{cell.peak_rss_mib:,.0f}"
-    return line(cell.model, cell.sampler, micro_f1, f"{cell.epoch_median_s:.3g}", told, memory)
+    seconds = f"{cell.epoch_median_s:.3g}"
+    return line(model_of(cell), cell.sampler, micro_f1, seconds, told, memory)
+
+
+def model_of(cell: pd.Series) -> str:
+    """Name the model, and the overrides of bench_matrix.py that other pairs do not have."""
+    _, _, behind_epochs = cell.settings.partition("trainer.epochs=")
+    return " ".join([cell.model, *behind_epochs.split()[1:]])
 
 
 def unfinished(cells: pd.DataFrame) -> list[pd.Series]:
@@ -82,7 +89,7 @@ def unfinished(cells: pd.DataFrame) -> list[pd.Series]:
 
 def failed_line(cell: pd.Series) -> str:
     """Return the line of a pair that did not complete."""
-    return line(cell.model, cell.sampler, cell.status, "", "", "")
+    return line(model_of(cell), cell.sampler, cell.status, "", "", "")
 
 
 def seconds_to(score: float, run: list[list[float]]) -> float | None:

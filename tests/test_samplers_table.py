@@ -56,6 +56,15 @@ def test_a_pair_that_did_not_complete_is_named(tmp_path: Path) -> None:
     assert "| gat | gas | oom |" in (tmp_path / table.DOCUMENT).read_text()
 
 
+def test_overrides_stand_beside_the_model(tmp_path: Path) -> None:
+    other = row("gat", "gas", [(1.0, 1.0)]).replace("epochs=8", "epochs=8 model.dropout=0")
+    checkout(tmp_path, row("sage", "gas", [(1.0, 1.0)]), other)
+    table.main([], tmp_path)
+    text = (tmp_path / table.DOCUMENT).read_text()
+    assert "| sage | gas |" in text
+    assert "| gat model.dropout=0 | gas | 90.00" in text
+
+
 def test_a_stale_file_fails_the_check(tmp_path: Path) -> None:
     checkout(tmp_path, row("sage", "full", [(1.0, 1.0)]))
     assert table.main(["--check"], tmp_path) == 1
