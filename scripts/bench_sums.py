@@ -1,10 +1,11 @@
-"""Time sums of rows on CUDA: the Triton kernel beside the two stock operators that could do it.
+"""Time sums of rows: on CUDA Triton beside stock operators, on a CPU cut into columns or not.
 
-usage: python scripts/bench_sums.py [--out PATH]
+usage: python scripts/bench_sums.py [--device cuda] [--out PATH]
 
-Milliseconds a call, the mean of CALLS calls in a row behind WARM_UP others. The sparse product has
-32-bit indices, with which it is faster. Shapes are those of Cora, PubMed, a sampled batch, a tenth
-of Reddit, and a graph of Reddit's nodes with a fifth of its edges. Appends to the CSV.
+Milliseconds a call, the median of ROUNDS rounds in which the sides take turns, behind a call that
+warms up. On CUDA a round makes CUDA_CALLS calls of a side in a row. The sparse product has 32-bit
+indices, with which it is faster. Shapes are those of Cora, PubMed, a sampled batch, a tenth of
+Reddit, and a graph of Reddit's nodes with a fifth of its edges. Appends to the CSV.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchrow import BENCH, ROOT
 from redditgnn.csr import pointers
-from redditgnn.kernels.aggregate import CANDIDATES
-from redditgnn.kernels.aggregate_triton import row_sums
+from redditgnn.kernels.aggregate import embedding_bag, sums_by_columns
 from redditgnn.provenance import package_version, provenance
+from sidebyside import Side, alternate
 
 SHAPES = (  # rows, sources, mean degree
     (2_708, 2_708, 4),
@@ -34,7 +36,7 @@ SHAPES = (  # rows, sources, mean degree
     (232_965, 232_965, 100),
 )
 WIDTHS = (16, 64, 256, 602)
-WARM_UP, CALLS = 3, 20
+ROUNDS, CUDA_CALLS = 5, 20
 Sum = Callable[[Tensor, Tensor, Tensor, None], Tensor]
 
 
@@ -47,34 +49,49 @@ def sparse_product(table: Tensor, rowptr: Tensor, index: Tensor, _: None) -> Ten
     return matrix @ table
 
 
-SIDES: dict[str, Sum] = {
-    "embedding_bag_ms": CANDIDATES["embedding_bag"],
-    "sparse_product_ms": sparse_product,
-    "triton_ms": row_sums,
+def triton(*inputs: Any) -> Tensor:
+    """Sum by our kernel, on a machine that has a device for it."""
+    from redditgnn.kernels.aggregate_triton import row_sums
+
+    return row_sums(*inputs)
+
+
+SIDES: dict[str, dict[str, Sum]] = {
+    "cuda": {
+        "embedding_bag_ms": embedding_bag,
+        "sparse_product_ms": sparse_product,
+        "triton_ms": triton,
+    },
+    "cpu": {"whole_ms": embedding_bag, "by_columns_ms": sums_by_columns},
 }
 
 
-def milliseconds(side: Sum, *inputs: Tensor) -> float:
-    """Return the mean of some calls."""
-    for _ in range(WARM_UP):
-        side(*inputs, None)
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    for _ in range(CALLS):
-        side(*inputs, None)
-    torch.cuda.synchronize()
-    return round((time.perf_counter() - start) / CALLS * 1e3, 3)
+def milliseconds(device: torch.device, *inputs: Tensor) -> dict[str, float]:
+    """Return the median of each side."""
+    calls = CUDA_CALLS if device.type == "cuda" else 1
+
+    def repeated(side: Sum) -> None:
+        for _ in range(calls):
+            side(*inputs, None)
+
+    sides = [Side(name, partial(repeated, side)) for name, side in SIDES[device.type].items()]
+    timings = alternate(sides, repeats=ROUNDS, budget_s=0, device=device)
+    return {name: round(timing.spread.median / calls * 1e3, 4) for name, timing in timings.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure every shape and width."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / BENCH / "cuda-sums.csv")
-    path = parser.parse_args(argv).out
-    device = torch.device("cuda:0")
+    parser.add_argument("--device", default="cuda", choices=[*SIDES])
+    parser.add_argument("--out", type=Path, help="CSV to append to (results/bench/...)")
+    options = parser.parse_args(argv)
+    device = torch.device(options.device)
+    path = options.out or ROOT / BENCH / f"{options.device}-sums.csv"
     made = provenance(device)
     facts = {name: made[name] for name in ("device_name", "torch_version", "commit")}
     facts["triton_version"] = package_version("triton")
+    if device.type == "cpu":
+        facts["threads"] = str(torch.get_num_threads())
     torch.manual_seed(0)
     for num_rows, num_src, degree in SHAPES:
         degrees = torch.poisson(torch.full((num_rows,), float(degree))).long()
@@ -82,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         index = torch.randint(num_src, (int(rowptr[-1]),), dtype=torch.int32, device=device)
         for width in WIDTHS:
             table = torch.randn(num_src, width, device=device)
-            times = {name: milliseconds(side, table, rowptr, index) for name, side in SIDES.items()}
+            times = milliseconds(device, table, rowptr, index)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             shape = {"rows": num_rows, "sources": num_src, "degree": degree, "width": width}
             append(path, {"measured_at": now} | shape | times | facts)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import torch
@@ -114,26 +114,31 @@ def _(table: Tensor, rowptr: Tensor, *_: Any) -> Tensor:
     return table.new_empty(rowptr.size(0) - 1, table.size(1), dtype=dtype)
 
 
-def _embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
+def sums_by_columns(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
+    """Sum as `embedding_bag` does, bit by bit, a few columns of the table after the other."""
+    columns = columns_at_once(table, len(index))
+    if columns >= table.size(1):
+        return embedding_bag(table, rowptr, index, weight)
+    out = table.new_empty(len(rowptr) - 1, table.size(1))
+    for of_table, of_out in zip(table.split(columns, 1), out.split(columns, 1), strict=True):
+        of_out.copy_(embedding_bag(of_table.contiguous(), rowptr, index, weight))
+    return out
+
+
+def embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
+    """Sum by torch's operator of that name."""
     if len(index) == 0:
         return table.new_zeros(len(rowptr) - 1, table.size(1))
     if index.dtype != rowptr.dtype and len(index) >= 2**31:
         index = index.long()
-    bag = partial(
-        F.embedding_bag,
+    return F.embedding_bag(
         index,
-        offsets=rowptr.to(index.dtype),
+        table,
+        rowptr.to(index.dtype),
         mode="sum",  # its mean writes the row of every entry first, which takes longer than the sum
         per_sample_weights=None if weight is None else weight.to(table.dtype),
         include_last_offset=True,
     )
-    columns = columns_at_once(table, len(index))
-    if columns >= table.size(1):
-        return bag(table)
-    out = table.new_empty(len(rowptr) - 1, table.size(1))
-    for of_table, of_out in zip(table.split(columns, 1), out.split(columns, 1), strict=True):
-        of_out.copy_(bag(of_table.contiguous()))
-    return out
 
 
 def columns_at_once(table: Float[Tensor, "rows width"], num_reads: int) -> int:
@@ -161,7 +166,7 @@ def _sums_of_float16(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tenso
     share = torch.ldexp(torch.ones_like(total), -exponent)
     share = share.repeat_interleave(counts, output_size=len(index))
     share = share if weight is None else share * weight
-    return torch.ldexp(_embedding_bag(table, rowptr, index, share).float(), exponent[:, None])
+    return torch.ldexp(sums_by_columns(table, rowptr, index, share).float(), exponent[:, None])
 
 
 def _sparse_mm(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
@@ -182,7 +187,7 @@ def _counts(rowptr: Tensor) -> Tensor:
 
 
 Candidate = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-CANDIDATES: dict[str, Candidate] = {"embedding_bag": _embedding_bag, "sparse_mm": _sparse_mm}
+CANDIDATES: dict[str, Candidate] = {"embedding_bag": sums_by_columns, "sparse_mm": _sparse_mm}
 
 
 def _computed_by(table: Tensor) -> Candidate:
@@ -193,7 +198,7 @@ def _computed_by(table: Tensor) -> Candidate:
     if table.dtype == torch.float16:
         return _sums_of_float16
     if table.dtype == torch.bfloat16:  # products of sparse matrices are slow or missing in it
-        return _embedding_bag
+        return sums_by_columns
     return CANDIDATES[chosen(table.device.type)]
 
 
