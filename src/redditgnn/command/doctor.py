@@ -100,11 +100,18 @@ def kernels() -> list[Row]:
     from redditgnn.kernels import OPERATORS
     from redditgnn.kernels.aggregate import name_of_sums
     from redditgnn.kernels.backend import fastest
+    from redditgnn.kernels.statistics import name_of_statistics
 
     devices = [torch.device(name) for name in ("cpu", "cuda")[: 1 + torch.cuda.is_available()]]
-    backends = ", ".join(f"{fastest(device)} ({device.type})" for device in devices)
-    sums = ", ".join(f"{name_of_sums(device)} ({device.type})" for device in devices)
-    return [*((name, backends) for name in OPERATORS), ("aggregate", sums)]
+    named = {
+        **dict.fromkeys(OPERATORS, fastest),
+        "aggregate": name_of_sums,
+        "statistics": name_of_statistics,
+    }
+    return [
+        (kernel, ", ".join(f"{name_of(device)} ({device.type})" for device in devices))
+        for kernel, name_of in named.items()
+    ]
 
 
 def _memories() -> dict[str, float]:

@@ -23,7 +23,7 @@ from redditgnn.kernels.backend import chosen_backend
 from redditgnn.kernels.conv_linear import mean_of_sum, neighbor_mean, weight_unless_equal
 from redditgnn.kernels.shortcut import differentiable
 
-NUMBA = "numba"  # the backend
+NUMBA, STOCK = "numba", "torch"  # the backends that there are of it
 COLUMNS_A_TASK = 16  # a cache line of gradients
 
 
@@ -68,8 +68,13 @@ Statistics = StockStatistics | FusedStatistics
 
 def statistics_of(h: Float[Tensor, "src width"], block: Block) -> Statistics:
     """Return the statistics of the rows of `h` over the edges of `block`."""
-    is_fused = chosen_backend(h.device) == NUMBA and h.dtype == torch.float32
+    is_fused = name_of_statistics(h.device) == NUMBA and h.dtype == torch.float32
     return FusedStatistics(h, block) if is_fused else StockStatistics(h, block)
+
+
+def name_of_statistics(device: torch.device) -> str:
+    """Return the name of what computes the statistics of float32 rows on `device`."""
+    return NUMBA if chosen_backend(device) == NUMBA else STOCK
 
 
 def neighbor_max(h: Float[Tensor, "src width"], block: Block) -> Float[Tensor, "dst width"]:
