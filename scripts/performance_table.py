@@ -54,11 +54,12 @@ def report(folder: Path) -> str:
     """Return the whole section as Markdown."""
     rows = read_rows(folder)
     parts = []
-    for device in sorted(set(rows.device)):
+    machines = rows.groupby(["device", "device_name"]) if len(rows) else ()
+    for (device, name), of_machine in machines:
         for program, title in PROGRAMS.items():
-            chosen = rows[(rows.device == device) & (rows.program == program)]
+            chosen = of_machine[of_machine.program == program]
             if len(chosen):
-                parts.append(f"**{device.upper()}: {title}**\n\n{table(chosen)}")
+                parts.append(f"**{device.upper()}, {name}: {title}**\n\n{table(chosen)}")
     if parts:
         parts.append(NOTE)
     parts += [
