@@ -54,8 +54,7 @@ def report(folder: Path) -> str:
     """Return the whole section as Markdown."""
     rows = read_rows(folder)
     parts = []
-    machines = rows.groupby(["device", "device_name"]) if len(rows) else ()
-    for (device, name), of_machine in machines:
+    for (device, name), of_machine in rows.groupby(["device", "device_name"]):
         for program, title in PROGRAMS.items():
             chosen = of_machine[of_machine.program == program]
             if len(chosen):
@@ -73,7 +72,7 @@ def read_rows(folder: Path) -> pd.DataFrame:
     """Read the latest row of every side of every piece of work."""
     paths = [path for name in PROGRAMS for path in sorted(folder.glob(f"*-{name}.csv"))]
     if not paths:
-        return pd.DataFrame({"device": [], "program": []})
+        return pd.DataFrame({"device": [], "device_name": [], "program": []})
     texts = {"commit": str, "other_versions": str, "note": str, "settings": str}
     rows = pd.concat(pd.read_csv(path, dtype=texts) for path in paths)
     rows = rows.sort_values("measured_at", kind="stable")

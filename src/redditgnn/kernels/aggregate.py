@@ -59,11 +59,15 @@ def aggregate(
         index = csr.col if h.node_ids is None else h.node_ids.to(csr.col.device)[csr.col]
         out = aggregate_rows(h.table, csr.rowptr, index, weight, mean, None, None, None)
         return at_least_float32(out)
-    transposed: tuple[Tensor | None, ...] = (None, None, None)
-    if h.requires_grad and torch.is_grad_enabled():
-        of_transpose = None if weight is None else weight.index_select(0, csr.edge_of_transpose)
-        transposed = (*csr.transpose, of_transpose)
-    return aggregate_rows(h, csr.rowptr, csr.col, weight, mean, *transposed)
+    return aggregate_rows(h, csr.rowptr, csr.col, weight, mean, *transpose_for(h, csr, weight))
+
+
+def transpose_for(h: Tensor, csr: CSR, weight: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Return rowptr, col and weights of the transpose; three times None if `h` has no gradient."""
+    if not (h.requires_grad and torch.is_grad_enabled()):
+        return None, None, None
+    of_transpose = None if weight is None else weight.index_select(0, csr.edge_of_transpose)
+    return (*csr.transpose, of_transpose)
 
 
 def sum_rows(
@@ -125,8 +129,13 @@ def sums_by_columns(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor
     return out
 
 
-def embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
-    """Sum by torch's operator of that name."""
+def embedding_bag(
+    table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None, mode: str = "sum"
+) -> Tensor:
+    """Sum, or with `mode="max"` take the largest, by torch's operator of that name.
+
+    Its mean writes the row of every entry first, which takes longer than the sum.
+    """
     if len(index) == 0:
         return table.new_zeros(len(rowptr) - 1, table.size(1))
     if index.dtype != rowptr.dtype and len(index) >= 2**31:
@@ -135,7 +144,7 @@ def embedding_bag(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor |
         index,
         table,
         rowptr.to(index.dtype),
-        mode="sum",  # its mean writes the row of every entry first, which takes longer than the sum
+        mode=mode,
         per_sample_weights=None if weight is None else weight.to(table.dtype),
         include_last_offset=True,
     )

@@ -17,10 +17,10 @@ def wide(rows: Float32[Tensor, "rows heads _"]) -> Float32[Tensor, "rows heads _
     return (F.pad(rows, (0, missing)) if missing else rows).contiguous()
 
 
-def padded(scores: Float32[Tensor, "rows heads"]) -> Float32[Tensor, "rows _"]:
-    """Pad the heads with zeros to a multiple of the lanes."""
-    missing = -scores.size(1) % LANES
-    return (F.pad(scores, (0, missing)) if missing else scores).contiguous()
+def padded(rows: Float32[Tensor, "rows width"]) -> Float32[Tensor, "rows _"]:
+    """Pad the columns with zeros to a multiple of the lanes."""
+    missing = -rows.size(1) % LANES
+    return (F.pad(rows, (0, missing)) if missing else rows).contiguous()
 
 
 def flat(*tensors: Tensor) -> list[np.ndarray]:

@@ -144,12 +144,17 @@ def _binary(emit: Callable[[Any, Any, Any], Any]) -> Any:
 _add = _binary(lambda builder, left, right: builder.fadd(left, right, flags=("contract",)))
 _subtract = _binary(lambda builder, left, right: builder.fsub(left, right, flags=("contract",)))
 _multiply = _binary(lambda builder, left, right: builder.fmul(left, right, flags=("contract",)))
-maximum = _binary(
-    lambda builder, left, right: builder.select(builder.fcmp_ordered(">", left, right), left, right)
-)
-minimum = _binary(
-    lambda builder, left, right: builder.select(builder.fcmp_ordered("<", left, right), left, right)
-)
+
+
+def _left_where(comparison: str) -> Any:
+    return _binary(
+        lambda builder, left, right: builder.select(
+            builder.fcmp_ordered(comparison, left, right), left, right
+        )
+    )
+
+
+maximum, minimum = _left_where(">"), _left_where("<")
 
 
 def _as_operator(symbol: Any, operation: Any) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int32
 from torch import Tensor
-from torch.nn import functional as F
 
 from redditgnn.compiled import run_on_ranges, run_on_rows
 from redditgnn.csr import CSR
 from redditgnn.graph import Block
-from redditgnn.kernels.aggregate import columns_at_once, sum_rows
+from redditgnn.kernels.aggregate import columns_at_once, embedding_bag, sum_rows, transpose_for
 from redditgnn.kernels.backend import chosen_backend
 from redditgnn.kernels.conv_linear import mean_of_sum, neighbor_mean, weight_unless_equal
 from redditgnn.kernels.shortcut import differentiable
@@ -79,22 +78,14 @@ def name_of_statistics(device: torch.device) -> str:
 
 def neighbor_max(h: Float[Tensor, "src width"], block: Block) -> Float[Tensor, "dst width"]:
     """Return the largest of each column over a destination's edges; zeros if it has none."""
-    if len(block.col) == 0:
-        return h.new_zeros(block.num_dst, h.size(1))
-    col = block.col if len(block.col) < 2**31 else block.col.long()
-    rowptr = block.rowptr.to(col.dtype)
-    return F.embedding_bag(col, h, rowptr, mode="max", include_last_offset=True)
+    return embedding_bag(h, block.rowptr, block.col, None, mode="max")
 
 
 def fused(
     h: Float[Tensor, "src width"], csr: CSR, weight: Float[Tensor, " edges"] | None
 ) -> Float[Tensor, "4 dst width"]:
     """Return sums and sums of squares, both of weighted rows, and the largest and the least."""
-    transposed: tuple[Tensor | None, ...] = (None, None, None)
-    if h.requires_grad and torch.is_grad_enabled():
-        of_transpose = None if weight is None else weight.index_select(0, csr.edge_of_transpose)
-        transposed = (*csr.transpose, of_transpose)
-    return row_statistics(h, csr.rowptr, csr.col, weight, *transposed)[0]
+    return row_statistics(h, csr.rowptr, csr.col, weight, *transpose_for(h, csr, weight))[0]
 
 
 def compute(
@@ -126,12 +117,11 @@ def _of_columns(
     weight: Tensor | None,
     wants_picks: bool,
 ) -> tuple[Float[Tensor, "4 dst width"], Int32[Tensor, "2 dst_or_0 width"]]:
-    from redditgnn.kernels.arrays_numba import flat
-    from redditgnn.kernels.simd_numba import LANES
+    from redditgnn.kernels.arrays_numba import flat, padded
     from redditgnn.kernels.statistics_numba import statistics_rows
 
     num_dst, width = len(rowptr) - 1, h.size(1)
-    table = F.pad(h, (0, -width % LANES)).contiguous()
+    table = padded(h)
     out = torch.empty(4, num_dst, table.size(1))
     picks = torch.empty(2, num_dst if wants_picks else 0, table.size(1), dtype=torch.int32)
     run_on_rows(

@@ -40,7 +40,8 @@ def statistics_rows(start, stop, rowptr, col, weight, table, width, out, picks):
     for row in range(start, stop):
         first, last = rowptr[row], rowptr[row + 1]
         whole[:] = 0
-        _begin(table, np.int64(col[first]) if last > first else -1, width, extremes, sources)
+        begun = np.int64(col[first]) if last > first else NOBODY
+        _begin(table, begun, width, extremes, sources)
         for begin in range(first, last, BLOCK):
             for edge in range(begin, min(begin + BLOCK, last)):
                 fetch_row(table, np.int64(col[min(edge + AHEAD, last - 1)]), width)
@@ -66,7 +67,7 @@ def statistics_rows(start, stop, rowptr, col, weight, table, width, out, picks):
 def _begin(table, source, width, extremes, sources):
     """Begin with the extremes of one source; zeros if there is none."""
     for k in range(0, width, LANES):
-        values = load(table, source * width + k) if source >= 0 else splat(0.0)
+        values = load(table, source * width + k) if source != NOBODY else splat(0.0)
         for into in (k, width + k):
             store(extremes, into, values)
             store(sources, into, bits(source))
@@ -105,5 +106,5 @@ def add_to_picked(start, stop, picks, grad, width, into):
     for place in range(0, len(picks), width):
         for k in range(start, stop):
             source = np.int64(picks[place + k])
-            if source >= 0:
+            if source != NOBODY:
                 into[source * width + k] += grad[place + k]
