@@ -58,7 +58,7 @@ def made(root: Path) -> dict[Path, str]:
     readme = root / "README.md"
     title = TITLE.format(share=SHARE, score=score)
     table = [HEADER, *lines.values(), *map(failed_line, unfinished(cells)), ""]
-    inside = "\n".join([HEADER, *shown, "", provenance(done)])
+    inside = "\n".join([HEADER, *shown, "", provenance(done[done.model == SHOWN])])
     return {
         root / DOCUMENT: "\n".join([title, *table, provenance(done), ""]),
         readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
@@ -103,10 +103,18 @@ def provenance(done: pd.DataFrame) -> str:
     epochs = done.settings.str.extract(r"trainer\.epochs=(\d+)")[0]
     return (
         f"{listed(done.dataset)}; {listed(epochs)} epochs, {listed(done.seeds.astype(str))} seeds "
-        f"a pair, two layers of 64; {listed(done.device_name)}, one thread, beside other jobs; "
+        f"a pair, two layers of 64; {machines(done)}, one thread, beside other jobs; "
         f"torch {listed(done.torch_version)}, PyG {listed(done.pyg_version)}; code: "
         f"{listed(done.commit.str[:7] + dirty)}."
     )
+
+
+def machines(done: pd.DataFrame) -> str:
+    """Name the machine of most pairs, and of every other pair its own."""
+    usual = done.device_name.mode()[0]
+    others = done[done.device_name != usual].itertuples()
+    told = (f"{pair.model} under {pair.sampler} on {pair.device_name}" for pair in others)
+    return ", ".join([usual, *told])
 
 
 if __name__ == "__main__":

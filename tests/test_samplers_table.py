@@ -65,6 +65,14 @@ def test_overrides_stand_beside_the_model(tmp_path: Path) -> None:
     assert "| gat model.dropout=0 | gas | 90.00" in text
 
 
+def test_a_pair_of_another_machine_is_named(tmp_path: Path) -> None:
+    sage = row("sage", "full", [(1.0, 1.0)])
+    checkout(tmp_path, sage, sage, row("gat", "gas", [(1.0, 1.0)]).replace("Some CPU", "New CPU"))
+    table.main([], tmp_path)
+    assert "; Some CPU, gat under gas on New CPU, one" in (tmp_path / table.DOCUMENT).read_text()
+    assert "; Some CPU, one thread" in (tmp_path / "README.md").read_text()
+
+
 def test_a_stale_file_fails_the_check(tmp_path: Path) -> None:
     checkout(tmp_path, row("sage", "full", [(1.0, 1.0)]))
     assert table.main(["--check"], tmp_path) == 1
