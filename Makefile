@@ -96,7 +96,7 @@ staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and
 bench-cuda: $(VENV)/installed  ## all of it on a GPU, at Reddit's size, under 24 GiB
 	PYTHON=$(BIN)/python scripts/bench_cuda.sh $(BENCH_ARGS)
 
-performance: $(VENV)/installed  ## put results/bench/*.csv into README.md
+performance: $(VENV)/installed  ## put results/bench/*.csv into README.md and docs/performance.md
 	$(BIN)/python scripts/performance_table.py
 
 # Without its dependencies: all that its layers need is here, and its own torch would be another one.

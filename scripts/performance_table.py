@@ -1,9 +1,10 @@
-"""Put what results/bench/*.csv measured into README.md: what is faster than what, and by how much.
+"""Make docs/performance.md and README.md's section from results/bench/*.csv: who is faster.
 
 usage: python scripts/performance_table.py [--check]
 
-Rewrites what is between the two markers in README.md, and prints it; --check only exits 1 if that
-is stale. Of repeated measurements of the same work on the same graph the latest counts.
+README.md has a line for each piece of work between two markers, docs/performance.md one for each
+side of it. --check only exits 1 if a file is stale. Of repeated measurements of the same work on
+the same graph the latest counts.
 """
 
 from __future__ import annotations
@@ -16,12 +17,27 @@ from pathlib import Path
 import pandas as pd
 
 import generated
-from generated import ROOT, insert
+from generated import ROOT, insert, line
 
-BENCH = Path("results/bench")
+BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
 NOTHING = "Nothing has been measured yet: `make bench-kernels bench-step performance`."
 PROGRAMS = {"kernels": "layers over the full graph", "step": "training, evaluation, sampling"}
+TITLE = """\
+# Performance: every measurement
+
+Made by `make performance` from [results/bench](../results/bench/README.md), which says how to
+measure anew.
+"""
+OVERVIEW_HEADER = """\
+| work | graph | first side | the others take, times as long | extra MiB, in the same order |
+| --- | --- | --- | --- | --- |"""
+OVERVIEW_NOTE = """\
+Sides take turns in one process, warm-up not counted; medians, and in brackets the quantiles at 20
+and 80 % of the ratios, which are of the same round. **Bold**: the first side is slower; oom: out of
+memory. Extra memory is what a call peaks at beyond its inputs and what its side keeps between
+calls. [docs/performance.md](docs/performance.md) has the seconds of every side, and how far its
+numbers are from float64."""
 HEADER = """\
 | work | graph | side | median, s | time ratio | extra memory, MiB | error | times the floor |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
@@ -44,28 +60,35 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 def made(root: Path) -> dict[Path, str]:
-    """Return what README.md has to hold."""
+    """Return what the two files have to hold."""
     readme = root / "README.md"
-    old = readme.read_text(encoding="utf-8")
-    return {readme: insert(report(root / BENCH), old, BEGIN, END)}
+    parts = of_machines(read_rows(root / BENCH))
+    overview = [f"**{name}**\n\n{short_table(rows)}" for name, rows in parts.items()]
+    details = [f"## {name}\n\n{table(rows)}" for name, rows in parts.items()]
+    section = "\n\n".join([*overview, OVERVIEW_NOTE] if parts else [NOTHING])
+    whole = "\n\n".join([TITLE.rstrip(), *details, NOTE, *plots(root)] if parts else [NOTHING])
+    return {
+        root / DOCUMENT: f"{whole}\n",
+        readme: insert(section, readme.read_text(encoding="utf-8"), BEGIN, END),
+    }
 
 
-def report(folder: Path) -> str:
-    """Return the whole section as Markdown."""
-    rows = read_rows(folder)
-    parts = []
-    for (device, name), of_machine in rows.groupby(["device", "device_name"]):
-        for program, title in PROGRAMS.items():
-            chosen = of_machine[of_machine.program == program]
-            if len(chosen):
-                parts.append(f"**{device.upper()}, {name}: {title}**\n\n{table(chosen)}")
-    if parts:
-        parts.append(NOTE)
-    parts += [
-        f"![Time against edges, {path.stem}]({(BENCH / path.name).as_posix()})"
-        for path in sorted(folder.glob("*-scaling.svg"))
+def of_machines(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of each machine and program, by a title."""
+    return {
+        f"{device.upper()}, {name}: {title}": chosen
+        for (device, name), of_machine in rows.groupby(["device", "device_name"])
+        for program, title in PROGRAMS.items()
+        if len(chosen := of_machine[of_machine.program == program])
+    }
+
+
+def plots(root: Path) -> list[str]:
+    """Return the pictures of time against edges."""
+    return [
+        f"![Time against edges, {path.stem}](../{(BENCH / path.name).as_posix()})"
+        for path in sorted((root / BENCH).glob("*-scaling.svg"))
     ]
-    return "\n\n".join(parts) or NOTHING
 
 
 def read_rows(folder: Path) -> pd.DataFrame:
@@ -79,56 +102,58 @@ def read_rows(folder: Path) -> pd.DataFrame:
     return rows.drop_duplicates(KEY, keep="last").sort_index(kind="stable")
 
 
-def table(rows: pd.DataFrame) -> str:
-    """Return the verdict, the table and its provenance."""
+def short_table(rows: pd.DataFrame) -> str:
+    """Return a line for each piece of work, and their provenance."""
     groups = rows.groupby(["work", "dataset"], sort=False)
-    lines = [line(row) for _, group in groups for row in group.itertuples()]
-    told = [sentence for _, group in groups for sentence in verdicts(group)]
-    return "\n".join([*told, "", HEADER, *lines, "", provenance(rows)])
+    lines = [short_line(group) for _, group in groups]
+    rounds = sorted({f"{n:.0f}" for n in rows.n[rows.status == "completed"]}, key=int)
+    told = f"Rounds: {', '.join(rounds)}. {provenance(rows)}"
+    return "\n".join([OVERVIEW_HEADER, *lines, "", told])
 
 
-def verdicts(group: pd.DataFrame) -> list[str]:
-    """Say how the sides of one piece of work compare with the reference."""
-    first = group.iloc[0]
-    sentences = []
-    for row in group.itertuples():
-        what = f"- {row.work} ({row.dataset}): {row.side}"
-        if row.side == row.reference:
-            continue
-        if row.status != "completed":
-            sentences.append(f"{what} could not be measured ({row.status}).")
-        elif pd.isna(row.ratio):
-            sentences.append(f"{what} has no time of {first.reference} to compare with.")
-        else:
-            sentences.append(
-                f"{what} takes {row.ratio:.2f} times as long as {row.reference} "
-                f"[{row.ratio_low:.2f}, {row.ratio_high:.2f}]: {judged(row)}."
-            )
-    return sentences
+def short_line(group: pd.DataFrame) -> str:
+    """Compare the sides of one piece of work with its reference, which comes first."""
+    is_first = group.side == group.reference
+    sides = [*group[is_first].itertuples(), *group[~is_first].itertuples()]
+    first, others = sides[0], sides[1:]
+    extra = [_number(side.extra_mib, ",.0f") or "-" for side in sides]
+    return line(
+        first.work.replace("forward_backward", "forward and backward"),
+        first.dataset,
+        f"{first.side}: {first.median_s:.3g} s",
+        ", ".join(compared(side) for side in others),
+        "" if set(extra) == {"-"} else ", ".join(extra),
+    )
 
 
-def judged(row: object) -> str:
-    """Say which of the two is faster, if the quantiles agree."""
-    if row.ratio_low > 1:
-        return f"{row.reference} is faster"
-    if row.ratio_high < 1:
-        return f"**{row.reference} is slower**"
-    return "no difference"
-
-
-def line(row: object) -> str:
-    """Return the table's row of one side."""
-    where = f"| {row.work} | {row.dataset}, {row.edges:,} edges | {row.side} |"
+def compared(row: object) -> str:
+    """Say how many times as long as its reference a side takes."""
     if row.status != "completed":
-        return f"{where} {row.status} | | {_number(row.extra_mib, ',.0f')} | | |"
+        return f"{row.side} {row.status}"
+    if pd.isna(row.ratio):
+        return f"{row.side} ?"
+    told = f"{row.ratio:.3g} [{row.ratio_low:.3g}, {row.ratio_high:.3g}]"
+    return f"{row.side} " + (f"**{told}**" if row.ratio_high < 1 else told)
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Return a line for each side of each piece of work, and their provenance."""
+    groups = rows.groupby(["work", "dataset"], sort=False)
+    lines = [side_line(row) for _, group in groups for row in group.itertuples()]
+    return "\n".join([HEADER, *lines, "", provenance(rows)])
+
+
+def side_line(row: object) -> str:
+    """Return all that was measured of one side."""
+    where = [row.work, f"{row.dataset}, {row.edges:,} edges", row.side]
+    extra = _number(row.extra_mib, ",.0f")
+    if row.status != "completed":
+        return line(*where, row.status, "", extra, "", "")
     seconds = f"{row.median_s:.3g} [{row.low_s:.3g}, {row.high_s:.3g}], n={row.n}"
     ratio = "" if pd.isna(row.ratio) else f"{row.ratio:.2f} of {row.reference}"
     errors = [_number(row.output_error, ".1e"), _number(row.gradient_error, ".1e")]
     floor = _number(row.median_s / row.floor_s, ".1f")
-    return (
-        f"{where} {seconds} | {ratio} | {_number(row.extra_mib, ',.0f')} | "
-        f"{' / '.join(filter(None, errors))} | {floor} |"
-    )
+    return line(*where, seconds, ratio, extra, " / ".join(filter(None, errors)), floor)
 
 
 def provenance(rows: pd.DataFrame) -> str:

