@@ -116,11 +116,12 @@ def short_line(group: pd.DataFrame) -> str:
     is_first = group.side == group.reference
     sides = [*group[is_first].itertuples(), *group[~is_first].itertuples()]
     first, others = sides[0], sides[1:]
+    seconds = f"{first.median_s:.3g} s" if first.status == "completed" else first.status
     extra = [_number(side.extra_mib, ",.0f") or "-" for side in sides]
     return line(
         first.work.replace("forward_backward", "forward and backward"),
         first.dataset,
-        f"{first.side}: {first.median_s:.3g} s",
+        f"{first.side}: {seconds}",
         ", ".join(compared(side) for side in others),
         "" if set(extra) == {"-"} else ", ".join(extra),
     )

@@ -121,7 +121,7 @@ def made(root: Path) -> dict[Path, str]:
     runs = read_runs([root / RUNS])
     entries = read_entries(runs, root / "conf")
     readme = root / "README.md"
-    inside = "\n\n".join([matrix(entries), summary(entries)])
+    inside = "\n\n".join([matrix(entries), summary(runs, entries)])
     return {
         root / DOCUMENT: document(runs, entries),
         readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
@@ -180,15 +180,16 @@ def cell(entry: Entry | None) -> str:
     return f"{entry.ours}{seeds}; {entry.target.percent}{sign}"
 
 
-def summary(entries: dict[str, Entry]) -> str:
-    """Count the verdicts."""
+def summary(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
+    """Count the verdicts, and say what the runs were made on."""
     told = Counter(
         "recalled" if entry.target.is_recalled else entry.verdict.name
         for entry in entries.values()
         if entry.target is not None and entry.verdict is not None
     )
     counts = ", ".join(f"{told[name]} {name}" for name in (*SIGNS, "recalled") if told[name])
-    return SUMMARY.format(total=told.total(), counts=counts, machines=machines(counted(entries)))
+    where = machines(counted(runs, entries))
+    return SUMMARY.format(total=told.total(), counts=counts, machines=where)
 
 
 def document(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
@@ -272,7 +273,7 @@ def interval(verdict: Verdict) -> str:
 
 def provenance(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
     """Return one line: how many runs, on what, with which code, and what was left out."""
-    found = counted(entries)
+    found = counted(runs, entries)
     dirty = found.dirty.map({"True": " with uncommitted changes"}).fillna("")
     failed = runs[runs.status != "completed"]
     told = listed(failed.experiment + " seed " + failed.seed + " " + failed.status) or "none"
@@ -284,9 +285,9 @@ def provenance(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
     )
 
 
-def counted(entries: dict[str, Entry]) -> pd.DataFrame:
+def counted(runs: pd.DataFrame, entries: dict[str, Entry]) -> pd.DataFrame:
     """Return every row that counts, once."""
-    rows = pd.concat(entry.runs for entry in entries.values())
+    rows = pd.concat([runs.iloc[:0], *(entry.runs for entry in entries.values())])
     return rows[~rows.index.duplicated()]
 
 

@@ -220,6 +220,13 @@ def test_a_peer_without_memory_is_told_of(tmp_path: Path) -> None:
     assert "| pyg edge_index | oom |" in document
 
 
+def test_a_reference_that_did_not_complete_has_no_seconds(tmp_path: Path) -> None:
+    failed = {"status": "oom", "n": 0, "median_s": None, "low_s": None, "high_s": None}
+    peer = a_row(**PEER | {"ratio": None, "ratio_low": None})
+    readme, _ = made(checkout(tmp_path, a_row(**failed), peer))
+    assert "| ours: oom | pyg edge_index ? |" in readme
+
+
 def test_the_latest_measurement_counts(tmp_path: Path) -> None:
     readme, document = made(checkout(tmp_path, a_row(), a_row(median_s=0.25)))
     assert "ours: 0.25 s" in readme
