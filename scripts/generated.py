@@ -56,6 +56,12 @@ def line(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
+def commits(rows: pd.DataFrame) -> str:
+    """Name the commits of all rows, and say which of them had uncommitted changes."""
+    dirty = rows.dirty.astype(str).map({"True": " with uncommitted changes"}).fillna("")
+    return listed(rows.commit.str[:7] + dirty)
+
+
 def listed(values: pd.Series) -> str:
     """Name every distinct value once."""
     return ", ".join(sorted(set(values)))

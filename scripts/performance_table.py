@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 import generated
-from generated import ROOT, insert, line
+from generated import ROOT, commits, insert, line
 
 BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
@@ -170,12 +170,7 @@ def provenance(rows: pd.DataFrame) -> str:
             f"{name}, {threads} threads{bound}{copied}; torch {torch_version}, PyG {pyg_version}, "
             f"{', '.join(sorted(versions))}"
         )
-    return f"Measured on {'; '.join(machines)}; code: {_commits(rows)}."
-
-
-def _commits(rows: pd.DataFrame) -> str:
-    dirty = rows.dirty.astype(str).map({"True": " with uncommitted changes"}).fillna("")
-    return ", ".join(sorted(set(rows.commit.str[:7] + dirty)))
+    return f"Measured on {'; '.join(machines)}; code: {commits(rows)}."
 
 
 def _number(value: float, form: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 import generated
-from generated import ROOT, insert, line, listed
+from generated import ROOT, commits, insert, line, listed
 from redditgnn.config import hash_of_config
 from redditgnn.experiments import Experiments
 from redditgnn.results import of_fingerprint, percents, read_runs, repetitions
@@ -274,12 +274,11 @@ def interval(verdict: Verdict) -> str:
 def provenance(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
     """Return one line: how many runs, on what, with which code, and what was left out."""
     found = counted(runs, entries)
-    dirty = found.dirty.map({"True": " with uncommitted changes"}).fillna("")
     failed = runs[runs.status != "completed"]
     told = listed(failed.experiment + " seed " + failed.seed + " " + failed.status) or "none"
     others = len(runs) - len(failed) - len(found)
     return (
-        f"{machines(found)}; code: {listed(found.commit.str[:7] + dirty)}; one configuration and "
+        f"{machines(found)}; code: {commits(found)}; one configuration and "
         f"one dataset fingerprint an experiment. Not counted: runs that did not complete: {told}; "
         f"of other settings or data, or of a seed that is there already: {others}."
     )

@@ -17,7 +17,7 @@ from statistics import median
 import pandas as pd
 
 import generated
-from generated import ROOT, insert, line, listed
+from generated import ROOT, commits, insert, line, listed
 
 MATRIX, DOCUMENT = Path("results/bench/cpu-matrix.csv"), Path("docs/samplers.md")
 BEGIN, END = "<!-- samplers: made by 'make table' -->", "<!-- end of samplers -->"
@@ -99,13 +99,12 @@ def seconds_to(score: float, run: list[list[float]]) -> float | None:
 
 def provenance(done: pd.DataFrame) -> str:
     """Return one line: on which graph, with what, and how often."""
-    dirty = done.dirty.map({True: " with uncommitted changes"}).fillna("")
     epochs = done.settings.str.extract(r"trainer\.epochs=(\d+)")[0]
     return (
         f"{listed(done.dataset)}; {listed(epochs)} epochs, {listed(done.seeds.astype(str))} seeds "
         f"a pair, two layers of 64; {machines(done)}, one thread, beside other jobs; "
         f"torch {listed(done.torch_version)}, PyG {listed(done.pyg_version)}; code: "
-        f"{listed(done.commit.str[:7] + dirty)}."
+        f"{commits(done)}."
     )
 
 

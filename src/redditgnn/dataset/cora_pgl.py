@@ -13,7 +13,7 @@ import torch
 from torch_geometric.data import Data, InMemoryDataset, download_url
 from torch_geometric.utils import to_undirected
 
-SPLIT = {"train_mask": slice(140), "val_mask": slice(200, 500), "test_mask": slice(500, 1500)}
+SPLIT = {"train_mask": (0, 140), "val_mask": (200, 500), "test_mask": (500, 1500)}
 
 
 class CoraPGL(InMemoryDataset):
@@ -49,9 +49,8 @@ class CoraPGL(InMemoryDataset):
         paper_number = {paper: number for number, paper in enumerate(papers)}
         topic_number = {topic: number for number, topic in enumerate(dict.fromkeys(topics))}
         edges = [[paper_number[paper] for paper in line.split()] for line in cites]
-        masks = {name: torch.zeros(len(papers), dtype=torch.bool) for name in SPLIT}
-        for name, rows in SPLIT.items():
-            masks[name][rows] = True
+        row = torch.arange(len(papers))
+        masks = {name: (first <= row) & (row < end) for name, (first, end) in SPLIT.items()}
         data = Data(
             x=torch.from_numpy(np.array(words, dtype=np.float32).T),
             edge_index=to_undirected(torch.tensor(edges).T),

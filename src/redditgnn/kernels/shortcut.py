@@ -1,4 +1,4 @@
-"""Operators of `torch.library`, called past torch's dispatcher where nobody needs it.
+"""Custom operators of torch's, called past torch's dispatcher where nobody needs it.
 
 An operator that is registered from Python is opaque to `torch.compile`, and knows shapes without
 values. Each call also costs some hundred microseconds of Python, which on a graph of a few thousand
