@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from redditgnn.arguments import check_types
 from redditgnn.config import compose_settings
 from redditgnn.errors import ConfigError
 from redditgnn.graph import GraphSpec
+from redditgnn.model.sage import GraphSAGE
 
 MISTAKES = {
     "model=gatt": r"model=gatt: no such option \(did you mean model=gat\?\); the options.* gat, ",
@@ -59,6 +63,16 @@ def test_a_value_of_the_wrong_type_is_refused_when_built(override: str, message:
     with pytest.raises(ConfigError, match=message) as raised:
         settings.check()
     assert "\n" not in str(raised.value)
+
+
+class Mine(GraphSAGE):
+    """A model of somebody else's, whose constructor is ours."""
+
+
+def test_an_inherited_constructor_is_held_to_its_annotations() -> None:
+    call = partial(Mine, norm="foo")
+    with pytest.raises(ConfigError, match="model.norm must be batch or layer or null, got 'foo'"):
+        check_types("model", call)
 
 
 def test_what_torch_itself_refuses_is_one_line() -> None:

@@ -22,16 +22,17 @@ _TYPE_RULES = BeartypeConf(is_pep484_tower=True)
 def check_types(group: str, call: partial[Any]) -> None:
     """Compare the keyword arguments of `call` with what the function that it calls takes.
 
-    Our own functions are held to their annotations, those of others to their numeric defaults and
-    to the annotation `int`. Numbers have to be finite, and to fit into 64 bits.
+    Our own functions, and constructors inherited from us, are held to their annotations,
+    those of others to their numeric defaults and to the annotation `int`. Numbers have to be
+    finite, and to fit into 64 bits.
 
     Raises:
         ConfigError: names key, expected type and value.
     """
     prefix = f"{group}." if group else ""
     _refuse_unknown(prefix, call)
-    ours = call.func.__module__.startswith("redditgnn.")
-    hints = _annotations(call.func) if ours else _numbers(call.func)
+    ours = _is_ours(call.func) or _is_ours(_constructor(call.func))
+    hints = typing.get_type_hints(_constructor(call.func)) if ours else _numbers(call.func)
     for key, value in call.keywords.items():
         if key in hints and not _fits(value, hints[key]):
             raise ConfigError(f"{prefix}{key} must be {_spoken(hints[key])}, got {value!r}")
@@ -73,9 +74,12 @@ def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return {"anything": inspect.Parameter("anything", inspect.Parameter.VAR_KEYWORD)}
 
 
-def _annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
-    function = inspect.getattr_static(target, "__init__") if isinstance(target, type) else target
-    return typing.get_type_hints(function)
+def _is_ours(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").startswith("redditgnn.")
+
+
+def _constructor(target: Callable[..., Any]) -> Callable[..., Any]:
+    return inspect.getattr_static(target, "__init__") if isinstance(target, type) else target
 
 
 def _numbers(target: Callable[..., Any]) -> Mapping[str, Any]:
