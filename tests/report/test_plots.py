@@ -36,6 +36,7 @@ def test_each_device_has_plots_of_its_own(material, row):
     plots = list(scatters_of(group, [], []))
     assert len({plot.slug for plot in plots}) == len(plots) == 4
     assert all(len(plot.points) == 1 for plot in plots)
+    assert all(" of 1 configuration of " in plot.sentence for plot in plots)
 
 
 def test_a_cost_that_nobody_recorded_is_said_in_words(material, row):

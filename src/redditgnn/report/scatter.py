@@ -96,13 +96,14 @@ def _scatter(
         Series(", ".join(names), palette.colour(names[0]), palette.symbol(*names), found)
         for names, found in sorted(points.items())
     ]
-    front = pareto_front([(point.x, point.y) for found in points.values() for point in found])
+    shown = [(point.x, point.y) for found in points.values() for point in found]
+    front = pareto_front(shown)
     of = f" ({' and '.join(sorted(memory))})" if axis is MEMORY else ""
     suffix = hashed(device) if len(group.devices) > 1 else ""
     return Scatter(
         slug=slug_of(group.name, axis.slug, suffix),
         title=title,
-        sentence=_sentence(group, axis, device, len(front), with_bars, bool(published)),
+        sentence=_sentence(group, axis, device, len(shown), len(front), with_bars, bool(published)),
         x_title=axis.title + of,
         y_title=f"test {score_name(group)}, %",
         series=series,
@@ -146,10 +147,16 @@ def _line(published: Published, palette: Palette) -> Line:
 
 
 def _sentence(
-    group: Group, axis: Axis, device: str, on_front: int, with_bars: bool, has_lines: bool
+    group: Group,
+    axis: Axis,
+    device: str,
+    shown: int,
+    on_front: int,
+    with_bars: bool,
+    has_lines: bool,
 ) -> str:
     """Describe the plot; its bars and lines only where they are."""
-    count = f"{len(group.scored)} configuration{'s' * (len(group.scored) != 1)}"
+    count = f"{shown} configuration{'s' * (shown != 1)}"
     return (
         f"Mean test {score_name(group)} of {count} of {group.name} against {axis.name} "
         f"({axis.told}) on {device}; {on_front} on the Pareto front (grey steps: nothing "
