@@ -21,7 +21,7 @@ import torch
 from our_training import OurTraining
 from redditgnn.config import compose_settings
 from redditgnn.graph import Batch, GraphData, Sampler
-from sidebyside import MIB, PeakMemory, out_of_memory_text
+from sidebyside import MIB, PeakMemory, how_it_died, out_of_memory_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +70,9 @@ def measure(overrides: list[str], data_dir: str, device_name: str, timeout_s: fl
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         return Measured(status="timeout", note=f"not done after {timeout_s:g} s")
-    if done.returncode < 0:
-        return Measured(status="oom", note=f"killed by signal {-done.returncode}")
-    if done.returncode > 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Measured(status="failed", note=last)
+    if done.returncode != 0:
+        status, note = how_it_died(done)
+        return Measured(status=status, note=note)
     return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,12 +27,11 @@ from benchrow import load_graph
 from layer_kinds import Work
 from layers import SIDES, Case, exact
 from redditgnn.graph import GraphData
-from sidebyside import PeakMemory, out_of_memory_text
+from redditgnn.memory import GIB, private_bytes
+from sidebyside import PeakMemory, how_it_died, out_of_memory_text
 
-GIB = 2**30
 LEFT_FREE_GIB = 1.0
 SMALL_NODES = 500
-STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +67,9 @@ def probe(work: Work, side: str, phase: str, place: Place, timeout_s: float = 18
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             return Found(status="timeout", note=f"not done after {timeout_s:g} s")
-        if done.returncode == -signal.SIGKILL:
-            return Found(status="oom", note="killed by the kernel")
         if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            return Found(status="failed", note=f"exit code {done.returncode}: {last}")
+            status, note = how_it_died(done)
+            return Found(status=status, note=note)
         return Found(**json.loads(answer.read_text()))
 
 
@@ -89,18 +85,12 @@ def limit_memory(device: torch.device, limit_gib: float | None) -> None:
             share = min(1.0, limit_gib * GIB / total)
             torch.cuda.set_per_process_memory_fraction(share, device.index or 0)
         return
-    if not STATUS.exists():  # not Linux: nothing to set
+    if sys.platform != "linux":  # nothing to set
         return
     if limit_gib is None:
         limit_gib = psutil.virtual_memory().available / GIB - LEFT_FREE_GIB
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gib * GIB) + _data_bytes(), hard))
-
-
-def _data_bytes() -> int:
-    """Return how much private writable memory this process has mapped, used or not."""
-    lines = STATUS.read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gib * GIB) + private_bytes(), hard))
 
 
 def die_first() -> None:

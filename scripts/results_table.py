@@ -63,7 +63,8 @@ PUBLISHED = """\
 ## Beside published values
 
 Where the source gives no spread, our own is the margin (\\*). Trust: V read at the source, S
-quoted by others from a paper, D derived, R recalled and not read again.
+quoted by others from a paper, D derived, R recalled and not read again. Where an undecided verdict
+asked for more seeds than `redditgnn verify` takes, what the latter said is told behind it.
 
 | experiment | sampler | published, % (source; trust) | ours, % | seeds | difference | verdict \
 | s/epoch |
@@ -88,13 +89,17 @@ Nothing is published under these settings. The difference is to the same model's
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """An experiment with the rows that count; `target` and `verdict` where one is published."""
+    """An experiment with the rows that count; `target` and `verdict` where one is published.
+
+    `first` is what was said of the seeds that `redditgnn verify` takes, if there are more by now.
+    """
 
     name: str
     runs: pd.DataFrame
     sample: Sample
     target: Target | None
     verdict: Verdict | None
+    first: Verdict | None = None
 
     @property
     def ours(self) -> str:
@@ -149,13 +154,24 @@ def read_entry(name: str, runs: pd.DataFrame, known: Experiments) -> Entry | Non
             return None
         sample = percents(found, target)
         verdict = judge(sample, target.published)
-        return Entry(name=name, runs=found, sample=sample, target=target, verdict=verdict)
+        first = first_verdict(found, target)
+        return Entry(
+            name=name, runs=found, sample=sample, target=target, verdict=verdict, first=first
+        )
     found = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
     if found.empty:
         return None
     found = of_fingerprint(found, found.fingerprint.iloc[-1])
     sample = sample_of(list(100 * found.test_accuracy))
     return Entry(name=name, runs=found, sample=sample, target=None, verdict=None)
+
+
+def first_verdict(runs: pd.DataFrame, target: Target) -> Verdict | None:
+    """Judge the seeds that were decided on before any were run; None if there are no others."""
+    planned = runs[runs.seed.astype(int) < target.num_seeds]
+    if len(planned) in (0, len(runs)):
+        return None
+    return judge(percents(planned, target), target.published)
 
 
 def matrix(entries: dict[str, Entry]) -> str:
@@ -211,6 +227,8 @@ def judged_line(entry: Entry) -> str:
     shown = f"{target.percent}" + ("\\*" if spread is None else f" ± {spread}")
     published = f"{shown} ({target.source}; {target.trust})"
     told = target.told(entry.verdict)
+    if entry.first is not None and not target.is_recalled:
+        told += f" (seeds 0 to {target.num_seeds - 1}: {entry.first.name})"
     cells = [entry.name, entry.runs.sampler.iloc[0], published, entry.ours, len(entry.runs)]
     return line(*cells, interval(entry.verdict), told, entry.seconds)
 

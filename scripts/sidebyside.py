@@ -12,6 +12,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from signal import SIGKILL
+from subprocess import CompletedProcess
 from typing import NamedTuple
 
 import numpy as np
@@ -123,6 +125,17 @@ def out_of_memory_text(error: BaseException) -> str:
     if not is_out_of_memory(error):
         raise error
     return (str(error).splitlines() or ["no memory left"])[0]
+
+
+def how_it_died(process: CompletedProcess[str]) -> tuple[str, str]:
+    """Return status and note of a process that ended otherwise than with 0.
+
+    SIGKILL is what the kernel sends when memory runs out; any other end is a mistake somewhere.
+    """
+    if process.returncode == -SIGKILL:
+        return "oom", "killed by the kernel"
+    last = (process.stderr.strip().splitlines() or ["no message"])[-1]
+    return "failed", f"exit code {process.returncode}: {last}"
 
 
 class PeakMemory:

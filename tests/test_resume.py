@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -372,39 +373,70 @@ def test_a_run_that_was_killed_behind_its_row_is_complete(
     assert first.run_id == path.parent.name != row.run_id
 
 
-def test_a_disk_that_is_full_costs_a_checkpoint_and_not_the_run(
-    settings: Callable[..., Settings],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+@contextmanager
+def no_file_above(num_bytes: int) -> Iterator[None]:
+    """Let the system refuse to write larger files, as a disk does that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_costs_checkpoint_and_weights_and_not_the_run(
+    settings: Callable[..., Settings], caplog: pytest.LogCaptureFixture
 ) -> None:
-    original = checkpoint.save
-
-    def save(values: dict[str, Any], path: Path) -> None:
-        if path.name == resume.CHECKPOINT:
-            raise OSError(28, "No space left on device")
-        original(values, path)
-
-    monkeypatch.setattr(checkpoint, "save", save)
-    row, _ = run.run(settings("trainer.checkpoint_every=1"))
-    assert row.status == "completed"
-    assert "checkpoint.pt could not be written: No space left on device" in caplog.text
+    chosen = settings("trainer.checkpoint_every=1 model.num_layers=20")
+    whole, _ = run.run(chosen)
+    with no_file_above(10_000):
+        row, _ = run.run(chosen)
+    assert (row.status, row.test_micro_f1) == ("completed", whole.test_micro_f1)
+    for name in (resume.CHECKPOINT, "best.pt"):
+        assert f"{row.run_id}/{name} could not be written: File too large" in caplog.text
+    assert not list(folder_of(chosen, row).glob("*.pt*"))
 
 
 def test_a_save_that_fails_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "checkpoint.pt"
     checkpoint.save({"a": torch.ones(2)}, path)
-
-    def fail(values: Any, file: Any) -> None:
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoint.save({"a": torch.zeros(2)}, path)
+    with no_file_above(20_000):
+        checkpoint.save({"a": torch.zeros(20_000)}, path)
+    assert f"{path} could not be written: File too large" in caplog.text
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert checkpoint.load(path)["a"].tolist() == [1, 1]
+
+
+def test_what_cannot_be_written_for_another_reason_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError, match="lambda"):
+        checkpoint.save({"a": lambda: None}, tmp_path / "checkpoint.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_row_counts_as_completed_in_a_table_with_a_damaged_line(
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = interrupted(settings(), monkeypatch)
+    kept = path.read_bytes()
+    first, table = run.run(settings())
+    path.write_bytes(kept)
+    header, *lines = table.read_bytes().splitlines(keepends=True)
+    table.write_bytes(b"\xef\xbb\xbf" + header + b'\xff,"torn\n' + b"".join(lines))
+    row, _ = run.run(settings())
+    assert first.run_id == path.parent.name != row.run_id
+
+
+def test_lines_of_zeros_behind_a_loss_of_power_are_dropped(
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, whole = settings(), settings("results_dir=whole")
+    path = interrupted(chosen, monkeypatch)
+    with (path.parent / "epochs.csv").open("ab") as file:
+        file.write(b"2,0.5\n" + b"\0" * 40 + b"\n3,0.5,\n")
+    row, _ = run.run(chosen)
+    check_same(chosen, row, whole, run.run(whole)[0])
 
 
 def test_a_checkpoint_that_takes_long_is_written_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

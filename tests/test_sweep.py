@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from redditgnn.errors import ConfigError
+from redditgnn.keeper import Keeper
+from redditgnn.run import run
 from redditgnn.runs_file import read_rows
 from redditgnn.sweep import machine
 from redditgnn.sweep.data import data_of
@@ -116,15 +118,53 @@ def test_a_run_whose_process_was_killed_is_a_failed_row_and_the_rest_goes_on(tin
     assert swept(jobs) == ["completed", "skipped"]
 
 
+class Killed(BaseException):
+    """Ends a run where no handler can do anything about it."""
+
+
+@pytest.fixture
+def left_by_a_killed_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Job], Path]:
+    """Run a job up to behind its first checkpoint; return the folder."""
+    visit = Keeper.visit
+
+    def visited(self: Keeper, state: Any, *, ends_epoch: bool) -> float:
+        if visit(self, state, ends_epoch=ends_epoch):
+            raise Killed
+        return 0.0
+
+    def left_by(job: Job) -> Path:
+        with monkeypatch.context() as patched:
+            patched.setattr(Keeper, "visit", visited)
+            with pytest.raises(Killed):
+                run(job.settings)
+        (path,) = Path(job.settings.results_dir).glob("runs/*/checkpoint.pt")
+        return path.parent
+
+    return left_by
+
+
 @pytest.mark.parametrize(("num_deaths", "end"), [(1, "completed"), (2, "completed"), (3, "failed")])
-def test_a_run_that_left_a_checkpoint_is_tried_three_times(num_deaths, end, tiny, tmp_path):
-    (job,) = Planner(tiny).jobs()
-    folder = tmp_path / "runs" / f"20260101-000000-{job.config_hash[:6]}-s0-abcd"
-    folder.mkdir(parents=True)
-    (folder / "checkpoint.pt").touch()
+def test_a_run_that_left_a_checkpoint_is_tried_three_times(
+    num_deaths, end, tiny, tmp_path, left_by_a_killed_run
+):
+    (job,) = Planner([*tiny, "trainer.checkpoint_every=1"]).jobs()
+    folder = left_by_a_killed_run(job)
     assert swept([job], deaths={1: num_deaths}) == [end]
-    (row,) = recorded(tmp_path)
-    assert (row["run_id"] == folder.name) is (end == "failed")
+    row = recorded(tmp_path)[-1]
+    assert row["run_id"] == folder.name
+
+
+def test_a_checkpoint_of_other_code_is_not_the_one_that_a_killed_run_left(
+    tiny, tmp_path, left_by_a_killed_run
+):
+    (job,) = Planner([*tiny, "trainer.checkpoint_every=1"]).jobs()
+    folder = left_by_a_killed_run(job)
+    told = json.loads((folder / "run.json").read_text())
+    told["identity"]["commit"] = "0ld"
+    (folder / "run.json").write_text(json.dumps(told))
+    assert swept([job], deaths={1: 1}) == ["failed"]
+    row = recorded(tmp_path)[-1]
+    assert row["run_id"] != folder.name
 
 
 def test_a_run_that_another_sweep_completed_meanwhile_is_not_run_again(tiny, tmp_path):

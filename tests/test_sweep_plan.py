@@ -127,3 +127,22 @@ def test_how_a_sweep_is_run_is_no_part_of_the_configuration():
     (other,) = jobs(*SMALL, "sweep.jobs=4", "sweep.rerun=true", "sweep.launcher=submitit")
     assert plain.config_hash == other.config_hash == hash_of_config(compose_settings(SMALL))
     assert plain.settings == other.settings
+
+
+@pytest.mark.parametrize(
+    ("swept", "key"),
+    [
+        ("kernels.backend=torch,numba", "kernels.backend"),
+        ("data_dir=here,there", "data_dir"),
+        ("device=auto,cpu", "device"),
+        ("trainer.checkpoint_every=1,2", "trainer.checkpoint_every"),
+        ("tracker=none,tensorboard", "tracker"),
+    ],
+)
+def test_what_no_score_depends_on_is_not_swept(swept, key):
+    with pytest.raises(ConfigError, match=f"^{key} is no part of config_hash.*give it one value"):
+        jobs(*SMALL, "seed=0,1", swept)
+
+
+def test_two_names_of_one_run_are_one_job():
+    assert labels("dataset=sbm", "model=gcn,gcn_gas", "sampler=gas") == ["model=gcn"]

@@ -136,7 +136,9 @@ def test_a_hopeless_spread_is_said_to_need_very_many_seeds() -> None:
     assert verdict.told == "UNDECIDED: more than 1,000 seeds would be needed"
 
 
-def verdicts(difference: float, runs: int, published_runs: int | None) -> dict[str, float]:
+def verdicts(
+    difference: float, runs: int, published_runs: int | None, *, spread_is_told: bool = True
+) -> dict[str, float]:
     """Shares of the verdicts on normal draws of deviation 1 whose means differ by `difference`."""
     generator, trials = np.random.default_rng(0), 4000
     counts: Counter[str] = Counter()
@@ -144,6 +146,8 @@ def verdicts(difference: float, runs: int, published_runs: int | None) -> dict[s
         published = Sample(0.0, 1.0, None)
         if published_runs is not None:
             published = sample_of(list(generator.standard_normal(published_runs)))
+        if not spread_is_told:
+            published = published._replace(deviation=None)
         ours = sample_of(list(generator.normal(difference, 1.0, runs)))
         counts[judge(ours, published).name] += 1
     return {name: count / trials for name, count in counts.items()}
@@ -160,6 +164,14 @@ def test_a_true_reproduction_is_called_below_once_in_forty_at_most(
     shares = verdicts(0.0, runs, published_runs)
     assert shares.get("BELOW", 0) <= 0.025 + NOISE
     assert shares.get("ABOVE", 0) <= 0.025 + NOISE
+
+
+@pytest.mark.parametrize(("published_runs", "share"), [(10, 0.07), (1, 0.25)])
+def test_a_mean_that_is_taken_as_exact_makes_more_mistakes(
+    published_runs: int, share: float
+) -> None:
+    shares = verdicts(0.0, 10, published_runs, spread_is_told=False)
+    assert shares["BELOW"] == pytest.approx(share, abs=0.02)  # three standard errors and rounding
 
 
 @pytest.mark.parametrize("runs", [10, 20])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -16,24 +17,42 @@ from redditgnn.errors import DataError
 
 Weights = dict[str, Tensor]
 
+log = logging.getLogger(__name__)
+
 
 def save(values: Mapping[str, Any], path: Path) -> None:
     """Write tensors, numbers and text to `path` atomically, and see that they are on the disk.
 
-    Raises:
-        OSError: they could not be written; what was there before still is.
+    A disk that is full costs the file, not what is going on: a warning says so, and what was there
+    before still is.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save(values, file)
+            _write(values, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except OSError as error:
+        log.warning("%s could not be written: %s", path, error.strerror or error)
+    else:
+        _sync_folder(path.parent)
+    finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write(values: Mapping[str, Any], file: IO[bytes]) -> None:
+    """Call torch.save, whose archive answers an error of the disk with one of its own.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    try:
+        torch.save(values, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
         raise
-    _sync_folder(path.parent)
 
 
 def load(path: Path) -> dict[str, Any]:

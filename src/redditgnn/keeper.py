@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,6 @@ from redditgnn.interrupt import Interruption
 from redditgnn.training_state import TrainingState
 
 PAUSE = 20  # a checkpoint that takes a second is not written again for 20 seconds
-
-log = logging.getLogger(__name__)
 
 
 class Cadence:
@@ -102,8 +99,5 @@ class Keeper:
 
     def _write(self, state: Callable[[], dict[str, Any]]) -> float:
         start = time.perf_counter()
-        try:
-            checkpoint.save(state() | {"run": self._facts()}, self._path)
-        except OSError as error:
-            log.warning("%s could not be written: %s", self._path, error.strerror or error)
+        checkpoint.save(state() | {"run": self._facts()}, self._path)
         return time.perf_counter() - start

@@ -9,10 +9,12 @@ import contextlib
 import csv
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,9 +50,10 @@ class RunRow:
     """One line of runs.csv; what a run that failed did not reach stays empty.
 
     Scores are those of the weights with the best validation score. `train_loss` is that epoch's.
-    `config_hash` covers every setting but `seed` and places: rows that share it and `fingerprint`
-    are repetitions of one experiment. CUDA columns are empty on a CPU. `train_s` and `eval_s` sum
-    up epochs.csv; the one evaluation on test nodes behind them is in `wall_s` alone.
+    `config_hash` covers every setting that scores depend on, bar `seed`: rows that share it and
+    `fingerprint` are repetitions of one experiment. Seconds depend on `device_name`, `num_threads`
+    and `kernels_backend` as well. CUDA columns are empty on a CPU. `train_s` and `eval_s` sum up
+    epochs.csv; the one evaluation on test nodes behind them is in `wall_s` alone.
     """
 
     run_id: str
@@ -71,6 +74,8 @@ class RunRow:
     pyg_version: str
     device: str
     device_name: str
+    num_threads: int | None = None
+    kernels_backend: str | None = None
     num_parameters: int | None = None
     epochs: int | None = None
     best_epoch: int | None = None
@@ -164,16 +169,17 @@ class _Lines:
 
 
 def _cut_behind(epoch: int, path: Path) -> None:
-    """Drop the lines of later epochs, and one that was torn off, if there is such a file."""
+    """Drop the lines of later epochs, and those that are damaged, if there is such a file."""
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = file.readlines()
-    header, rest = lines[:1], (line for line in lines[1:] if line.endswith("\n"))
-    kept = [line for line in rest if int(line.partition(",")[0]) <= epoch]
+    # Behind a loss of power a line may be torn off, or be of zeros: none behind it counts.
+    whole = takewhile(lambda line: re.match(r"\d+,.*\n", line), lines[1:])
+    kept = [*lines[:1], *(line for line in whole if int(line.partition(",")[0]) <= epoch)]
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write("".join(header + kept))
+        file.writelines(kept)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

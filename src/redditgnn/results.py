@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from redditgnn.errors import ConfigError, DataError
-from redditgnn.fingerprint import Fingerprint
+from redditgnn.errors import DataError
 from redditgnn.runs_file import read_rows
 from redditgnn.target import Target
 from redditgnn.verdict import Sample, sample_of
@@ -21,7 +20,7 @@ FILE = "file"  # a column of our own: where a row was read
 def files_of(results_dir: Path) -> list[Path]:
     """Return the files of runs that count in `results_dir`: committed ones below it, its own."""
     paths = (results_dir / "reference" / "runs.csv", results_dir / "runs.csv")
-    return [path for path in paths if path.is_file()]
+    return [path for path in paths if path.exists()]
 
 
 def read_runs(paths: Iterable[Path]) -> pd.DataFrame:
@@ -42,7 +41,7 @@ def repetitions(runs: pd.DataFrame, config_hash: str, target: Target) -> pd.Data
     wrote, never count.
     """
     found = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
-    told = [text for text in found.fingerprint if _is_of(target, text)]
+    told = [text for text in found.fingerprint if target.is_of(text)]
     return of_fingerprint(found, told[-1]) if told else found.iloc[:0]
 
 
@@ -58,21 +57,23 @@ def percents(runs: pd.DataFrame, target: Target) -> Sample:
     Raises:
         DataError: a completed run has no such score.
     """
-    scores = runs[target.metric]
-    if scores.isna().any():
-        row = runs[scores.isna()].iloc[0]
+    refuse_unscored(runs, target.metric)
+    return sample_of(list(100 * runs[target.metric]))
+
+
+def refuse_unscored(runs: pd.DataFrame, metric: str) -> None:
+    """Refuse a completed run that lacks a score.
+
+    Raises:
+        DataError: names its row.
+    """
+    unscored = runs[runs[metric].isna()]
+    if len(unscored):
+        row = unscored.iloc[0]
         raise DataError(
-            f"{row[FILE]}: seed {row.seed} of {row.config_hash} is completed and has no "
-            f"{target.metric}; remove that row"
+            f"{row[FILE]}: seed {row.seed} of {row.config_hash} is completed and has no {metric}; "
+            "remove that row"
         )
-    return sample_of(list(100 * scores))
-
-
-def _is_of(target: Target, text: str) -> bool:
-    try:
-        return not target.differences(Fingerprint.parse(text))
-    except ConfigError:  # an older version's
-        return False
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -6,7 +6,6 @@ device type that it began with: then it ends as if nothing had happened.
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from redditgnn import checkpoint
 from redditgnn.errors import DataError
 from redditgnn.provenance import source_digest
 from redditgnn.recorder import EpochRecorder, EpochRow, RunRow
+from redditgnn.runs_file import read_rows
 
 CHECKPOINT = "checkpoint.pt"
 SAME_RUN = ("config_hash", "seed", "fingerprint")
@@ -98,6 +98,17 @@ def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> Claim:
     return Claim(folder=folder, lock=lock, found=None, started_at=row.started_at)
 
 
+def resumable(results_dir: Path, wanted: dict[str, Any]) -> Path | None:
+    """Return the newest folder with a checkpoint that the run that is wanted could go on from.
+
+    Its device is not looked at: on a cluster the run has another than this process.
+    """
+    for folder, told in _unfinished(results_dir, wanted):
+        if _difference(told, {**wanted, "device": told.get("device")}) is None:
+            return folder
+    return None
+
+
 def _unfinished(results_dir: Path, wanted: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Give the folders, newest first, with a checkpoint of the run that is wanted."""
     for path in sorted(results_dir.glob(f"runs/*/{CHECKPOINT}"), reverse=True):
@@ -136,9 +147,6 @@ def _continued(folder: Path, lock: FileLock, told: dict[str, Any]) -> Claim:
 
 def _is_completed(results_dir: Path, run_id: str) -> bool:
     """Whether runs.csv says so: a process may be killed before it removes its checkpoint."""
-    try:
-        with (results_dir / "runs.csv").open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            return any(r.get("run_id") == run_id and r.get("status") == "completed" for r in rows)
-    except FileNotFoundError:
-        return False
+    path = results_dir / "runs.csv"
+    rows = read_rows(path)[1] if path.exists() else []
+    return any(row["run_id"] == run_id and row["status"] == "completed" for row in rows)

@@ -37,6 +37,8 @@ def row_at_start(settings: Settings, device: torch.device) -> RunRow:
         pyg_version=made["pyg_version"],
         device=made["device"],
         device_name=made["device_name"],
+        num_threads=made["num_threads"],
+        kernels_backend=settings.kernels.backend,
         hyperparameters=json.dumps(_hyperparameters(settings), sort_keys=True),
     )
 

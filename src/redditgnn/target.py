@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ TRUST = {
     "D": "derived by arithmetic",
 }
 RECALLED = "NOT A TARGET (recalled, not read again)"
-FEWEST_SEEDS, MOST_SEEDS = 10, 20
+FEWEST_SEEDS, MOST_BY_DEFAULT = 10, 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,8 +66,8 @@ class Target:
 
     @property
     def num_seeds(self) -> int:
-        """As many as the source has, from `FEWEST_SEEDS` to `MOST_SEEDS`."""
-        return min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_SEEDS)
+        """As many as the source has, from `FEWEST_SEEDS` to `MOST_BY_DEFAULT`."""
+        return min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
 
     def told(self, verdict: Verdict) -> str:
         """Return the verdict in words: a number that nobody has read again gets none."""
@@ -77,6 +77,13 @@ class Target:
         """Say in what `fingerprint` is not of the data that the number was published for."""
         return fingerprint.differences(Fingerprint.of(self.fingerprint))
 
+    def is_of(self, fingerprint: str) -> bool:
+        """Whether the number was published for the data of a row; of one that is no more, never."""
+        try:
+            return not self.differences(Fingerprint.parse(fingerprint))
+        except ConfigError:  # an older version wrote it, or nobody did
+            return False
+
 
 def target_from(values: Any, experiment: str) -> Target:
     """Read the key `target` of `experiment`.
@@ -85,23 +92,16 @@ def target_from(values: Any, experiment: str) -> Target:
         ConfigError: in one line: a field is missing, unknown, or has a value that cannot be.
     """
     prefix = f"experiment={experiment}: "
+    names = [field.name for field in fields(Target)]
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{prefix}target must map {_known()} to values, got {values!r}")
+        raise ConfigError(f"{prefix}target must map {', '.join(names)} to values, got {values!r}")
     call = partial(Target, **{str(key): value for key, value in values.items()})
     try:
         check_types("target", call)
-        if missing := [name for name in _fields() if name not in call.keywords]:
+        if missing := [name for name in names if name not in call.keywords]:
             raise ConfigError(
                 f"target.{missing[0]} is missing; spread and runs are null where not published"
             )
         return call()
     except ConfigError as error:
         raise ConfigError(prefix + str(error)) from error
-
-
-def _fields() -> list[str]:
-    return [field.name for field in fields(Target) if field.default is MISSING]
-
-
-def _known() -> str:
-    return ", ".join(_fields())

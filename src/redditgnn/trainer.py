@@ -178,8 +178,8 @@ class Trainer:
         finally:
             bar.close()
             if state.best_weights is not None:
-                checkpoint.save(state.best_weights, best_weights)
                 model.load_state_dict(state.best_weights)
+                checkpoint.save(state.best_weights, best_weights)
         return Training(state.rows, monitor.best)
 
     def _run_epochs(self, loop: _Loop, record: Callable[[EpochRow], None]) -> None:

@@ -67,6 +67,28 @@ def test_costs_of_two_devices_are_kept_apart(material, row):
     assert (second.peak_mib, second.memory) == (90, "CUDA")
 
 
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"num_threads": 1}, "Some CPU, 1 thread"),
+        ({"num_threads": 2, "kernels_backend": "auto"}, "Some CPU, 2 threads"),
+        (
+            {"num_threads": 2, "kernels_backend": "torch"},
+            "Some CPU, 2 threads, kernels.backend=torch",
+        ),
+        ({"num_threads": 2, "device": "cuda", "device_name": "GPU"}, "GPU"),
+    ],
+)
+def test_seconds_of_other_threads_and_kernels_are_kept_apart(cells, told, material, row):
+    rows = [row("a", seed, **{"device": "cpu", **cells}) for seed in (0, 1)]
+    rows.append(row("a", 2, device="cpu", epoch_median_s=9.0))
+    costs = material(rows).groups[0].configurations[0].costs
+    assert [(cost.device_name, cost.runs, cost.epoch_s) for cost in costs] == [
+        (told, 2, 0.5),
+        ("Some CPU", 1, 9.0),
+    ]
+
+
 def test_columns_that_an_older_version_did_not_write_are_empty(material, row):
     old = row("a", 0)
     for name in ("run_id", "device_name", "peak_rss_mib", "hyperparameters", "val_micro_f1"):

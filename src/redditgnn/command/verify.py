@@ -47,7 +47,7 @@ from redditgnn.experiments import Experiments
 from redditgnn.fingerprint import Fingerprint
 from redditgnn.results import files_of, of_fingerprint, percents, read_runs, repetitions
 from redditgnn.target import TRUST, Target, target_from
-from redditgnn.verdict import Interval, Sample, Verdict, interval_of_mean, judge
+from redditgnn.verdict import MOST_SEEDS, Interval, Sample, Verdict, interval_of_mean, judge
 from redditgnn.warned import tell_on_stderr
 
 NOT_MET = 4
@@ -179,8 +179,8 @@ def _request(argv: list[str]) -> Request:
 
 
 def _count(text: str) -> int:
-    fits = text.isdecimal() and 2 <= int(text) <= 1000
-    require(fits, f"seeds must be an int in [2, 1000], got {text}")
+    fits = text.isdecimal() and 2 <= int(text) <= MOST_SEEDS
+    require(fits, f"seeds must be an int in [2, {MOST_SEEDS}], got {text}")
     return int(text)
 
 

@@ -12,19 +12,23 @@ import pandas as pd
 
 from redditgnn.errors import DataError
 from redditgnn.fingerprint import hashed
-from redditgnn.results import FILE, TEXTS
+from redditgnn.results import FILE, TEXTS, refuse_unscored
 from redditgnn.verdict import Sample, sample_of
 
 SCORES = ("val_micro_f1", "test_micro_f1", "test_accuracy")
 CUDA, RSS = "peak_cuda_allocated_mib", "peak_rss_mib"
 NUMBERS = (*SCORES, "epoch_median_s", CUDA, RSS)
-WORDS = (*TEXTS, "run_id", "dataset", "model", "sampler", "protocol", "device_name")
+WORDS = (*TEXTS, "run_id", "dataset", "model", "sampler", "protocol")
+PLACE = ("device", "device_name", "num_threads", "kernels_backend")  # what seconds depend on
 STATUSES = ("completed", "failed", "oom", "diverged", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """Medians over the runs on one device; None is what no row tells. `memory` is what was read."""
+    """Medians over the runs in one place; None is what no row tells. `memory` is what was read.
+
+    `device_name` has, where they are known, the number of threads and a backend that was chosen.
+    """
 
     device_name: str
     runs: int
@@ -68,9 +72,9 @@ class Configuration:
 
     @cached_property
     def costs(self) -> list[Cost]:
-        """Of each device that ran it, the one with the most runs first."""
-        devices = self.runs.groupby("device_name", sort=False)
-        found = [_cost(str(name), rows) for name, rows in devices]
+        """Of each place where it ran, the one with the most runs first."""
+        places = self.runs.groupby(list(PLACE), sort=False)
+        found = [_cost(_place_name(*map(str, place)), rows) for place, rows in places]
         return sorted(found, key=lambda cost: -cost.runs)
 
 
@@ -147,7 +151,7 @@ def material_of(runs: pd.DataFrame) -> Material:
 def _completed_columns(runs: pd.DataFrame) -> pd.DataFrame:
     """Add the columns that an older version did not write, and read numbers."""
     rows = runs.copy()
-    for name in (*WORDS, "hyperparameters", FILE):
+    for name in (*WORDS, *PLACE, "hyperparameters", FILE):
         rows[name] = rows[name].fillna("").astype(str) if name in rows else ""
     for name in NUMBERS:
         try:
@@ -196,12 +200,7 @@ def _rank(configuration: Configuration) -> tuple[float, int, str]:
 
 def _configuration(config_hash: str, rows: pd.DataFrame) -> Configuration:
     completed = rows[rows.status == "completed"].drop_duplicates("seed")
-    if completed.test_micro_f1.isna().any():
-        row = completed[completed.test_micro_f1.isna()].iloc[0]
-        raise DataError(
-            f"{row[FILE]}: seed {row.seed} of {config_hash} is completed and has no "
-            "test_micro_f1; remove that row"
-        )
+    refuse_unscored(completed, "test_micro_f1")
     first = (completed if len(completed) else rows).iloc[0]
     return Configuration(
         config_hash=config_hash,
@@ -225,6 +224,14 @@ def _hyperparameters(row: Any) -> dict[str, Any]:
             f"{row[FILE]}: hyperparameters of run {row.run_id} are no JSON object; remove that row"
         )
     return values
+
+
+def _place_name(device: str, device_name: str, num_threads: str, kernels_backend: str) -> str:
+    """Say where runs were; older versions' rows have no threads and no backend."""
+    threads = f"{num_threads} thread{'s' * (num_threads != '1')}" if num_threads else ""
+    backend = f"kernels.backend={kernels_backend}" if kernels_backend not in ("", "auto") else ""
+    told = (device_name, threads if device == "cpu" else "", backend)
+    return ", ".join(text for text in told if text)
 
 
 def _cost(device_name: str, rows: pd.DataFrame) -> Cost:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from redditgnn.errors import ConfigError
 from redditgnn.experiments import Experiments
-from redditgnn.fingerprint import Fingerprint
 from redditgnn.report.grouping import Group
 from redditgnn.target import TRUST, Target, target_from
 
@@ -35,14 +33,8 @@ def published_in(group: Group, experiments: Experiments) -> list[Published]:
     for name, model in sorted(models.items()):
         values = experiments.target(name)
         target = None if values is None else target_from(values, name)
-        if target is not None and _is_of(target, group):
+        if target is None or not target.is_of(group.fingerprint):
+            continue
+        if target.metric == "test_micro_f1" or group.accuracy_is_f1:
             found.append(Published(name, model, target))
     return found
-
-
-def _is_of(target: Target, group: Group) -> bool:
-    try:
-        differs = target.differences(Fingerprint.parse(group.fingerprint))
-    except ConfigError:  # an older version's
-        return False
-    return not differs and (target.metric == "test_micro_f1" or group.accuracy_is_f1)

@@ -13,7 +13,8 @@ import torch
 
 from redditgnn.assembly import resolve_device
 from redditgnn.provenance import provenance
-from redditgnn.recorder import append_run, prepare_record
+from redditgnn.recorder import RunRow, append_run, prepare_record
+from redditgnn.resume import identity, resumable
 from redditgnn.run_row import row_at_start
 from redditgnn.runs_file import Row
 from redditgnn.sweep.cluster import Cluster
@@ -89,26 +90,26 @@ class Sweep:
                 self._finish(job, outcome)
             elif not retry:
                 self._finish(job, Outcome(status="interrupted", code=130))
-            elif self._tries[job.number] < MOST_TRIES and self._unfinished(job) is not None:
+            elif self._tries[job.number] < MOST_TRIES and self._left_by(self._row(job)) is not None:
                 _tell(f"{self._place(job)} {outcome}; it goes on where it was: {job.label}")
                 self._submit(job)
             else:
                 self._finish(job, self._died(job, outcome))
 
-    def _unfinished(self, job: Job) -> Path | None:
-        """Return the newest folder of the job that has a checkpoint to go on from."""
-        pattern = f"runs/*-{job.config_hash[:6]}-s{job.settings.seed}-*/checkpoint.pt"
-        return max(self.results_dir.glob(pattern), default=None)
+    def _row(self, job: Job) -> RunRow:
+        """Return what is known of a run without running it."""
+        row = row_at_start(job.settings, resolve_device(job.settings.device))
+        return replace(row, fingerprint=self.data.fingerprint(job.settings))
+
+    def _left_by(self, row: RunRow) -> Path | None:
+        """Return the folder that such a run left with a checkpoint to go on from."""
+        return resumable(self.results_dir, identity(row, row.fingerprint or ""))
 
     def _died(self, job: Job, death: WorkerDied) -> Outcome:
         """Record a run whose process could not do so itself."""
-        row = replace(
-            row_at_start(job.settings, resolve_device(job.settings.device)),
-            error=str(death),
-            fingerprint=self._identity(job).fingerprint,
-        )
-        if (checkpoint := self._unfinished(job)) is not None:
-            row = replace(row, run_id=checkpoint.parent.name)
+        row = replace(self._row(job), error=str(death))
+        if (folder := self._left_by(row)) is not None:
+            row = replace(row, run_id=folder.name)
         append_run(row, self.results_dir)
         return Outcome(status="failed", code=3, error=str(death), row=as_row(asdict(row)))
 

@@ -10,7 +10,7 @@ import copy
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class Planner:
         found: dict[tuple[str, int], Job] = {}
         for swept in self._combinations():
             job = self.job(len(found) + 1, swept)
-            found.setdefault((job.config_hash, job.settings.seed), job)
+            _refuse_one_run(found.setdefault((job.config_hash, job.settings.seed), job), job)
         return list(found.values())
 
     def job(self, number: int, swept: Mapping[str, str]) -> Job:
@@ -187,6 +187,18 @@ class Planner:
                 del config["hydra"]
             self._composed[key] = (config, choices)
         return self._composed[key]
+
+
+def _refuse_one_run(first: Job, other: Job) -> None:
+    """Refuse to sweep what `config_hash` leaves out; options of two names may be the same."""
+    named_alike = replace(other.settings, choices=first.settings.choices)
+    if first.settings == named_alike:
+        return
+    key = next(key for key, value in other.swept.items() if value != first.swept[key])
+    raise ConfigError(
+        f"{key} is no part of config_hash, by which runs are told apart: {key}={first.swept[key]} "
+        f"and {key}={other.swept[key]} would be one run; give it one value a sweep"
+    )
 
 
 def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
