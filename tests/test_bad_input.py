@@ -39,6 +39,9 @@ GROUPS_AND_KEYS = {
     "~seed": "seed must have a value and has none; give it one: +seed=VALUE",
     "~model._target_": "model=sage: model must have _target_, the import path of a function or cl",
     "model._partial_=false": "model=sage: model must have _target_, the import path of a funct",
+    "experiment=null": "experiment=null: experiment must be the name of an option, see 'redditg",
+    "dataset=": "dataset=: dataset must be the name of an option, see 'redditgnn list datasets'",
+    "model=gcn,": "'model=gcn,' cannot be read as KEY=VALUE; quote lists and spaces: 'KEY=[1,2]'",
     "model=null": "model=null: model must be the name of an option, see 'redditgnn list models'",
     "sampler=3": "sampler=3: sampler must be the name of an option, see 'redditgnn list samplers'",
     "model=[gat]": "model=[gat]: model must be the name of an option, see 'redditgnn list models'",
@@ -48,13 +51,17 @@ GROUPS_AND_KEYS = {
     "model.dropout==3": "'model.dropout==3' is not KEY=VALUE",
     "model..dropout=3": "'model..dropout=3' cannot be read as KEY=VALUE",
     "model.hidden_channels=[1": "'model.hidden_channels=[1' cannot be read as KEY=VALUE",
-    "model=gat,gcn": "model=gat,gcn has several values: add -m to run each",
+    "model=gat,gcn": "model=gat,gcn has several values: 'redditgnn train -m' runs each",
     "'model.dropout=${foo}'": "model.dropout: Interpolation key 'foo' not found",
     "'model.dropout=${oc.env:NOT_THERE}'": "Environment variable 'NOT_THERE' not found",
     "'model.dropout=${model.dropout}'": "model.dropout: Recursive interpolation detected",
 }
 TYPES = {
     "seed=1.5": "seed must be int, got 1.5",
+    "optimizer.lr=1e38": "optimizer.lr must be at most 1e+30, got 1e+38",
+    "trainer.max_time=5": "trainer.max_time must be a positive duration with its unit (s, min",
+    "sampler.batch_size=aut": "sampler.batch_size must be an int or auto, got 'aut'",
+    "dataset.scale=1000": "dataset.scale must be smaller: 1000 takes ",
     "seed=null": "seed must be int, got None",
     "seed=''": "seed must be int, got ''",
     "data_dir=null": "data_dir must be str, got None",
@@ -162,7 +169,7 @@ FLAGS = {
     "-x": "unrecognized arguments: -x; see 'redditgnn train --help'",
     "--cfg foo": "argument --cfg/-c: invalid choice: 'foo'",
     "--config-dir /not/there": "--config-dir must be a folder that exists, got /not/there",
-    "--config-name foo": "Cannot find primary config 'foo'",
+    "--config-name foo": "--config-name is no option of redditgnn; see 'redditgnn train --help'",
 }
 TABLE = GROUPS_AND_KEYS | TYPES | RANGES | COMBINATIONS | FLAGS
 PROCESSES = ["scheduler=step scheduler.step_size=0", "-x"]

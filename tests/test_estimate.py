@@ -39,6 +39,8 @@ RUNS = [
     "model=gat sampler=neighbor_tree sampler.num_neighbors=[3,2] sampler.batch_size=100",
     "model=gcn sampler=saint_rw sampler.batch_size=200 sampler.sample_coverage=2",
     "model=gcn sampler=cluster sampler.num_parts=4 sampler.batch_size=2",
+    "model=gin model.num_layers=3 sampler=gas sampler.num_parts=4 sampler.batch_size=2 "
+    "sampler.lipschitz_weight=0.5",
     "model=gcn model.num_layers=3 sampler=gas sampler.num_parts=4 sampler.batch_size=2",
 ]
 
@@ -142,6 +144,16 @@ def test_a_dry_run_tells_everything_and_writes_nothing(
     assert [text for text in told if text not in shown] == []
     assert "peak of training" in shown
     assert not results.exists()
+
+
+def test_a_dry_run_without_the_memory_to_build_the_model_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["dataset=sbm", "dataset.scale=0.003", "model=gcn", "model.hidden_channels=1000000000"]
+    assert train.main(["--dry-run", *chosen, "sampler=full", f"data_dir={tmp_path}"]) == 3
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("redditgnn: out of memory in building the model and the sampler (")
+    assert "were free" in told
 
 
 def test_unfused_messages_of_our_own_reference_are_not_forgotten(graph: GraphData) -> None:

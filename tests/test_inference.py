@@ -103,3 +103,17 @@ def test_what_memory_holds_is_one_chunk(
     inference = ExactInference(graph, CPU, chunk_edges=None)
     inference(build(graph, model))
     assert len(inference._chunks) == num_chunks
+
+
+def test_wide_nodes_count_as_edges_do(
+    make_graph: Callable[..., GraphData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = make_graph(num_nodes=4000, num_edges=2 * LEAST_EDGES)
+    memory = psutil.virtual_memory()._replace(available=2 * 10**7)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    inference = ExactInference(graph, CPU, chunk_edges=None)
+    narrow = build(graph, "model=pna model.hidden_channels=8")
+    wide = build(graph, "model=pna model.hidden_channels=64 model.num_layers=3")
+    assert inference.most_edges(narrow) is None
+    assert wide.bytes_per_node() == 4 * (64 + 64 * (1 + 4 * 3))  # aggregators and scalers
+    assert inference.most_edges(wide) == LEAST_EDGES

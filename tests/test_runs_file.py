@@ -97,6 +97,26 @@ def test_marks_and_line_ends_of_other_systems_are_read_and_kept(change, tmp_path
     assert path.read_bytes().endswith(before.encode()[-2:] if "\r" in before else b"\n")
 
 
+@pytest.mark.parametrize("read", [read_rows, lambda path: complete(path, COLUMNS, [])])
+def test_a_file_whose_lines_end_in_cr_alone_is_refused_and_stays(read, tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_bytes(b"run_id,status\ra,completed\rb,completed\r")
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(DataError, match="is no table of runs: its first line is"):
+            read(path)
+    assert [p.name for p in tmp_path.iterdir() if "lock" not in p.name] == ["runs.csv"]
+    assert path.read_bytes() == before
+
+
+def test_lines_that_end_in_a_cr_too_many_are_read(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_bytes(b"run_id,status\r\r\na,completed\r\r\nb,failed\r\r\n")
+    before = path.read_bytes()
+    assert [row["status"] for row in read_rows(path)[1]] == ["completed", "failed"]
+    assert path.read_bytes() == before
+
+
 def test_semicolons_are_answered_with_a_remedy(tmp_path):
     path = written(tmp_path, (HEADER + GOOD).replace(",", ";"))
     with pytest.raises(DataError, match="has semicolons .*; save it with commas"):

@@ -16,6 +16,7 @@ from beartype.door import is_bearable
 from redditgnn.errors import ConfigError, require
 
 # PEP 484: an int is acceptable where a float is expected.
+LARGEST = 1e30  # float32 ends at 3.4e38, and optimizers multiply
 _TYPE_RULES = BeartypeConf(is_pep484_tower=True)
 
 
@@ -24,7 +25,7 @@ def check_types(group: str, call: partial[Any]) -> None:
 
     Our own functions, and constructors inherited from us, are held to their annotations,
     those of others to their numeric defaults and to the annotation `int`. Numbers have to be
-    finite, and to fit into 64 bits.
+    finite, and to fit into 64 bits, those that are no integers into 32.
 
     Raises:
         ConfigError: names key, expected type and value.
@@ -63,6 +64,7 @@ def _refuse_extreme(key: str, value: Any) -> None:
     for number in value if isinstance(value, list) else [value]:
         if isinstance(number, float):
             require(math.isfinite(number), f"{key} must be finite, got {value}")
+            require(abs(number) <= LARGEST, f"{key} must be at most {LARGEST:g}, got {value}")
         elif isinstance(number, int):
             require(abs(number) < 2**63, f"{key} must be below 2**63, got {value}")
 

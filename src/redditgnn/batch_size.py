@@ -42,7 +42,10 @@ def resolved(settings: Settings) -> Settings:
         ConfigError: not even a batch of one fits, or the settings are wrong elsewhere.
     """
     sampler = settings.components["sampler"]
-    if sampler.get("batch_size") != AUTO:
+    given = sampler.get("batch_size")
+    if given != AUTO:
+        is_text = isinstance(given, str)
+        require(not is_text, f"sampler.batch_size must be an int or auto, got {given!r}")
         return settings
     with_size(settings, 1).check()
     places = [settings.device, settings.data_dir, settings.kernels.backend]

@@ -197,7 +197,8 @@ def refuse_no_option(overrides: Sequence[str]) -> None:
     """
     for override in overrides:
         group, _, value = override.partition("=")
-        if group in GROUPS and re.fullmatch(r"null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
+        chosen_by_name = group in (*GROUPS, "experiment")
+        if chosen_by_name and re.fullmatch(r"|null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
             raise ConfigError(
                 f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"
             )

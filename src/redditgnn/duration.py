@@ -10,17 +10,17 @@ SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(SECONDS)})")
 
 
-def seconds_of(key: str, text: str) -> float:
-    """Return the seconds in `text`, the value of the configuration `key`.
+def seconds_of(key: str, value: object) -> float:
+    """Return the seconds in `value`, a text with a unit, of the configuration `key`.
 
     Raises:
         ConfigError: it is no duration, or none at all.
     """
-    found = _DURATION.fullmatch(text.strip())
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
     if seconds <= 0:
         raise ConfigError(
             f"{key} must be a positive duration with its unit ({', '.join(SECONDS)}), such as 60s, "
-            f"10min or 1.5h, got {text!r}"
+            f"10min or 1.5h, got {value!r}"
         )
     return seconds

@@ -6,6 +6,7 @@ are `col[rowptr[i]:rowptr[i + 1]]`. There are no self-loops; layers that want th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -99,6 +100,16 @@ class GraphData:
         if device not in self._copies:
             self._copies[device] = replace(self, **_moved(self, device))
         return self._copies[device]
+
+    @property
+    def writable_cache_dir(self) -> Path | None:
+        """The folder of the dataset's cache, if there is one that files may be put into."""
+        folder = self.cache_dir
+        return folder if folder is not None and os.access(folder, os.W_OK) else None
+
+    def forget_copies(self) -> None:
+        """Let go of what `to` has kept."""
+        self._copies.clear()
 
     def induced(self, keep: Bool[Tensor, " nodes"]) -> GraphData:
         """Return the subgraph of the nodes in `keep`, in their order, with the edges among them."""

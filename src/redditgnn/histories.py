@@ -40,6 +40,10 @@ class Histories(Protocol):
         """Return what is to be added to the loss of `batch`, behind its forward pass."""
         ...
 
+    def on(self, other: Histories) -> Histories:
+        """Return what does the same with the states that `other` keeps."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HistoryRow:

@@ -45,6 +45,8 @@ class LayeredModel(Protocol):
 
     def bytes_per_edge(self) -> int: ...
 
+    def bytes_per_node(self) -> int: ...
+
 
 class ExactInference:
     """Computes the logits of every node of `graph` from all edges, without sampling.
@@ -148,12 +150,14 @@ class ExactInference:
         if self._chunk_edges is not None:
             return self._graph.num_edges <= self._chunk_edges
         needed = self._graph.num_edges * model.bytes_per_edge()
+        needed += self._graph.num_nodes * model.bytes_per_node()
         if self._graph.rowptr.device != self._device:
             needed += self._graph.num_bytes
         return needed <= self._affordable_bytes()
 
     def _affordable_edges(self, model: LayeredModel) -> int:
-        cost = model.bytes_per_edge() + CUT_BYTES_PER_EDGE
+        nodes = model.bytes_per_node() * self._graph.num_nodes // max(1, self._graph.num_edges)
+        cost = model.bytes_per_edge() + CUT_BYTES_PER_EDGE + nodes
         return max(LEAST_EDGES, self._affordable_bytes() // cost)
 
     def _affordable_bytes(self) -> int:
@@ -172,6 +176,7 @@ def precomputed(
     if propagation is None:
         return graph
     x = ExactInference(graph, device, chunk_edges=chunk_edges)(propagation)
+    graph.forget_copies()  # nobody reads the features on the device again
     return replace(graph, x=x.to(graph.x.dtype))
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 GROUP = r"[\w/]+"
 MOST_OPTIONS = 30  # that are told in a line
+HOW_TO_QUOTE = "quote lists and spaces: 'KEY=[1,2]'"
 ALL_KEYS = "'redditgnn train --cfg job' prints all keys"
 
 
@@ -27,12 +28,13 @@ def told(error: BaseException, conf_dir: Path) -> str:
         key = found.group(1)
         return f"{key}: no such key{_near_key(key, conf_dir)}; {ALL_KEYS}"
     if found := re.search(r"Error parsing override '(.*?)' ", text):
-        return f"{found.group(1)!r} is not KEY=VALUE; quote lists and spaces: 'KEY=[1,2]'"
+        return f"{found.group(1)!r} is not KEY=VALUE; {HOW_TO_QUOTE}"
     if override := getattr(error, "override", None):
-        return f"{override!r} cannot be read as KEY=VALUE ({text.split(' See http')[0]})"
+        return f"{override!r} cannot be read as KEY=VALUE; {HOW_TO_QUOTE}"
     if found := re.search(r"Ambiguous value for argument '(.*?)'", text):
         return (
-            f"{found.group(1)} has several values: add -m to run each, or use brackets for a list"
+            f"{found.group(1)} has several values: 'redditgnn train -m' runs each; or use "
+            "brackets for a list"
         )
     if isinstance(error, UnicodeDecodeError):
         return f"a YAML file that this needs is no text in UTF-8: {text}"

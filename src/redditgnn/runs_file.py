@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,8 @@ def _parsed(path: Path) -> _Parsed:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    header, *lines = data.removeprefix(BOM).splitlines(keepends=True) or [b""]
+    # Lines end in LF, as `_first_line` and `append_row` have it: a CR alone is no end.
+    header, *lines = BytesIO(data.removeprefix(BOM)).readlines() or [b""]
     columns = _columns(path, header)
     rows, whole, cut_off = [], [], []
     for line in lines:

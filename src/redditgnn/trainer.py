@@ -102,7 +102,7 @@ class Trainer:
         compile: bool,
         memory_limit_gib: int | float | None,
         checkpoint_every: int | str | None,
-        max_time: str | None,
+        max_time: int | float | str | None,
         device: torch.device,
     ) -> None:
         require_positive("trainer.epochs", epochs)

@@ -275,8 +275,10 @@ def test_committed_rows_count_and_those_of_other_settings_do_not(
     assert seeds == [0, 1, 2, 3]
     files = [tmp_path / "reference" / "runs.csv", tmp_path / "runs.csv"]
     assert f"runs        3 from {files[0]}, 1 from {files[1]}" in told
-    call("model.dropout=0.1")
+    assert "not those of the experiment" not in told
+    _, told = call("model.dropout=0.1")
     assert seeds == [0, 1, 2, 3, 0, 1, 2]
+    assert "settings    not those of the experiment: model.dropout=0.1" in told
 
 
 def test_the_list_tells_what_was_run_and_what_was_not(

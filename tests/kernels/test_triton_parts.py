@@ -1,4 +1,4 @@
-"""What the Triton kernels of attention share: the random bits of dropout, tiles, refusal."""
+"""What the Triton kernels of attention share: the random bits of dropout, tiles."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ triton = pytest.importorskip("triton", exc_type=ImportError)
 tl = pytest.importorskip("triton.language", exc_type=ImportError)
 
 import redditgnn.kernels.attention  # noqa: E402, F401  (registers the operators)
-from redditgnn.kernels.attention_triton import (  # noqa: E402
-    MAX_CHANNELS,
-    kept,
-    tile_of,
-    unsupported_reasons,
-)
+from redditgnn.kernels.attention_triton import kept, tile_of  # noqa: E402
+from redditgnn.kernels.backend import BACKENDS  # noqa: E402
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -49,7 +45,7 @@ def test_dropout_keeps_the_share_it_should_whatever_the_neighbour(dropout: float
 
 
 @pytest.mark.parametrize("heads", [1, 3, 8, 64])
-@pytest.mark.parametrize("channels", [1, 8, 41, 256, 257, MAX_CHANNELS])
+@pytest.mark.parametrize("channels", [1, 8, 41, 256, 257, BACKENDS["triton"].max_channels])
 def test_a_thread_holds_16_numbers_of_a_tile_at_most(heads: int, channels: int) -> None:
     tile = tile_of(heads, channels)
     numbers = tile.edges * tile.heads * tile.channels
@@ -57,25 +53,6 @@ def test_a_thread_holds_16_numbers_of_a_tile_at_most(heads: int, channels: int) 
     assert tile.channels >= channels
     assert tile.heads < 2 * heads
     assert all(size.bit_count() == 1 for size in tile)
-
-
-def test_refusal_has_reasons() -> None:
-    assert unsupported_reasons(torch.zeros(2, 3, 8, device=DEVICE)) == []
-    assert unsupported_reasons(torch.zeros(2, 1, 1024, device=DEVICE).bfloat16()) == []
-    reasons = unsupported_reasons(torch.zeros(2, 1, 1025, device=DEVICE, dtype=torch.int32))
-    assert reasons == [
-        "dtype is int32, supported: float32, float16, bfloat16",
-        "channels are 1025, at most 1024 fit in registers",
-    ]
-
-
-def test_without_cuda_and_interpreter_the_reason_is_the_device(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("redditgnn.kernels.attention_triton.INTERPRETED", False)
-    assert unsupported_reasons(torch.zeros(2, 3, 8)) == [
-        "device is cpu, not CUDA, and TRITON_INTERPRET=1 was not set"
-    ]
 
 
 @pytest.mark.parametrize("kind", ["gat", "gatv2"])

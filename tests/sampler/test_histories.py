@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -142,34 +142,45 @@ def test_an_error_of_the_thread_that_pushes_is_raised() -> None:
         store.settle()
 
 
-def test_histories_that_the_disk_cannot_hold_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=10))
-    with pytest.raises(ConfigError, match="sampler.history_device=disk needs .* GiB for a layer"):
-        on_disk(tmp_path)(4, 2, torch.float32)
+def test_histories_that_the_disk_cannot_hold_are_refused(tmp_path: Path) -> None:
+    new_table = on_disk(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+    try:
+        assert not new_table(4, 2, torch.float32).any()
+        with pytest.raises(ConfigError, match="sampler.history_device=disk needs 1.0 GiB for a l"):
+            new_table(2**20, 256, torch.float32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_room_for_histories_on_disk_is_taken_when_they_are_made(tmp_path: Path) -> None:
+    before = shutil.disk_usage(tmp_path).free
+    table = on_disk(tmp_path)(2**20, 16, torch.float32)
+    assert before - shutil.disk_usage(tmp_path).free > 0.5 * table.numel() * table.element_size()
 
 
 def test_ages_count_epochs_since_a_row_was_pushed() -> None:
     ages, exact = Ages(4), torch.ones(4, 2)
-    ages.epoch = 1
     ages.exchanged(0, torch.tensor([0, 1]), torch.tensor([2]))  # 2 was never pushed
     ages.exchanged(0, torch.tensor([2]), torch.tensor([0, 3]))  # 0 in this epoch, 3 never
+    ages.epoch = 1
     history = torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 2.0], [7.0, 7.0]])
     row = ages.row(0, history, exact)
     assert (row.pulled_rows, row.pulled_never_pushed, row.nodes_never_pushed) == (3, 2, 1)
     assert (row.mean_age_epochs, row.max_age_epochs) == (0.0, 0)
     assert row.error_rows == 3
     assert row.mean_relative_error == pytest.approx((0 + 1 + 1 / 2**0.5) / 3)
-    ages.epoch = 3
+    ages.epoch = 2
     ages.exchanged(0, torch.tensor([3]), torch.tensor([0, 1, 2, 3]))
+    ages.epoch = 3
     exact[3] = 0.0  # an error relative to nothing is none
     row = ages.row(0, history, exact)
     assert (row.pulled_rows, row.pulled_never_pushed, row.nodes_never_pushed) == (4, 1, 0)
     assert (row.mean_age_epochs, row.max_age_epochs, row.error_rows) == (2.0, 2, 3)
     ages.refreshed(0)
-    ages.epoch = 4
     ages.exchanged(0, torch.tensor([0]), torch.tensor([1, 2]))
+    ages.epoch = 4
     assert ages.row(0, exact, exact).mean_age_epochs == 1.0
 
 
@@ -185,6 +196,20 @@ def test_staleness_of_a_run_tells_every_layer_of_every_epoch(
     assert rows[-1].pulled_never_pushed == rows[-1].nodes_never_pushed == 0
     assert rows[-1].max_age_epochs == 1
     assert rows[0].mean_relative_error > 0
+
+
+def test_a_batch_that_is_only_looked_at_is_no_epoch(graph: GraphData) -> None:
+    model, sampler = built(graph, "sampler.log_staleness=true")
+    next(iter(sampler))
+    rows: list[HistoryRow] = []
+    upkeep = upkeep_of(sampler, graph, ExactInference(graph, CPU, chunk_edges=None), rows.append)
+    with upkeep(0, model):
+        pass
+    for batch in sampler:
+        model(batch)
+    with upkeep(1, model):
+        pass
+    assert [(row.epoch, row.max_age_epochs) for row in rows] == [(1, 0), (1, 0)]
 
 
 def test_histories_that_are_refreshed_and_not_trained_on_have_no_error(graph: GraphData) -> None:

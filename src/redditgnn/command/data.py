@@ -34,12 +34,12 @@ def main(argv: Sequence[str]) -> int:
     graph: GraphData = settings.build("dataset", Path(settings.data_dir))
     seconds = time.perf_counter() - start
     rows = {**_facts(graph), "loaded in": f"{seconds:.1f} s"}
-    width = max(map(len, rows))
-    print("\n".join(f"{key:<{width}}  {value}" for key, value in rows.items()))
     if raw_root is not None:
         folder = raw_root / "Reddit" / "raw"
         write_reddit_raw(graph, folder)
-        print(f"{'raw files':<{width}}  {folder}")
+        rows["raw files"] = str(folder)
+    width = max(map(len, rows))
+    print("\n".join(f"{key:<{width}}  {value}" for key, value in rows.items()))
     return 0
 
 

@@ -16,6 +16,7 @@ from redditgnn.graph import Batch, GraphData
 from redditgnn.kernels.backend import use_backend
 from redditgnn.measure import MIB
 from redditgnn.memory import free_memory
+from redditgnn.out_of_memory import MemoryWatch, Phase
 from redditgnn.trainer import Trainer
 
 Row = Sequence[str]
@@ -26,10 +27,16 @@ def plan(settings: Settings) -> str:
 
     Raises:
         UserError: the run would be refused.
+        OutOfMemory: there is not even enough to build its parts.
     """
     settings = resolved(settings)
     settings.check()
     device = resolve_device(settings.device)
+    with MemoryWatch(settings, device).during(Phase.BUILDING):
+        return _planned(settings, device)
+
+
+def _planned(settings: Settings, device: torch.device) -> str:
     trainer: Trainer = settings.build("trainer", device=device)
     with use_backend(settings.kernels.backend, device), trainer.in_effect():
         graph: GraphData = settings.build("dataset", Path(settings.data_dir))

@@ -24,8 +24,9 @@ import signal
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,6 +41,7 @@ from redditgnn.config import ConfigurationError, one_line, refuse_no_option, set
 from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
 DRY_RUN = "--dry-run"
+HYDRAS_OWN = ("config_name", "config_path", "experimental_rerun", "hydra_help")
 SHOWN = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
@@ -48,7 +50,7 @@ SHOWN = (
 
 
 def main(argv: list[str]) -> int:
-    """Run Hydra over `argv`; return the exit code of the worst run."""
+    """Run Hydra over `argv`; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
     if set(argv) & {*multirun.FLAGS}:
@@ -58,10 +60,10 @@ def main(argv: list[str]) -> int:
     flags = [argument for argument in argv if argument != DRY_RUN]
     sys.argv = ["redditgnn train", *flags_first(flags)]
     refuse_no_option(read_flags(sys.argv[1:]).overrides)
-    codes: list[int] = []
+    codes: list[int] = []  # that Hydra does not see: it would print a line of its own before ours
 
     def task(config: DictConfig) -> None:
-        codes.append(work(config))
+        codes.append(exit_code_of(partial(work, config)))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
@@ -104,35 +106,42 @@ def read_flags(argv: list[str]) -> Namespace:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     arguments: Namespace = parser.parse_args(argv)
+    for name in HYDRAS_OWN:
+        if getattr(arguments, name):
+            refuse(f"--{name.replace('_', '-')} is no option of redditgnn")
     folder = arguments.config_dir
     if folder is not None and not Path(folder).is_dir():
         raise UserError(f"--config-dir must be a folder that exists, got {folder}")
     return arguments
 
 
-def train_one(config: DictConfig) -> int:
-    """Train one composed configuration, so that a sweep survives a run that fails."""
-    from redditgnn.run import run  # imports torch and PyG: seconds that --cfg need not wait for
-
+def exit_code_of(work: Callable[[], None]) -> int:
+    """Do the work; tell what it raises, and return the exit code that this means."""
     try:
-        row, path = run(settings_from(config, HydraConfig.get().runtime.choices))
+        work()
     except (UserError, RunFailed) as error:
         print(f"redditgnn: {error}", file=sys.stderr)
         return 2 if isinstance(error, UserError) else 3
     except Exception:
         traceback.print_exc()
         return 1
-    print(table(asdict(row)))
-    print(f"run {row.run_id} is the last row of {path}")
     return 0
 
 
-def plan_one(config: DictConfig) -> int:
+def train_one(config: DictConfig) -> None:
+    """Train one composed configuration."""
+    from redditgnn.run import run  # imports torch and PyG: seconds that --cfg need not wait for
+
+    row, path = run(settings_from(config, HydraConfig.get().runtime.choices))
+    print(table(asdict(row)))
+    print(f"run {row.run_id} is the last row of {path}")
+
+
+def plan_one(config: DictConfig) -> None:
     """Tell what a composed configuration would run."""
     from redditgnn.command.dry_run import plan
 
     print(plan(settings_from(config, HydraConfig.get().runtime.choices)))
-    return 0
 
 
 def table(row: Mapping[str, Any]) -> str:

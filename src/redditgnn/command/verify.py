@@ -97,6 +97,8 @@ def verified(request: Request, name: str) -> int:
     ours = percents(runs, target)
     verdict = judge(ours, target.published)
     print(f"\nexperiment  {name}, configuration {hash_of_config(settings)}, data {fingerprint}")
+    if others := _other_settings(request, settings):
+        print(f"settings    not those of the experiment: {others}")
     print(*_compared(runs, ours, target, verdict), sep="\n")
     if failed:
         print(f"failed      {', '.join(failed)}: in no mean, but look at why")
@@ -163,13 +165,17 @@ def _request(argv: list[str]) -> Request:
     overrides, config_dir = _without_config_dir(argv)
     values = dict(override.partition("=")[::2] for override in overrides)
     experiment, seeds = values.get("experiment"), values.get("seeds")
-    if experiment is None and (other := set(values) - {"results_dir"}):
+    if experiment is None and (other := sorted(set(values) - {"results_dir"})):
+        experiments = Experiments([CONF_DIR]).names
+        name = f"experiment={other[0]}" if other[0] in experiments else "experiment=NAME ..."
         raise UserError(
-            f"{sorted(other)[0]} needs an experiment: redditgnn verify experiment=NAME ...; "
+            f"{other[0]} needs an experiment: redditgnn verify {name}; "
             "without one only results_dir=DIR is taken"
         )
-    for key in values:
-        require(key != "seed", "verify chooses the seeds itself; say how many: seeds=N")
+    for key, value in values.items():
+        require(
+            key != "seed", f"seed={value}: verify chooses the seeds itself; say how many: seeds=N"
+        )
         require(
             key.lstrip("+~").partition(".")[0] != "target",
             f"{key}: a published number is not set here; write an experiment of your own",
@@ -208,6 +214,15 @@ def _composed(request: Request, name: str) -> tuple[Settings, object]:
         hint = f" (did you mean experiment={near[0]}?)" if near else ""
         raise ConfigError(f"experiment={name}: no such experiment{hint}; see 'redditgnn verify'")
     return compose_experiment(request.overrides, request.config_dir)
+
+
+def _other_settings(request: Request, settings: Settings) -> str:
+    """Return what the command line changes of the experiment; nothing if no score depends on it."""
+    own, _ = compose_experiment([f"experiment={request.experiment}"], request.config_dir)
+    if hash_of_config(own) == hash_of_config(settings):
+        return ""
+    places = ("experiment=", "results_dir=", "data_dir=")
+    return " ".join(text for text in request.overrides if not text.startswith(places))
 
 
 def _folders(request: Request) -> list[Path]:

@@ -9,6 +9,7 @@ beside them when it is first asked for, and mapped like them from then on.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -164,6 +165,8 @@ def _load(folder: Path, name: str, *, warn: bool) -> GraphData | None:
         arrays = {key: _mapped(folder, key, meta) for key in _ARRAYS}
         return _graph(folder, name, meta, arrays)
     except (_Unusable, OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise MemoryError(str(error)) from error
         if warn:
             _LOG.warning("dataset=%s: %s is made anew: %s", name, folder, error)
         return None

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Int32, Int64
 from numpy import ndarray
 
@@ -27,6 +28,7 @@ from redditgnn.dataset.checked import MASKS, Converted, Mask
 from redditgnn.dataset.narrow import FeatureDtype
 from redditgnn.errors import require
 from redditgnn.graph import GraphData
+from redditgnn.memory import GIB, free_memory
 
 REDDIT_NODES, REDDIT_EDGES = 232_965, 114_615_892
 REDDIT_TRAIN, REDDIT_VAL = 153_431, 23_831
@@ -89,7 +91,12 @@ class BlockModel:
         return round(REDDIT_NODES * self.scale)
 
     def generate(self, name: str) -> Converted:
-        """Draw classes, edges, features, labels and split, in this order, from one generator."""
+        """Draw classes, edges, features, labels and split, in this order, from one generator.
+
+        Raises:
+            ConfigError: there is not the memory for it.
+        """
+        self._refuse_too_large(free_memory(torch.device("cpu")))
         rng = np.random.default_rng(self.seed)
         sizes = class_sizes(self.num_nodes, self.num_classes, self.class_skew)
         blocks = rng.permutation(np.repeat(np.arange(self.num_classes), sizes))
@@ -106,6 +113,16 @@ class BlockModel:
         masks = _masks(self.num_nodes, self.scale, rng)
         arrays = {"x": x, "rowptr": rowptr, "col": col, "y": y, **masks}
         return Converted(arrays=arrays, num_classes=self.num_classes)
+
+    def _refuse_too_large(self, free: int) -> None:
+        """Compare the least that is needed at once, ends of edges and features, with `free`."""
+        edges, features = REDDIT_EDGES * self.scale, self.num_nodes * self.num_features
+        needed = 12 * edges + 4 * features  # bytes: two ends of 64 bits for two edges, and int32
+        require(
+            needed <= free,
+            f"dataset.scale must be smaller: {self.scale} takes {needed / GIB:,.0f} GiB to make, "
+            f"and {free / GIB:,.1f} GiB are free; try {self.scale * free / needed / 2:.2g}",
+        )
 
     def _edges(
         self, blocks: Int64[ndarray, " nodes"], rng: np.random.Generator

@@ -165,7 +165,8 @@ def columns_at_once(table: Float[Tensor, "rows width"], num_reads: int) -> int:
 def _sums_of_float16(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
     """Return float32 sums; on the way each row's weights are scaled to a total below 1.
 
-    The scales are powers of two, so that they cost no digits.
+    The scales are powers of two: they cost no digits but those of weights that become too small for
+    a normal float16, in rows of very many edges.
     """
     counts = rowptr.diff()
     total = counts.float()

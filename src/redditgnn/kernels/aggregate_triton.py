@@ -18,7 +18,6 @@ from torch import Tensor
 
 from redditgnn.kernels.attention_triton import bounds
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MAX_WIDTH = 128  # of a tile: 32 threads then read 16 bytes each of a row of float32
 MAX_EDGES = 32
 LONG_ROW = 64  # mean number of edges a row from which four warps share one

@@ -72,10 +72,10 @@ def attention_bytes_per_edge(value: Float[Tensor, "_ heads channels"], copies: i
     """Return about how many bytes an edge costs where rows are like those of `value`.
 
     `copies` is how many tensors of size edges x heads x channels the reference holds at once; the
-    compiled backends read the edges and their transpose.
+    compiled backends read the edges, to which self-loops are added once, and their transpose.
     """
     if backend_for(value) != "torch":
-        return 16
+        return 28
     return 40 + copies * value.element_size() * value.size(1) * value.size(2)
 
 

@@ -1,4 +1,4 @@
-"""What the Triton kernels of GAT and GATv2 share: tiles, online softmax, dropout, refusal.
+"""What the Triton kernels of GAT and GATv2 share: tiles, online softmax, dropout.
 
 One program owns one row of a CSR and up to BLOCK_HEADS heads of it, and walks along the row's edges
 in tiles of [BLOCK_EDGES, BLOCK_HEADS, BLOCK_CHANNELS]. Each of the BLOCK_EDGES lanes keeps a
@@ -17,9 +17,6 @@ import triton.language as tl
 from torch import Tensor
 
 from redditgnn.kernels.edge_hash import threshold_of
-
-MAX_CHANNELS = 1024  # of a head; 128 threads then hold two edges of it
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 LOWEST = tl.constexpr(-3.4028234663852886e38)  # of float32; -inf - -inf would not be a number
 
@@ -46,20 +43,6 @@ def tile_of(heads: int, channels: int) -> Tile:
     block_edges = min(32, max(2, 512 // width))
     num_warps = max(1, block_edges * width // 512)
     return Tile(block_edges, block_heads, block_channels, num_warps)
-
-
-def unsupported_reasons(value: Tensor) -> list[str]:
-    """Why the Triton kernels cannot take `value` [sources, heads, channels]; empty if they can."""
-    reasons = []
-    dtypes = (*DTYPES, torch.float64) if INTERPRETED else DTYPES
-    if value.dtype not in dtypes:
-        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
-        reasons.append(f"dtype is {str(value.dtype).removeprefix('torch.')}, supported: {names}")
-    if value.shape[-1] > MAX_CHANNELS:
-        reasons.append(f"channels are {value.shape[-1]}, at most {MAX_CHANNELS} fit in registers")
-    if value.device.type != "cuda" and not INTERPRETED:
-        reasons.append(f"device is {value.device}, not CUDA, and TRITON_INTERPRET=1 was not set")
-    return reasons
 
 
 def launch_settings(value: Tensor, negative_slope: float, dropout: float) -> dict[str, Any]:
@@ -106,9 +89,6 @@ def mixed(x):
     x *= 0x846CA68B
     x ^= x >> 16
     return x
-
-
-INTERPRETED = not isinstance(mixed, triton.JITFunction)  # decided when this file was imported
 
 
 @triton.jit

@@ -33,7 +33,8 @@ GATHER_COST = 8
 class LinearSAGEConv(SAGEConv):
     """GraphSAGE with a mean (Hamilton et al. 2017, arXiv:1706.02216); arguments as in PyG.
 
-    `with_self`: the mean is over the node as well as its neighbours, for `root_weight=False`.
+    `with_self`: the mean is over the node as well as its neighbours, for `root_weight=False`. With
+    a block, `aggr` is the mean and `project` False.
     """
 
     def __init__(self, *args: Any, with_self: bool = False, **kwargs: Any) -> None:
@@ -55,7 +56,8 @@ class LinearSAGEConv(SAGEConv):
 class LinearGCNConv(GCNConv):
     """GCN (Kipf and Welling 2017, arXiv:1609.02907); arguments as in PyG.
 
-    With a block it normalises by the block's degrees, which are those of the whole graph.
+    With a block it adds self-loops and normalises, by the block's degrees, which are those of the
+    whole graph.
     """
 
     def forward(self, x: Any, edge_index: Any, edge_weight: Any = None) -> Tensor:

@@ -68,6 +68,14 @@ class Backbone(nn.Module, ABC):
     def bytes_per_edge(self) -> int:
         """Return about how many bytes an edge costs while its layer is computed."""
 
+    def bytes_per_node(self) -> int:
+        """Return about how many bytes a node costs while a layer is computed.
+
+        That is what the widest linear map reads and gives, in float32.
+        """
+        widths = (sum(weight.shape) for weight in self.parameters() if weight.dim() == 2)
+        return 4 * max(widths, default=0)
+
     @abstractmethod
     def nonreg_parameters(self) -> list[nn.Parameter]:
         """Return what `optimizer.nonreg_weight_decay` is for."""

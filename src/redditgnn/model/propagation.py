@@ -41,3 +41,6 @@ class Propagation:
 
     def bytes_per_edge(self) -> int:
         return BYTES_PER_EDGE + 4  # a weight
+
+    def bytes_per_node(self) -> int:
+        return 0  # what the steps give is held as long as the features

@@ -94,8 +94,6 @@ class GASSampler:
         return len(self._drawer)
 
     def __iter__(self) -> Iterator[Batch]:
-        if self._ages is not None:
-            self._ages.epoch += 1
         for node_ids in self._drawer:
             yield self._batch(node_ids)
 
@@ -103,6 +101,8 @@ class GASSampler:
         """Return what refreshes the histories or measures their error, in epochs that do."""
         refreshes = self._refresh_every > 0 and epoch % self._refresh_every == 0
         measures = self._ages is not None and epoch > 0
+        if self._ages is not None:
+            self._ages.epoch = epoch
         return partial(self._hear, refreshes, measures) if refreshes or measures else None
 
     def staleness(self) -> Iterator[HistoryRow]:
@@ -165,7 +165,7 @@ def history_store(
 ) -> HistoryStore:
     """Make what keeps the histories of a model that trains on `device`."""
     if history_device == "disk":
-        return HostHistories(graph.num_nodes, device, on_disk(graph.cache_dir))
+        return HostHistories(graph.num_nodes, device, on_disk(graph.writable_cache_dir))
     if history_device == "cpu" and device.type == "cuda":
         return HostHistories(graph.num_nodes, device, in_memory(device))
     return HistoryTable(graph.num_nodes, device)

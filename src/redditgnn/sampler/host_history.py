@@ -7,7 +7,9 @@ pulling all layers at its beginning gives what pulling layer by layer would.
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable
@@ -21,10 +23,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from redditgnn.errors import ConfigError
+from redditgnn.histories import Histories
+from redditgnn.memory import GIB
 from redditgnn.sampler.lane import Landed, Lane
 
 ROWS_AT_ONCE = 2**16  # a table is overwritten in pieces, each of which is copied to the host
-GIB = 2**30
 
 NewTable = Callable[[int, int, torch.dtype], Tensor]
 """Makes a table of zeros from its rows, its columns and what they are."""
@@ -115,6 +118,9 @@ class HostBatch:
     def penalty(self, model: Any, batch: Any) -> None:
         return None
 
+    def on(self, other: Histories) -> Histories:
+        return other
+
 
 def in_memory(device: torch.device) -> NewTable:
     """Return what makes tables in host memory, page-locked if `device` is a CUDA device."""
@@ -130,17 +136,29 @@ def on_disk(folder: Path | None) -> NewTable:
 
     They are in `folder`; None: where the system keeps temporary files.
     """
+    place = folder or Path(tempfile.gettempdir())
 
     def new_table(num_rows: int, width: int, dtype: torch.dtype) -> Tensor:
-        size, place = num_rows * width * dtype.itemsize, folder or Path(tempfile.gettempdir())
-        if (free := shutil.disk_usage(place).free) < size:
-            raise ConfigError(
-                f"sampler.history_device=disk needs {size / GIB:.1f} GiB for a layer in {place}, "
-                f"which has {free / GIB:.1f} GiB; free some, set TMPDIR where data_dir is not "
-                "writable, or use sampler.history_device=cpu"
-            )
+        size = num_rows * width * dtype.itemsize
         with tempfile.TemporaryFile(dir=place, prefix="histories-") as file:
-            mapped = np.memmap(file, np.uint8, "w+", shape=(size,))  # holds the file by itself
+            try:
+                _reserve(file.fileno(), size)
+            except OSError as error:
+                free = shutil.disk_usage(place).free
+                raise ConfigError(
+                    f"sampler.history_device=disk needs {size / GIB:.1f} GiB for a layer in "
+                    f"{place}, which has {free / GIB:.1f} GiB ({error.strerror}); free some, set "
+                    "TMPDIR where data_dir is not writable, or use sampler.history_device=cpu"
+                ) from error
+            mapped = np.memmap(file, np.uint8, "r+", shape=(size,))  # holds the file by itself
         return torch.from_numpy(mapped).view(dtype).view(num_rows, width)
 
     return new_table
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Give a file its room now: writing to a page that has none kills the process."""
+    if sys.platform == "linux":
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)

@@ -54,6 +54,9 @@ class LipschitzHistories:
             ]
         return self._weight * torch.stack(differences).mean()
 
+    def on(self, other: Histories) -> Histories:
+        return LipschitzHistories(self._histories.on(other), self._weight, self._noise)
+
     def _difference(self, model: Any, batch: Any, index: int, h: Tensor, h0: Tensor) -> Tensor:
         block = batch.block(index)
         noisy = h + self._noise * torch.randn_like(h)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from redditgnn.csr import pointers
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
 from redditgnn.sampler.cuda_graph import CudaGraph, capture
@@ -141,9 +142,7 @@ class TreeSampler:
         sizes = list(accumulate(self._num_neighbors, int.__mul__, initial=self._batch_size))
         ends = list(accumulate(sizes))  # of the hops, in the order of nodes
         fanouts = torch.tensor(self._num_neighbors).repeat_interleave(torch.tensor(sizes[:-1]))
-        rowptr = torch.zeros(ends[-2] + 1, dtype=torch.int64)
-        torch.cumsum(fanouts, 0, out=rowptr[1:])
-        self._rowptr = rowptr.to(device)
+        self._rowptr = pointers(fanouts).to(device)
         self._col = torch.arange(ends[0], ends[-1], dtype=torch.int32, device=device)
         self._num_dst = tuple(reversed(ends[:-1]))
         self._num_edges = tuple(end - ends[0] for end in reversed(ends[1:]))

@@ -89,10 +89,8 @@ def _write(path: Path, part: np.ndarray) -> None:
 def _metis(graph: GraphData, num_parts: int) -> np.ndarray:
     if num_parts == 1:
         return np.zeros(graph.num_nodes, np.int64)
-    place = graph.cache_dir
-    folder = place if place is not None and os.access(place, os.W_OK) else None
     try:
-        return metis.partition(*_symmetric(graph), num_parts, folder)
+        return metis.partition(*_symmetric(graph), num_parts, graph.writable_cache_dir)
     except ImportError as error:
         raise ConfigError(
             "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "

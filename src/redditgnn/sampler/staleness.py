@@ -19,8 +19,8 @@ class Ages:
     """When each row of each layer was pushed, and how old those were that were pulled.
 
     Attributes:
-        epoch: The present one. The states that a refresh stores count as pushed in the epoch
-            behind which it happens.
+        epoch: The last one that is over. The states that a refresh stores count as pushed in the
+            epoch behind which it happens.
     """
 
     def __init__(self, num_nodes: int) -> None:
@@ -34,7 +34,7 @@ class Ages:
         """Count that `halo` was pulled and `inside` pushed."""
         pushed = self._pushed_in(layer)
         self._pulled[layer].append(pushed.index_select(0, halo))
-        pushed[inside] = self.epoch
+        pushed[inside] = self.epoch + 1
 
     def refreshed(self, layer: int) -> None:
         """Count that all rows were pushed."""
@@ -43,7 +43,7 @@ class Ages:
     def row(
         self, layer: int, history: Float[Tensor, "nodes width"], exact: Float[Tensor, "nodes width"]
     ) -> HistoryRow:
-        """Sum up the epoch, and forget what was pulled in it."""
+        """Sum up the epoch that is over, and forget what was pulled in it."""
         pushed_in, pushed = torch.cat(self._pulled.pop(layer)), self._pushed_in(layer)
         ages = self.epoch - pushed_in[pushed_in != NEVER]
         errors = relative_errors(history, exact, (pushed != NEVER).nonzero().view(-1))
@@ -94,6 +94,9 @@ class AgedHistories:
 
     def penalty(self, model: Any, batch: Any) -> Float[Tensor, ""] | None:
         return self._histories.penalty(model, batch)
+
+    def on(self, other: Histories) -> Histories:
+        return self._histories.on(other)
 
 
 def relative_errors(

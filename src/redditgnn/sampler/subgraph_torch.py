@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from redditgnn.csr import pointers, row_of_edge
+from redditgnn.csr import entries_of_rows, pointers, row_of_edge
 from redditgnn.graph import GraphData
 from redditgnn.sampler.inclusions import Inclusions
 
@@ -48,10 +48,7 @@ class TorchSubgraphs:
         self, node_ids: Int64[Tensor, " nodes"]
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Int64[Tensor, " edges"]]:
         """Return the edges among `node_ids`, and each one's position in `graph.col`."""
-        first = self._graph.rowptr[node_ids]
-        scanned = pointers(self._graph.rowptr[node_ids + 1] - first)
-        rows = row_of_edge(scanned)
-        positions = torch.arange(len(rows)) + (first - scanned[:-1])[rows]
+        _, rows, positions = entries_of_rows(self._graph.rowptr, node_ids)
         self._local_id[node_ids] = torch.arange(len(node_ids), dtype=torch.int32)
         sources = self._local_id[self._graph.col[positions]]
         self._local_id[node_ids] = -1

@@ -133,7 +133,7 @@ class Planner:
         keys = [override.get_key_element() for override in swept]
         values = [list(override.sweep_string_iterator()) for override in swept]
         for key, found in zip(keys, values, strict=True):
-            require(bool(found), f"{key}: nothing to sweep; its pattern matches no option")
+            require(bool(found), f"{key}: nothing to sweep: it has no values, or matches no option")
         for number, combination in enumerate(itertools.product(*values)):
             require(number < MOST_JOBS, f"a sweep has at most {MOST_JOBS} jobs; sweep fewer values")
             yield dict(zip(keys, combination, strict=True))
