@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from redditgnn.command.options import taken
 from redditgnn.config import compose_settings
 from redditgnn.dataset.reddit_raw import write_reddit_raw
 from redditgnn.errors import UserError
@@ -28,7 +29,7 @@ from redditgnn.graph import GraphData
 
 def main(argv: Sequence[str]) -> int:
     """Build the dataset that `argv` chooses and print a table about it."""
-    overrides, raw_root = _without_raw_option(list(argv))
+    overrides, raw_root = _without_raw_option(argv)
     settings = compose_settings(overrides)
     start = time.perf_counter()
     graph: GraphData = settings.build("dataset", Path(settings.data_dir))
@@ -43,21 +44,13 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _without_raw_option(argv: list[str]) -> tuple[list[str], Path | None]:
-    """Take `--raw DIR` or `--raw=DIR` out of the Hydra overrides."""
-    overrides, root = [], None
-    arguments = iter(argv)
-    for argument in arguments:
-        if argument == "--raw" or argument.startswith("--raw="):
-            value = argument[6:] if "=" in argument else next(arguments, "")
-            if not value or "=" in value:
-                raise UserError("--raw needs a folder to write to, e.g. --raw synthetic")
-            root = Path(value)
-        elif argument.startswith("-"):
-            raise UserError(f"unknown option {argument}; see 'redditgnn data --help'")
-        else:
-            overrides.append(argument)
-    return overrides, root
+def _without_raw_option(argv: Sequence[str]) -> tuple[list[str], Path | None]:
+    overrides, value = taken(argv, "data", "--raw")
+    if value is None:
+        return overrides, None
+    if not value or "=" in value:
+        raise UserError("--raw needs a folder to write to, e.g. --raw synthetic")
+    return overrides, Path(value)
 
 
 def _facts(graph: GraphData) -> dict[str, str]:

@@ -41,6 +41,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from redditgnn import CONF_DIR
+from redditgnn.command.options import taken
 from redditgnn.config import Settings, compose_experiment, compose_settings, hash_of_config
 from redditgnn.errors import ConfigError, RunFailed, UserError, require
 from redditgnn.experiments import Experiments
@@ -190,20 +191,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _without_config_dir(argv: list[str]) -> tuple[list[str], Path | None]:
-    """Take `--config-dir DIR` or `--config-dir=DIR` out of the overrides."""
-    overrides, folder = [], None
-    arguments = iter(argv)
-    for argument in arguments:
-        option, _, value = argument.partition("=")
-        if option == "--config-dir":
-            folder = Path(value or next(arguments, ""))
-            if not (folder / "experiment").is_dir():
-                raise UserError(f"--config-dir needs a folder with experiment/*.yaml, got {folder}")
-        elif argument.startswith("-"):
-            raise UserError(f"unknown option {argument}; see 'redditgnn verify --help'")
-        else:
-            overrides.append(argument)
+def _without_config_dir(argv: Sequence[str]) -> tuple[list[str], Path | None]:
+    overrides, value = taken(argv, "verify", "--config-dir")
+    if value is None:
+        return overrides, None
+    folder = Path(value)
+    if not (folder / "experiment").is_dir():
+        raise UserError(f"--config-dir needs a folder with experiment/*.yaml, got {folder}")
     return overrides, folder
 
 
