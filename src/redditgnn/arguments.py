@@ -15,8 +15,8 @@ from beartype.door import is_bearable
 
 from redditgnn.errors import ConfigError, require
 
-# PEP 484: an int is acceptable where a float is expected.
 LARGEST = 1e30  # float32 ends at 3.4e38, and optimizers multiply
+# PEP 484: an int is acceptable where a float is expected.
 _TYPE_RULES = BeartypeConf(is_pep484_tower=True)
 
 
