@@ -21,7 +21,7 @@ ALLOWED = {
     "command": {"run", "config", "errors", "graph", "dataset", "kernels", "report", "recorder"}
     | {"sweep", "measure", "metrics", "provenance", "checkpoint", "hardware"}
     | {"experiments", "fingerprint", "results", "target", "verdict"}
-    | {"assembly", "batch_size", "estimate", "memory", "trainer", "warned"},
+    | {"assembly", "batch_size", "estimate", "memory", "out_of_memory", "trainer", "warned"},
     "run": {"config", "errors", "graph", "trainer", "inference", "metrics", "measure"}
     | {"recorder", "provenance", "kernels", "run_row", "run_entry"}
     | {"histories", "interrupt", "keeper", "resume", "schedule", "training_state"}
@@ -37,7 +37,7 @@ ALLOWED = {
     "tensor_bytes": set(),
     "run_entry": {"recorder", "resume", "run_row", "tracker"},
     "tracker": {"errors", "recorder"},
-    "resume": {"checkpoint", "errors", "provenance", "recorder"},
+    "resume": {"checkpoint", "errors", "provenance", "recorder", "runs_file"},
     "run_row": {"config", "measure", "provenance", "recorder", "trainer"},
     "config": {"arguments", "errors", "mistakes"},
     "arguments": {"errors"},
@@ -57,7 +57,7 @@ ALLOWED = {
     "progress": set(),
     "inference": {"graph", "histories", "features", "metrics", "measure", "errors", "memory"}
     | {"precision"},
-    "dataset": {"graph", "csr", "errors", "fingerprint"},
+    "dataset": {"graph", "csr", "errors", "fingerprint", "memory"},
     "hash_numba": set(),
     "compiled": {"hash_numba"},
     "sampler": {"graph", "histories", "csr", "features", "errors", "hash_numba", "compiled"}
@@ -69,8 +69,8 @@ ALLOWED = {
     "recorder": {"errors", "histories", "runs_file"},
     "runs_file": {"errors"},
     "sweep": {"arguments", "config", "errors", "graph", "provenance", "recorder", "run", "run_row"}
-    | {"assembly", "batch_size", "checkpoint", "duration", "fingerprint", "progress", "runs_file"}
-    | {"warned"},
+    | {"assembly", "batch_size", "checkpoint", "duration", "fingerprint", "progress", "resume"}
+    | {"runs_file", "warned"},
     "hardware": set(),
     "memory": {"errors"},
     "precision": {"errors", "hardware"},
