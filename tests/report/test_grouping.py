@@ -76,7 +76,6 @@ def test_costs_of_two_devices_are_kept_apart(material, row):
             {"num_threads": 2, "kernels_backend": "torch"},
             "Some CPU, 2 threads, kernels.backend=torch",
         ),
-        ({"num_threads": 2, "device": "cuda", "device_name": "GPU"}, "GPU"),
     ],
 )
 def test_seconds_of_other_threads_and_kernels_are_kept_apart(cells, told, material, row):
@@ -86,6 +85,14 @@ def test_seconds_of_other_threads_and_kernels_are_kept_apart(cells, told, materi
     assert [(cost.device_name, cost.runs, cost.epoch_s) for cost in costs] == [
         (told, 2, 0.5),
         ("Some CPU", 1, 9.0),
+    ]
+
+
+def test_threads_of_the_cpu_do_not_part_the_runs_of_a_gpu(material, row):
+    gpu = {"device": "cuda", "device_name": "GPU"}
+    rows = [row("a", seed, num_threads=seed + 1, **gpu) for seed in (0, 1)]
+    assert [cost.device_name for cost in material(rows).groups[0].configurations[0].costs] == [
+        "GPU"
     ]
 
 

@@ -73,8 +73,9 @@ class Configuration:
     @cached_property
     def costs(self) -> list[Cost]:
         """Of each place where it ran, the one with the most runs first."""
-        places = self.runs.groupby(list(PLACE), sort=False)
-        found = [_cost(_place_name(*map(str, place)), rows) for place, rows in places]
+        cells = zip(*(self.runs[name] for name in PLACE), strict=True)
+        names = pd.Series([_place_name(*place) for place in cells], self.runs.index, dtype=str)
+        found = [_cost(str(name), rows) for name, rows in self.runs.groupby(names, sort=False)]
         return sorted(found, key=lambda cost: -cost.runs)
 
 
