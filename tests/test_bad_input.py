@@ -137,6 +137,9 @@ RANGES = {
     "results_dir=": "results_dir must name a folder, got ''; results_dir=. is the one you are in",
 }
 COMBINATIONS = {
+    f"sampler=saint_node sampler.batch_size={10**15}": "sampler.batch_size must be at most ",
+    f"sampler=saint_edge sampler.batch_size={10**15}": "can draw at once, got 1000000000000000",
+    f"sampler=saint_rw sampler.walk_length={10**15}": "at most 0 with sampler.walk_length=1",
     "sampler.num_neighbors=[5]": "sampler.num_neighbors must have one entry for each of model.num"
     "_layers=2, got [5]; try 'sampler.num_neighbors=[5,5]'",
     "model.num_layers=3": "of model.num_layers=3, got [25, 10]; try 'sampler.num_neighbors=[25,10,",

@@ -20,6 +20,7 @@ from torch import Tensor
 from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
 from redditgnn.graph import Batch, GraphData
+from redditgnn.memory import GIB, free_memory
 from redditgnn.sampler.inclusions import Inclusions
 from redditgnn.sampler.subgraph import subgraph_batch, subgraphs_of
 
@@ -32,6 +33,9 @@ class SaintSampler(ABC):
     """
 
     has_halo = False
+
+    bytes_per_draw: int
+    """About how many bytes of host memory each of the `batch_size` takes while it is drawn."""
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class SaintSampler(ABC):
         self._batch_size, self._num_steps = batch_size, num_steps
         self._generator = torch.Generator().manual_seed(seed)
         self.generators = (self._generator,)
+        self._refuse_too_large(free_memory(torch.device("cpu")))
         self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
         self._count_inclusions(sample_coverage * graph.num_nodes)
 
@@ -96,6 +101,17 @@ class SaintSampler(ABC):
                 edge_weight=edge_weight,
             )
 
+    def _refuse_too_large(self, free: int) -> None:
+        most = free // 2 // self.bytes_per_draw
+        require(
+            self._batch_size <= most,
+            f"sampler.batch_size must be at most {most}{self._drawn_how()}, what half of the free "
+            f"{free / GIB:,.1f} GiB can draw at once, got {self._batch_size}",
+        )
+
+    def _drawn_how(self) -> str:
+        return ""
+
     def _count_inclusions(self, nodes_to_draw: int) -> None:
         self._seen = Inclusions(self._graph)
         self._num_drawn, drawn_nodes = 0, 0
@@ -108,6 +124,8 @@ class SaintSampler(ABC):
 
 class SaintNode(SaintSampler):
     """`batch_size` nodes, by the squared column norms of D^-1 A (section 3.4)."""
+
+    bytes_per_draw = 24
 
     @cached_property
     def _cumulative(self) -> Float[Tensor, " nodes"]:
@@ -125,6 +143,8 @@ class SaintEdge(SaintSampler):
     A uniform node and a uniform in-neighbour of it are exactly that on an undirected graph, and
     need no table of all edges.
     """
+
+    bytes_per_draw = 65
 
     @cached_property
     def _connected(self) -> Int64[Tensor, " connected"]:
@@ -154,6 +174,7 @@ class SaintRandomWalk(SaintSampler):
     ) -> None:
         require_positive("sampler.walk_length", walk_length)
         self._walk_length = walk_length
+        self.bytes_per_draw = 16 * (walk_length + 1) + 40
         super().__init__(
             graph,
             num_layers=num_layers,
@@ -163,6 +184,9 @@ class SaintRandomWalk(SaintSampler):
             num_steps=num_steps,
             sample_coverage=sample_coverage,
         )
+
+    def _drawn_how(self) -> str:
+        return f" with sampler.walk_length={self._walk_length}"
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         walk = [
