@@ -34,13 +34,13 @@ LEGEND_ROW = 21  # pixels
 POINTS_OF_A_LINE = 25  # so that it answers wherever the mouse is
 
 
-def library() -> str:
+def plotly_js() -> str:
     """Return plotly.js, for a script element."""
     return str(get_plotlyjs())
 
 
 def html_of(plot: Plot) -> str:
-    """Return the element and the script that draw `plot`; `library` comes before it."""
+    """Return the element and the script that draw `plot`; `plotly_js` comes before it."""
     text = plotly.io.to_html(
         figure_of(plot),
         config=CONFIG,

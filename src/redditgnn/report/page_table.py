@@ -25,7 +25,7 @@ ALWAYS_SHOWN = {"model", "sampler", "n"}
 CAPTION = "Configurations of {name} ({count})"
 
 
-def library() -> str:
+def assets() -> str:
     """Return the scripts and styles that all tables share."""
     return generate_init_offline_itables_html(options.dt_bundle)
 

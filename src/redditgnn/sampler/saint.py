@@ -37,6 +37,9 @@ class SaintSampler(ABC):
     bytes_per_draw: int
     """About how many bytes of host memory each of the `batch_size` takes while it is drawn."""
 
+    drawn_with = ""
+    """The other key that `bytes_per_draw` depends on, as a mistake names it."""
+
     def __init__(
         self,
         graph: GraphData,
@@ -105,12 +108,9 @@ class SaintSampler(ABC):
         most = free // 2 // self.bytes_per_draw
         require(
             self._batch_size <= most,
-            f"sampler.batch_size must be at most {most}{self._drawn_how()}, what half of the free "
+            f"sampler.batch_size must be at most {most}{self.drawn_with}, what half of the free "
             f"{free / GIB:,.1f} GiB can draw at once, got {self._batch_size}",
         )
-
-    def _drawn_how(self) -> str:
-        return ""
 
     def _count_inclusions(self, nodes_to_draw: int) -> None:
         self._seen = Inclusions(self._graph)
@@ -175,6 +175,7 @@ class SaintRandomWalk(SaintSampler):
         require_positive("sampler.walk_length", walk_length)
         self._walk_length = walk_length
         self.bytes_per_draw = 16 * (walk_length + 1) + 40
+        self.drawn_with = f" with sampler.walk_length={walk_length}"
         super().__init__(
             graph,
             num_layers=num_layers,
@@ -184,9 +185,6 @@ class SaintRandomWalk(SaintSampler):
             num_steps=num_steps,
             sample_coverage=sample_coverage,
         )
-
-    def _drawn_how(self) -> str:
-        return f" with sampler.walk_length={self._walk_length}"
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         walk = [
