@@ -39,9 +39,10 @@ from peer_training import (
     sparse_transform,
 )
 from probe import relative_error
-from redditgnn.config import compose_settings
-from redditgnn.graph import Batch, GraphData
-from redditgnn.inference import ExactInference
+from redditgnn.config.compose import compose_settings
+from redditgnn.evaluation.exact import ExactInference
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
 from sidebyside import Side
 from stepbench import ATTENTION, BATCH_SIZE, DROPOUT, FANOUTS, HIDDEN, SAMPLED, StepBench
 

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from benchrow import BENCH, ROOT
-from redditgnn.csr import pointers
+from redditgnn.graph.csr import pointers
 from redditgnn.kernels.aggregate import embedding_bag, sums_by_columns
-from redditgnn.provenance import package_version, provenance
+from redditgnn.record.provenance import package_version, provenance
 from sidebyside import Side, alternate
 
 SHAPES = (  # rows, sources, mean degree

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from redditgnn.config import compose_settings
-from redditgnn.graph import GraphData
-from redditgnn.provenance import package_version, provenance
+from redditgnn.config.compose import compose_settings
+from redditgnn.graph.data import GraphData
+from redditgnn.record.provenance import package_version, provenance
 from sidebyside import Timing, paired_ratio
 
 ROOT = Path(__file__).parents[1]

@@ -27,11 +27,11 @@ import torch
 
 from generated import ROOT, insert, line
 from our_training import OurTraining
-from redditgnn.config import compose_settings
-from redditgnn.estimate import estimate
-from redditgnn.graph import GraphData
-from redditgnn.inference import ExactInference
-from redditgnn.measure import peak_rss_mib, reset_peak_rss
+from redditgnn.config.compose import compose_settings
+from redditgnn.evaluation.exact import ExactInference
+from redditgnn.graph.data import GraphData
+from redditgnn.memory.estimate import estimate
+from redditgnn.runtime.measure import peak_rss_mib, reset_peak_rss
 from sidebyside import CPU, MIB, PeakMemory, release_memory
 
 DATASETS = {

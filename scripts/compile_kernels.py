@@ -30,8 +30,8 @@ from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction, mangle_type
 
 from redditgnn.kernels.aggregate_triton import row_sums
-from redditgnn.kernels.gat_triton import gat_backward, gat_forward
-from redditgnn.kernels.gatv2_triton import gatv2_backward, gatv2_forward
+from redditgnn.kernels.attention.gat_triton import gat_backward, gat_forward
+from redditgnn.kernels.attention.gatv2_triton import gatv2_backward, gatv2_forward
 
 ARCHITECTURES = (80, 86, 89, 90)  # A100, RTX 3090, RTX 4090, H200
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from redditgnn.measure import synchronize
+from redditgnn.runtime.measure import synchronize
 
 INDEX, POINTER, NUMBER = 4, 8, 4
 COPIED_BYTES = 2**29

@@ -15,7 +15,7 @@ from torch_geometric import nn as pyg
 
 import floors
 from floors import Shape
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 
 @dataclass(frozen=True, kw_only=True)

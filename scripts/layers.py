@@ -17,9 +17,10 @@ from torch_geometric import nn as pyg
 from torch_geometric import typing as extensions
 
 from layer_kinds import KINDS, Work, import_dgl
-from redditgnn.config import compose_settings
-from redditgnn.csr import row_of_edge
-from redditgnn.graph import Block, GraphData, GraphSpec
+from redditgnn.config.compose import compose_settings
+from redditgnn.graph.batch import Block
+from redditgnn.graph.csr import row_of_edge
+from redditgnn.graph.data import GraphData, GraphSpec
 
 Layer = Callable[[Tensor], Tensor]
 CHECKED_ROWS = 64

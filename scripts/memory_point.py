@@ -19,8 +19,10 @@ from typing import Any
 import torch
 
 from our_training import OurTraining
-from redditgnn.config import compose_settings
-from redditgnn.graph import Batch, GraphData, Sampler
+from redditgnn.config.compose import compose_settings
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.sampler.base import Sampler
 from sidebyside import MIB, PeakMemory, how_it_died, out_of_memory_text
 
 

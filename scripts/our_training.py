@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from redditgnn.config import compose_settings
-from redditgnn.graph import Batch, GraphData, Sampler, Split
-from redditgnn.metrics import Scores
-from redditgnn.recorder import EpochRow
+from redditgnn.config.compose import compose_settings
+from redditgnn.evaluation.metrics import Scores
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData, Split
+from redditgnn.record.rows import EpochRow
+from redditgnn.sampler.base import Sampler
 
 
 class OurTraining:
-    """Epochs of `redditgnn.trainer.Trainer`, without evaluation.
+    """Epochs of `redditgnn.trainer.loop.Trainer`, without evaluation.
 
     Attributes:
         losses: Mean training loss of every epoch so far.

@@ -20,8 +20,8 @@ from torch_geometric.loader import NeighborLoader
 from torch_geometric.nn import GATConv, GATv2Conv, SAGEConv
 from torch_geometric.transforms import ToSparseTensor
 
-from redditgnn.csr import row_of_edge
-from redditgnn.graph import GraphData
+from redditgnn.graph.csr import row_of_edge
+from redditgnn.graph.data import GraphData
 
 Convolutions = Callable[[Sequence[int]], list[nn.Module]]
 HEADS = 8

@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchrow import BENCH, ROOT
-from redditgnn.config import compose_settings
-from redditgnn.run import run
+from redditgnn.config.compose import compose_settings
+from redditgnn.run.execution import run
 
 VARIANTS = {
     "METIS": ("sampler.partition=metis", "sampler.refresh_every=0"),

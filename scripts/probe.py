@@ -26,8 +26,8 @@ import torch
 from benchrow import load_graph
 from layer_kinds import Work
 from layers import SIDES, Case, exact
-from redditgnn.graph import GraphData
-from redditgnn.memory import GIB, private_bytes
+from redditgnn.graph.data import GraphData
+from redditgnn.runtime.memory import GIB, private_bytes
 from sidebyside import PeakMemory, how_it_died, out_of_memory_text
 
 LEFT_FREE_GIB = 1.0

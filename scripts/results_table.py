@@ -20,11 +20,12 @@ import pandas as pd
 
 import generated
 from generated import ROOT, commits, insert, line, listed
-from redditgnn.config import hash_of_config
-from redditgnn.experiments import Experiments
-from redditgnn.results import of_fingerprint, percents, read_runs, repetitions
-from redditgnn.target import Target, target_from
-from redditgnn.verdict import Sample, Verdict, judge, sample_of
+from redditgnn.config.experiments import Experiments
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.record.reading import read_runs
+from redditgnn.verify.repetitions import of_fingerprint, percents, repetitions
+from redditgnn.verify.target import Target, target_from
+from redditgnn.verify.verdict import Sample, Verdict, judge, sample_of
 
 RUNS, DOCUMENT = Path("results/reference/runs.csv"), Path("docs/results.md")
 BEGIN, END = "<!-- results: made by 'make table' -->", "<!-- end of results -->"

@@ -19,8 +19,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from redditgnn.measure import MIB, peak_rss_mib, reset_peak_cuda, reset_peak_rss, synchronize
-from redditgnn.out_of_memory import is_out_of_memory
+from redditgnn.memory.out_of_memory import is_out_of_memory
+from redditgnn.runtime.measure import (
+    MIB,
+    peak_rss_mib,
+    reset_peak_cuda,
+    reset_peak_rss,
+    synchronize,
+)
 
 CPU = torch.device("cpu")
 MOST_ROUNDS = 30

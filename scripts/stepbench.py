@@ -18,7 +18,7 @@ from benchrow import Row, Sheet, dataset_name, load_graph, timed
 from our_training import OurTraining, first_targets
 from peer_training import PeerModel, PeerTraining, best_num_workers, pyg_data, sage_convs
 from probe import limit_memory
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 from sidebyside import Memory, Side, alternate, memory_of
 
 FANOUTS, BATCH_SIZE, HIDDEN, DROPOUT, LR = [25, 10], 1024, 256, 0.5, 0.01

@@ -23,9 +23,9 @@ if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: 
 import pytest
 
 from redditgnn import cli
-from redditgnn.csr import pointers
-from redditgnn.fingerprint import Fingerprint
-from redditgnn.graph import GraphData
+from redditgnn.graph.csr import pointers
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import Fingerprint
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = (  # a run of half a second, by the names that the command line knows

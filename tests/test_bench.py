@@ -21,7 +21,7 @@ import our_training
 import performance_table as table
 import probe
 import sidebyside
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 from sidebyside import Side, Timing, alternate, paired_ratio, spread
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"

@@ -90,7 +90,7 @@ def test_a_known_error_is_one_line_and_its_exit_code(error, code, raising, capsy
 
 
 def test_an_error_of_hydras_is_one_line(raising, capsys):
-    from redditgnn import config
+    from redditgnn.config import settings as config
 
     raising(config.ConfigurationError[0]("first\n  second"))
     assert cli.main(["list"]) == 2

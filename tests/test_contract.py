@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from redditgnn.config import compose_settings
-from redditgnn.csr import gather_rows, pointers
-from redditgnn.graph import Batch, GraphData, GraphSpec
-from redditgnn.inference import ExactInference, precomputed
+from redditgnn.config.compose import compose_settings
+from redditgnn.evaluation.exact import ExactInference, precomputed
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.csr import gather_rows, pointers
+from redditgnn.graph.data import GraphData, GraphSpec
 from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor import sampled_batch
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from redditgnn.config import compose_settings
-from redditgnn.graph import GraphSpec
+from redditgnn.config.compose import compose_settings
+from redditgnn.graph.data import GraphSpec
 
 SPEC = GraphSpec(10, 4, 3, False)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from our_training import OurTraining
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 MakeGraph = Callable[..., GraphData]
 

@@ -14,14 +14,15 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 from torch import nn
 
-from redditgnn import run
-from redditgnn.config import Settings, compose_settings
-from redditgnn.dataset.checked import csr_by_destination
+from redditgnn.config.compose import compose_settings
+from redditgnn.config.settings import Settings
+from redditgnn.dataset.validation import csr_by_destination
 from redditgnn.errors import ConfigError
-from redditgnn.fingerprint import Fingerprint
-from redditgnn.graph import GraphData
-from redditgnn.inference import ExactInference, precomputed
-from redditgnn.metrics import per_node_loss
+from redditgnn.evaluation.exact import ExactInference, precomputed
+from redditgnn.evaluation.metrics import per_node_loss
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.run import execution as run
 from redditgnn.sampler.full import FullSampler
 
 CPU = torch.device("cpu")

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import results_table as table
-from redditgnn.config import compose_experiment, hash_of_config
-from redditgnn.experiments import Experiments
-from redditgnn.results import read_runs
-from redditgnn.target import target_from
+from redditgnn.config.compose import compose_experiment
+from redditgnn.config.experiments import Experiments
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.record.reading import read_runs
+from redditgnn.verify.target import target_from
 
 COLUMNS = (
     "status,dataset,model,sampler,experiment,seed,fingerprint,config_hash,commit,dirty,torch_version,"

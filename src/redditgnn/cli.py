@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import redditgnn
 from redditgnn.errors import RunFailed, UserError
-from redditgnn.warned import hide_what_users_cannot_mend
+from redditgnn.runtime.logs import hide_what_users_cannot_mend
 
 
 class Command(NamedTuple):
@@ -119,9 +119,11 @@ def _exit_code(error: Exception) -> int | None:
 
 def _is_hydras(error: Exception) -> bool:
     """Whether Hydra refused the configuration; it was not loaded if the command needs none."""
-    config = sys.modules.get("redditgnn.config")
+    config = sys.modules.get("redditgnn.config.compose")
     return config is not None and isinstance(error, config.ConfigurationError)
 
 
 def _told(error: Exception) -> str:
-    return sys.modules["redditgnn.config"].one_line(error) if _is_hydras(error) else str(error)
+    return (
+        sys.modules["redditgnn.config.compose"].one_line(error) if _is_hydras(error) else str(error)
+    )

@@ -6,13 +6,19 @@ which of its parameters are the others (`nonreg_parameters`), as rusty1s/pyg_aut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
-from redditgnn.errors import ConfigError, require, require_not_negative, require_probability
+from redditgnn.errors import (
+    ConfigError,
+    require,
+    require_not_negative,
+    require_positive,
+    require_probability,
+)
 
 
 @runtime_checkable
@@ -105,3 +111,27 @@ def _built(cls: Any, groups: list[dict[str, Any]], *, lr: int | float, **setting
         return cls(groups, lr=lr, **settings)
     except (ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"optimizer: {error}") from error
+
+
+POSITIVE = ("step_size", "T_max", "T_0", "T_mult")
+
+
+NOT_NEGATIVE = ("total_iters", "patience", "cooldown", "gamma", "factor", "eta_min", "min_lr")
+
+
+MODES = ("min", "max")
+
+
+def check_schedule(values: Mapping[str, Any]) -> None:
+    """Refuse `values` of the group `scheduler` that no scheduler of torch can do with.
+
+    Raises:
+        ConfigError: names key, constraint and value.
+    """
+    for key, value in values.items():
+        if key in POSITIVE:
+            require_positive(f"scheduler.{key}", value)
+        if key in NOT_NEGATIVE:
+            require_not_negative(f"scheduler.{key}", value)
+    mode = values.get("mode", "min")
+    require(mode in MODES, f"scheduler.mode must be min or max, got {mode!r}")

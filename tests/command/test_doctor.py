@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from redditgnn import CONF_DIR
-from redditgnn.command import doctor, fitting
+from redditgnn.command import doctor
+from redditgnn.command import fits as fitting
 from redditgnn.errors import UserError
-from redditgnn.estimate import tensors_of
 from redditgnn.kernels import OPERATORS
-from redditgnn.tensor_bytes import tensor_bytes
+from redditgnn.memory.estimate import tensors_of
+from redditgnn.memory.trace import tensor_bytes
 
 
 def test_it_names_versions_memory_samplers_and_kernels(capsys):

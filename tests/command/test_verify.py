@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
-from redditgnn import CONF_DIR, cli, run
+from redditgnn import CONF_DIR, cli
 from redditgnn.command import verify
-from redditgnn.config import Settings, compose_experiment, hash_of_config
+from redditgnn.config.compose import compose_experiment
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, TrainingDiverged
-from redditgnn.recorder import RunRow, append_run
-from redditgnn.trainer import Trainer
+from redditgnn.record.recorder import append_run
+from redditgnn.record.rows import RunRow
+from redditgnn.run import execution as run
+from redditgnn.trainer.loop import Trainer
 
 YAML = """\
 # @package _global_

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from redditgnn.config import compose_settings
-from redditgnn.graph import GraphData
+from redditgnn.config.compose import compose_settings
+from redditgnn.graph.data import GraphData
 
 NUM_NODES, NUM_CLASSES = 30, 4
 

@@ -15,7 +15,7 @@ from numpy import ndarray
 from scipy import sparse
 
 from redditgnn.dataset.reddit_raw import write_reddit_raw
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 REDDIT = ("dataset=reddit", "dataset.expected=null")
 FOLDERS = ("data_dir={here}/data", "results_dir={here}/results")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from redditgnn.dataset.cache import cached
-from redditgnn.dataset.checked import Converted, RawGraph, converted, csr_by_destination
+from redditgnn.dataset.validation import Converted, RawGraph, converted, csr_by_destination
 from redditgnn.errors import DataError
 
 ARRAYS = ("x", "rowptr", "col", "y", "train_mask", "val_mask", "test_mask")

@@ -11,7 +11,7 @@ import pytest
 
 from redditgnn.dataset.cora_pgl import CoraPGL
 from redditgnn.errors import DataError
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 NUM_PAPERS = 1600
 TOPICS = ("Theory", "Neural_Networks")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from redditgnn.csr import row_of_edge
+from redditgnn.graph.csr import row_of_edge
 
 ANY_COUNTS = "dataset.expected=null"
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from redditgnn import checkpoint
 from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.errors import DataError
-from redditgnn.graph import GraphData
-from redditgnn.sampler.partition import _read
+from redditgnn.graph.data import GraphData
+from redditgnn.partition.parts import _read
+from redditgnn.record import checkpoint
 
 NUM_NODES = 520
 

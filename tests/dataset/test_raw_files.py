@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from redditgnn.dataset.checked import RawGraph, converted
 from redditgnn.dataset.rawfiles import discard_new_files
+from redditgnn.dataset.validation import RawGraph, converted
 from redditgnn.errors import ConfigError, DataError
 
 ANY_COUNTS = "dataset.expected=null"

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from redditgnn.csr import row_of_edge
+from redditgnn.graph.csr import row_of_edge
 
 # dataset, folder, nodes, edges without self-loops, features, classes, split
 COUNTS = [

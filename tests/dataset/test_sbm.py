@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redditgnn.csr import row_of_edge
 from redditgnn.dataset.blockmodel import MAX_DENSITY, class_sizes, quotas
 from redditgnn.errors import ConfigError
-from redditgnn.graph import GraphData
+from redditgnn.graph.csr import row_of_edge
+from redditgnn.graph.data import GraphData
 
 SMALL = ["dataset=sbm", "dataset.scale=0.004", "dataset.num_classes=5", "dataset.num_features=32"]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from redditgnn.errors import ConfigError
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 SIZE = ("dataset.scale=0.004", "dataset.num_features=32")
 SMALL = ("dataset=sbm_multilabel", "dataset.num_communities=5", *SIZE)

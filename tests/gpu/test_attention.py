@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from redditgnn.csr import CSR, pointers
-from redditgnn.kernels.attention import gat_attention, gatv2_attention
+from redditgnn.graph.csr import CSR, pointers
+from redditgnn.kernels.attention.operator import gat_attention, gatv2_attention
 from redditgnn.kernels.backend import use_backend
 
 pytestmark = pytest.mark.gpu

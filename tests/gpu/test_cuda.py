@@ -15,18 +15,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from redditgnn.captured_step import CapturedTraining, TakeStep
-from redditgnn.config import compose_settings
+from redditgnn.config.compose import compose_settings
 from redditgnn.errors import ConfigError
-from redditgnn.graph import Batch, GraphData
-from redditgnn.metrics import per_node_loss
-from redditgnn.prefetch import Prefetched
-from redditgnn.run import run
-from redditgnn.sampler.host_table import HostTable
+from redditgnn.evaluation.metrics import per_node_loss
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.host_table import HostTable
+from redditgnn.run.execution import run
 from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 from redditgnn.sampler.neighbor_tree import TreeSampler
 from redditgnn.sampler.side_stream import SideBatch
+from redditgnn.trainer.cuda_graph import CapturedTraining, TakeStep
+from redditgnn.trainer.epoch import Prefetched
 
 pytestmark = pytest.mark.gpu
 
@@ -239,8 +240,8 @@ AFTER_A_FAILURE = """
 import sys
 from pathlib import Path
 import torch
-from redditgnn.captured_step import CapturedTraining
-from redditgnn.config import compose_settings
+from redditgnn.trainer.cuda_graph import CapturedTraining
+from redditgnn.config.compose import compose_settings
 from redditgnn.errors import ConfigError
 
 settings = compose_settings(["dataset=sbm", "dataset.scale=0.002", "sampler=neighbor_tree",

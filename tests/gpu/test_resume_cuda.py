@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from redditgnn import run
-from redditgnn.config import compose_settings
-from redditgnn.keeper import Keeper
+from redditgnn.config.compose import compose_settings
+from redditgnn.run import execution as run
+from redditgnn.trainer.checkpointing import Keeper
 
 pytestmark = pytest.mark.gpu
 SAMPLERS = {

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from redditgnn.csr import CSR, pointers
-from redditgnn.features import Rows
+from redditgnn.graph.csr import CSR, pointers
+from redditgnn.graph.features import Rows
 from redditgnn.kernels import aggregate as module
 from redditgnn.kernels.aggregate import aggregate, aggregate_rows, chosen
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from redditgnn.csr import pointers
+from redditgnn.graph.csr import pointers
 
 pytest.importorskip("triton", exc_type=ImportError)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from redditgnn.csr import CSR, pointers
+from redditgnn.graph.csr import CSR, pointers
 from redditgnn.kernels import aggregate, dropout
 
 CSR_OF_FIVE = CSR(

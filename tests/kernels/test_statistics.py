@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from redditgnn.csr import CSR, pointers
-from redditgnn.graph import Block
+from redditgnn.graph.batch import Block
+from redditgnn.graph.csr import CSR, pointers
 from redditgnn.kernels import aggregate, statistics
 from redditgnn.kernels.backend import use_backend
 from redditgnn.kernels.statistics import (

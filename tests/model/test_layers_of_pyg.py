@@ -11,12 +11,13 @@ from torch_geometric.nn import GCNConv, SAGEConv
 from torch_geometric.nn.aggr import LSTMAggregation
 
 from redditgnn.errors import ConfigError
-from redditgnn.graph import Block, GraphData, GraphSpec
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphData, GraphSpec
 from redditgnn.model.gat import GAT
 from redditgnn.model.gcn import GCN
-from redditgnn.model.lstm import PackedLSTMAggregation
 from redditgnn.model.pyg import PygStack
 from redditgnn.model.sage import GraphSAGE
+from redditgnn.nn.lstm import PackedLSTMAggregation
 
 SPEC = GraphSpec(num_nodes=30, num_features=5, num_classes=3, multi_label=False)
 PLAIN = {

@@ -12,9 +12,10 @@ from torch_geometric import transforms
 from torch_geometric.data import Data
 from torch_geometric.nn import APPNP, GCN2Conv, SGConv
 
-from redditgnn.config import compose_settings
-from redditgnn.graph import Block, GraphData
-from redditgnn.inference import ExactInference, precomputed
+from redditgnn.config.compose import compose_settings
+from redditgnn.evaluation.exact import ExactInference, precomputed
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphData
 
 CPU = torch.device("cpu")
 

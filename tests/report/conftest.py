@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.grouping import Material, material_of
 from redditgnn.report.writing import write_report
-from redditgnn.results import files_of, read_runs
 
 DATA = "edges=10:aaaaaaaa features=3:bbbbbbbb protocol=transductive evaluator=exact"
 NO_BROWSER = "no browser"

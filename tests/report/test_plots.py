@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redditgnn import CONF_DIR
-from redditgnn.experiments import Experiments
+from redditgnn.config.experiments import Experiments
+from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.curves import curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
@@ -15,7 +16,6 @@ from redditgnn.report.plots import Missing, pareto_front
 from redditgnn.report.printed import figure_of
 from redditgnn.report.published import published_in
 from redditgnn.report.scatter import scatters_of
-from redditgnn.results import files_of, read_runs
 
 CORA = (
     "edges=10556:859f658d features=1433:d95a6e76 labels=7:18ab9c93 split=140/500/1000:2a21689d "

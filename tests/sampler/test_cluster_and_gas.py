@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from redditgnn.errors import ConfigError
-from redditgnn.fingerprint import Fingerprint
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.histories.table import HistoryTable
+from redditgnn.partition.parts import parts_of
 from redditgnn.sampler.cluster import ClusterSampler
 from redditgnn.sampler.gas import GASSampler
-from redditgnn.sampler.history import HistoryTable
-from redditgnn.sampler.partition import parts_of
 
 CPU = torch.device("cpu")
 USUAL = {
@@ -36,7 +36,7 @@ USUAL = {
 
 def two_cliques() -> GraphData:
     """Two cliques of eight nodes, joined by one edge; odd nodes are in the first."""
-    from redditgnn.csr import pointers
+    from redditgnn.graph.csr import pointers
 
     odd = torch.arange(16) % 2 == 1
     adjacency = odd[:, None] == odd[None]
@@ -92,7 +92,7 @@ def test_a_directed_graph_is_partitioned_as_if_undirected(
     graph = make_graph(num_nodes=30, num_edges=120)
     upper = graph.col > torch.arange(30).repeat_interleave(graph.degree)
     counts = torch.bincount(torch.arange(30).repeat_interleave(graph.degree)[upper], minlength=30)
-    from redditgnn.csr import pointers
+    from redditgnn.graph.csr import pointers
 
     directed = replace(graph, rowptr=pointers(counts), col=graph.col[upper])
     parts = parts_of(directed, 3)

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from redditgnn.errors import ConfigError
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 from redditgnn.sampler.neighbor import NeighborSampler, check_num_neighbors
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods

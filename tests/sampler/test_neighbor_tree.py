@@ -11,10 +11,10 @@ import pytest
 import torch
 from scipy import stats
 
-from redditgnn.csr import pointers
 from redditgnn.errors import ConfigError
-from redditgnn.graph import GraphData
-from redditgnn.kernels.conv_linear import neighbor_mean, neighbor_sum
+from redditgnn.graph.csr import pointers
+from redditgnn.graph.data import GraphData
+from redditgnn.kernels.neighbors import neighbor_mean, neighbor_sum
 from redditgnn.sampler.neighbor_tree import TreeSampler
 
 CPU = torch.device("cpu")

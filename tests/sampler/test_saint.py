@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 from redditgnn.sampler.saint import SaintEdge, SaintNode, SaintRandomWalk, node_importance
 
 CPU = torch.device("cpu")

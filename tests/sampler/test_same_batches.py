@@ -9,21 +9,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from redditgnn.csr import pointers
-from redditgnn.fingerprint import Fingerprint
-from redditgnn.graph import Batch, GraphData
-from redditgnn.prefetch import Prefetched
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.csr import pointers
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.sampler import neighbor_numba, subgraph_numba
 from redditgnn.sampler.cluster import ClusterSampler
 from redditgnn.sampler.gas import GASSampler
-from redditgnn.sampler.inclusions import Inclusions
 from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 from redditgnn.sampler.saint import SaintEdge, SaintNode, SaintRandomWalk, node_importance
-from redditgnn.sampler.subgraph import subgraphs_of
+from redditgnn.sampler.subgraph import Inclusions, subgraphs_of
 from redditgnn.sampler.subgraph_numba import NumbaSubgraphs
 from redditgnn.sampler.subgraph_torch import TorchSubgraphs
+from redditgnn.trainer.epoch import Prefetched
 
 COMMON = {"num_layers": 2, "device": torch.device("cpu"), "seed": 3}
 SAINT = {**COMMON, "num_steps": 3, "sample_coverage": 2}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.side_stream import SideStream, tensors_of

@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from redditgnn.command.options import taken
-from redditgnn.config import compose_settings
+from redditgnn.config.compose import compose_settings
 from redditgnn.dataset.reddit_raw import write_reddit_raw
 from redditgnn.errors import UserError
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 
 def main(argv: Sequence[str]) -> int:

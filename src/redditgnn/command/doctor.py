@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     _print("versions", versions())
     if missing := [name for name in REQUIRED if _version(name) is None]:
         raise UserError(f"not installed: {', '.join(missing)}; run 'pip install redditgnn'")
-    from redditgnn.command.fitting import EXPLAINED, memory_table  # imports what was missing
+    from redditgnn.command.fits import EXPLAINED, memory_table  # imports what was missing
 
     memories = _memories()
     _print("hardware", [(name, f"{mib:,.0f} MiB") for name, mib in memories.items()])
@@ -70,7 +70,7 @@ def arithmetic() -> list[Row]:
     """Tell what the CPU computes with, and which settings of `trainer` can run."""
     import torch
 
-    from redditgnn.hardware import bf16_obstacle, compile_obstacle
+    from redditgnn.runtime.hardware import bf16_obstacle, compile_obstacle
 
     devices = {"CPU": torch.device("cpu")}
     devices |= {f"GPU {i}": torch.device("cuda", i) for i in range(torch.cuda.device_count())}

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import torch
 
-from redditgnn.assembly import build_sampler, resolve_device, seen_in_training
-from redditgnn.batch_size import resolved
 from redditgnn.command.doctor import aligned
-from redditgnn.config import Settings, hash_of_config
-from redditgnn.estimate import Estimate, estimate
-from redditgnn.graph import Batch, GraphData
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.config.settings import Settings
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
 from redditgnn.kernels.backend import use_backend
-from redditgnn.measure import MIB
-from redditgnn.memory import free_memory
-from redditgnn.out_of_memory import MemoryWatch, Phase
-from redditgnn.trainer import Trainer
+from redditgnn.memory.estimate import Estimate, estimate
+from redditgnn.memory.out_of_memory import MemoryWatch, Phase
+from redditgnn.run.batch_size import resolved
+from redditgnn.run.parts import build_sampler, resolve_device, seen_in_training
+from redditgnn.runtime.measure import MIB
+from redditgnn.runtime.memory import free_memory
+from redditgnn.trainer.loop import Trainer
 
 Row = Sequence[str]
 

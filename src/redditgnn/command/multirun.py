@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from redditgnn.errors import UserError
-from redditgnn.warned import tell_on_stderr
+from redditgnn.runtime.logs import tell_on_stderr
 
 FLAGS = ("-m", "--multirun")
 
@@ -26,6 +26,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("overrides", nargs="*")
     found = parser.parse_intermixed_args(list(argv))
     tell_on_stderr()
-    from redditgnn.sweep.drive import swept  # imports torch: a mistake above need not wait for it
+    from redditgnn.sweep.sweep import swept  # imports torch: a mistake above need not wait for it
 
     return swept(found.overrides, found.config_dir)

@@ -37,7 +37,7 @@ from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
-from redditgnn.config import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.config.compose import ConfigurationError, one_line, refuse_no_option, settings_from
 from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 
 DRY_RUN = "--dry-run"
@@ -130,7 +130,9 @@ def exit_code_of(work: Callable[[], None]) -> int:
 
 def train_one(config: DictConfig) -> None:
     """Train one composed configuration."""
-    from redditgnn.run import run  # imports torch and PyG: seconds that --cfg need not wait for
+    from redditgnn.run.execution import (
+        run,  # imports torch and PyG: seconds that --cfg need not wait for
+    )
 
     row, path = run(settings_from(config, HydraConfig.get().runtime.choices))
     print(table(asdict(row)))

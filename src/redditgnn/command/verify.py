@@ -42,14 +42,17 @@ import pandas as pd
 
 from redditgnn import CONF_DIR
 from redditgnn.command.options import taken
-from redditgnn.config import Settings, compose_experiment, compose_settings, hash_of_config
+from redditgnn.config.compose import compose_experiment, compose_settings
+from redditgnn.config.experiments import Experiments
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError, require
-from redditgnn.experiments import Experiments
-from redditgnn.fingerprint import Fingerprint
-from redditgnn.results import files_of, of_fingerprint, percents, read_runs, repetitions
-from redditgnn.target import TRUST, Target, target_from
-from redditgnn.verdict import MOST_SEEDS, Interval, Sample, Verdict, interval_of_mean, judge
-from redditgnn.warned import tell_on_stderr
+from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.record.reading import files_of, read_runs
+from redditgnn.runtime.logs import tell_on_stderr
+from redditgnn.verify.repetitions import of_fingerprint, percents, repetitions
+from redditgnn.verify.target import TRUST, Target, target_from
+from redditgnn.verify.verdict import MOST_SEEDS, Interval, Sample, Verdict, interval_of_mean, judge
 
 NOT_MET = 4
 DECIDED_WELL = ("REPRODUCED", "ABOVE")
@@ -255,7 +258,7 @@ def _run_missing(
 
 def _run(settings: Settings, target: Target) -> str:
     """Run one seed; return '' or which one failed, for the rest go on."""
-    from redditgnn.run import run  # imports torch and PyG
+    from redditgnn.run.execution import run  # imports torch and PyG
 
     try:
         row, _ = run(settings)

@@ -26,11 +26,11 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from redditgnn.dataset.checked import MASKS, Converted
-from redditgnn.dataset.narrow import DTYPES, FeatureDtype, in_16_bits
+from redditgnn.dataset.half_precision import DTYPES, FeatureDtype, in_16_bits
+from redditgnn.dataset.validation import MASKS, Converted
 from redditgnn.errors import ConfigError, DataError
-from redditgnn.fingerprint import Fingerprint, hashed
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import Fingerprint, hashed
 
 FOLDER = "redditgnn-cache"
 OF_ITS_LOADING = ("data_dir", "feature_dtype")  # arguments that do not change what is converted

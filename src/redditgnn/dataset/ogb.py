@@ -15,11 +15,11 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
-from redditgnn.dataset.checked import Converted, Mask, RawGraph, converted
-from redditgnn.dataset.narrow import FeatureDtype
+from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.rawfiles import damaged, discard_new_files, not_fetched, reason
+from redditgnn.dataset.validation import Converted, Mask, RawGraph, converted
 from redditgnn.errors import DataError
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 _RAW = ("edge.csv.gz", "node-feat.csv.gz", "node-label.csv.gz")
 _SPLITS = ("train.csv.gz", "valid.csv.gz", "test.csv.gz")

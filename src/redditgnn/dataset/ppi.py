@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
-from redditgnn.dataset.checked import Converted, RawGraph, converted
-from redditgnn.dataset.narrow import FeatureDtype
+from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.dataset.source import Source
-from redditgnn.graph import GraphData
+from redditgnn.dataset.validation import Converted, RawGraph, converted
+from redditgnn.graph.data import GraphData
 
 
 def load(

@@ -12,13 +12,13 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
-from redditgnn.dataset.checked import Converted, Labels, RawGraph, converted, row_normalized
-from redditgnn.dataset.narrow import FeatureDtype
+from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.rawfiles import marked_as_copy
 from redditgnn.dataset.source import Source
 from redditgnn.dataset.split import SplitRule
+from redditgnn.dataset.validation import Converted, Labels, RawGraph, converted, row_normalized
 from redditgnn.errors import DataError
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 
 def load(

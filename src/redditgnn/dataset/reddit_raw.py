@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from redditgnn.csr import row_of_edge
 from redditgnn.errors import DataError
-from redditgnn.graph import GraphData
+from redditgnn.graph.csr import row_of_edge
+from redditgnn.graph.data import GraphData
 
 
 def write_reddit_raw(graph: GraphData, folder: Path) -> None:

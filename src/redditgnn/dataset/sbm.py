@@ -24,11 +24,11 @@ from redditgnn.dataset.blockmodel import (
     symmetric_csr,
 )
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
-from redditgnn.dataset.checked import MASKS, Converted, Mask
-from redditgnn.dataset.narrow import FeatureDtype
+from redditgnn.dataset.half_precision import FeatureDtype
+from redditgnn.dataset.validation import MASKS, Converted, Mask
 from redditgnn.errors import require
-from redditgnn.graph import GraphData
-from redditgnn.memory import GIB, free_memory
+from redditgnn.graph.data import GraphData
+from redditgnn.runtime.memory import GIB, free_memory
 
 REDDIT_NODES, REDDIT_EDGES = 232_965, 114_615_892
 REDDIT_TRAIN, REDDIT_VAL = 153_431, 23_831

@@ -14,11 +14,11 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
-from redditgnn.dataset.checked import Converted
-from redditgnn.dataset.narrow import FeatureDtype
+from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.sbm import BlockModel
+from redditgnn.dataset.validation import Converted
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
 
 
 def load(

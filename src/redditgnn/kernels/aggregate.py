@@ -23,11 +23,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from redditgnn.csr import CSR
-from redditgnn.features import Rows
+from redditgnn.graph.csr import CSR
+from redditgnn.graph.features import Rows
 from redditgnn.kernels.backend import BACKENDS, chosen_backend
 from redditgnn.kernels.shortcut import differentiable
-from redditgnn.precision import at_least_float32
+from redditgnn.runtime.precision import at_least_float32
 
 TRITON = "triton"  # the backend, and what sums are computed by
 

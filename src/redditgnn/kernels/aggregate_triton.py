@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from redditgnn.kernels.attention_triton import bounds
+from redditgnn.kernels.attention.parts_triton import bounds
 
 MAX_WIDTH = 128  # of a tile: 32 threads then read 16 bytes each of a row of float32
 MAX_EDGES = 32

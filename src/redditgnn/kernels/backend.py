@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from redditgnn.compiled import numba_works
 from redditgnn.errors import ConfigError, require
+from redditgnn.runtime.numba_threads import numba_works
 
 
 class Backend(NamedTuple):

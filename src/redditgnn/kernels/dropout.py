@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from redditgnn.compiled import numba_works, run_on_ranges
 from redditgnn.kernels.shortcut import differentiable
+from redditgnn.runtime.numba_threads import numba_works, run_on_ranges
 
 RESOLUTION = 2**16
 GROUPS_A_TASK = 2**18  # half a millisecond; handing over a task takes a fiftieth of it

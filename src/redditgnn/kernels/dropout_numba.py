@@ -7,7 +7,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, uint16
 
-from redditgnn.hash_numba import hashed
+from redditgnn.runtime.hash_numba import hashed
 
 GROUP = 4  # elements that one hash decides for
 CHUNK = 256  # hashes that are kept at once: few enough for the nearest cache

@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float, Int32
 from torch import Tensor
 
-from redditgnn.compiled import run_on_ranges, run_on_rows
-from redditgnn.csr import CSR
-from redditgnn.graph import Block
+from redditgnn.graph.batch import Block
+from redditgnn.graph.csr import CSR
 from redditgnn.kernels.aggregate import columns_at_once, embedding_bag, sum_rows, transpose_for
 from redditgnn.kernels.backend import chosen_backend
-from redditgnn.kernels.conv_linear import mean_of_sum, neighbor_mean, weight_unless_equal
+from redditgnn.kernels.neighbors import mean_of_sum, neighbor_mean, weight_unless_equal
 from redditgnn.kernels.shortcut import differentiable
+from redditgnn.runtime.numba_threads import run_on_ranges, run_on_rows
 
 NUMBA, STOCK = "numba", "torch"  # the backends that there are of it
 COLUMNS_A_TASK = 16  # a cache line of gradients
@@ -117,7 +117,7 @@ def _of_columns(
     weight: Tensor | None,
     wants_picks: bool,
 ) -> tuple[Float[Tensor, "4 dst width"], Int32[Tensor, "2 dst_or_0 width"]]:
-    from redditgnn.kernels.arrays_numba import flat, padded
+    from redditgnn.kernels.attention.arrays_numba import flat, padded
     from redditgnn.kernels.statistics_numba import statistics_rows
 
     num_dst, width = len(rowptr) - 1, h.size(1)
@@ -160,7 +160,7 @@ def add_to_sources(
     grad: Float[Tensor, "dst width"],
 ) -> None:
     """Add each number of `grad` to `into`, at the source that `picks` names and in its column."""
-    from redditgnn.kernels.arrays_numba import flat
+    from redditgnn.kernels.attention.arrays_numba import flat
     from redditgnn.kernels.statistics_numba import add_to_picked
 
     width = into.size(1)

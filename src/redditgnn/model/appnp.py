@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from redditgnn.errors import require, require_positive, require_probability
-from redditgnn.features import Rows, gathered
-from redditgnn.graph import Block, GraphSpec
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows, gathered
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.kernels.conv_linear import sum_with_restart
 from redditgnn.kernels.dropout import dropout
-from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
-from redditgnn.model.backbone import Backbone
+from redditgnn.kernels.neighbors import sum_with_restart
+from redditgnn.model.base import Backbone
+from redditgnn.nn.feature_linear import FeatureLinear, feature_dropout
 
 
 class APPNP(Backbone):

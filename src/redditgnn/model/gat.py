@@ -9,11 +9,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from redditgnn.errors import require_probability
-from redditgnn.features import Rows, gathered_unless_sparse
-from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.attention import attention_bytes_per_edge, require_slope
-from redditgnn.kernels.conv import FusedGATConv
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows, gathered_unless_sparse
+from redditgnn.kernels.attention.operator import attention_bytes_per_edge, require_slope
 from redditgnn.model.stack import ConvStack, Jump, Norm, check_heads
+from redditgnn.nn.attention import FusedGATConv
 
 
 class GAT(ConvStack):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.features import Rows, first_rows, gathered_unless_sparse
-from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.conv import FusedGATv2Conv
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows, first_rows, gathered_unless_sparse
 from redditgnn.model.gat import GAT
 from redditgnn.model.stack import Jump, Norm
+from redditgnn.nn.attention import FusedGATv2Conv
 
 
 class GATv2(GAT):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.features import Rows
-from redditgnn.graph import Block
+from redditgnn.graph.batch import Block
+from redditgnn.graph.features import Rows
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.kernels.conv_linear import LinearGCNConv
 from redditgnn.model.stack import ConvStack
+from redditgnn.nn.convs import LinearGCNConv
 
 
 class GCN(ConvStack):

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from redditgnn.errors import require_positive, require_probability
-from redditgnn.features import Rows, first_rows, gathered
-from redditgnn.graph import Block, GraphSpec
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows, first_rows, gathered
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.kernels.conv_linear import LinearGCN2Conv
 from redditgnn.kernels.dropout import dropout
-from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
-from redditgnn.model.backbone import Backbone
+from redditgnn.model.base import Backbone
 from redditgnn.model.stack import Norm, make_norm
+from redditgnn.nn.convs import LinearGCN2Conv
+from redditgnn.nn.feature_linear import FeatureLinear, feature_dropout
 
 
 class GCN2(Backbone):

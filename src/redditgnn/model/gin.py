@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.features import Rows
-from redditgnn.graph import Block, GraphSpec
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.kernels.conv_linear import LinearGINConv
 from redditgnn.model.stack import BatchNorm, ConvStack, Jump, Norm
+from redditgnn.nn.convs import LinearGINConv
 
 
 class GIN(ConvStack):

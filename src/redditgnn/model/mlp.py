@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from redditgnn.features import Rows, first_rows
-from redditgnn.graph import Block
-from redditgnn.kernels.feature_linear import FeatureLinear
+from redditgnn.graph.batch import Block
+from redditgnn.graph.features import Rows, first_rows
 from redditgnn.model.stack import ConvStack
+from redditgnn.nn.feature_linear import FeatureLinear
 
 
 class MLP(ConvStack):

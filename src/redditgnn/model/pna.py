@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Block, GraphSpec
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.kernels.conv_pna import LinearPNAConv
 from redditgnn.model.stack import ConvStack, Jump, Norm
+from redditgnn.nn.pna import LinearPNAConv
 
 Aggregator = Literal["mean", "max", "min", "std"]
 Scaler = Literal["identity", "amplification", "attenuation"]

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from redditgnn.features import Rows
-from redditgnn.graph import Block
+from redditgnn.graph.batch import Block
+from redditgnn.graph.features import Rows
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 
 Step = Callable[[Tensor | Rows, Block], Tensor]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from redditgnn.errors import ConfigError, require
-from redditgnn.features import first_rows
-from redditgnn.graph import Block, GraphSpec
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import first_rows
 from redditgnn.model.stack import ConvStack, Jump, Norm
 
 

@@ -11,12 +11,13 @@ from typing import Literal
 from torch import Tensor, nn
 from torch_geometric.nn import SAGEConv
 
-from redditgnn.features import Rows, first_rows
-from redditgnn.graph import Block, GraphSpec
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows, first_rows
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.kernels.conv_linear import LinearSAGEConv
-from redditgnn.model.lstm import PackedLSTMAggregation
 from redditgnn.model.stack import ConvStack, Jump, Norm
+from redditgnn.nn.convs import LinearSAGEConv
+from redditgnn.nn.lstm import PackedLSTMAggregation
 
 Aggregator = Literal["mean", "max", "lstm", "gcn"]
 

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from redditgnn.errors import require_positive, require_probability
-from redditgnn.features import Rows
-from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.conv_linear import normalized_neighbor_sum, own_rows
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows
 from redditgnn.kernels.dropout import dropout
-from redditgnn.model.backbone import Backbone
+from redditgnn.kernels.neighbors import normalized_neighbor_sum, own_rows
+from redditgnn.model.base import Backbone
 from redditgnn.model.propagation import Propagation
 
 

@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from torch_geometric.nn import JumpingKnowledge
 
 from redditgnn.errors import require, require_positive, require_probability
-from redditgnn.features import Rows, first_rows, gathered
-from redditgnn.graph import Block, GraphSpec
-from redditgnn.kernels.feature_linear import FeatureLinear, feature_dropout
-from redditgnn.model.backbone import Backbone
+from redditgnn.graph.batch import Block
+from redditgnn.graph.data import GraphSpec
+from redditgnn.graph.features import Rows, first_rows, gathered
+from redditgnn.model.base import Backbone
+from redditgnn.nn.feature_linear import FeatureLinear, feature_dropout
 
 Norm = Literal["batch", "layer"]
 Jump = Literal["cat", "max", "lstm"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redditgnn.report.grouping import STATUSES, Configuration, Group
-from redditgnn.verdict import Interval, Sample
+from redditgnn.verify.verdict import Interval, Sample
 
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 

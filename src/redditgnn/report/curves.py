@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from redditgnn.record.reading import FILE
 from redditgnn.report.grouping import Configuration, Group
 from redditgnn.report.plots import PALETTE, Curve, Curves, Missing, slug_of
 from redditgnn.report.settings import told
-from redditgnn.results import FILE
 
 SCORE = "val_micro_f1"
 MOST_CURVES = 6  # more cannot be told apart

@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from redditgnn.errors import DataError
-from redditgnn.fingerprint import hashed
-from redditgnn.results import FILE, TEXTS, refuse_unscored
-from redditgnn.verdict import Sample, sample_of
+from redditgnn.graph.fingerprint import hashed
+from redditgnn.record.reading import FILE, TEXTS
+from redditgnn.verify.repetitions import refuse_unscored
+from redditgnn.verify.verdict import Sample, sample_of
 
 SCORES = ("val_micro_f1", "test_micro_f1", "test_accuracy")
 CUDA, RSS = "peak_cuda_allocated_mib", "peak_rss_mib"

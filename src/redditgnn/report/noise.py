@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtr  # scipy.stats would take a second to import
 
-from redditgnn.verdict import Interval, interval_of_mean, sample_of
+from redditgnn.verify.verdict import Interval, interval_of_mean, sample_of
 
 LEVEL = 0.05
 FEWEST_SEEDS = 3  # two rounded differences are equal by chance too often

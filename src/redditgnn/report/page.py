@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 import redditgnn
 from redditgnn.errors import ConfigError
-from redditgnn.fingerprint import Fingerprint
+from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.report import interactive, page_table
 from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS

@@ -17,7 +17,7 @@ from redditgnn.report.noise import Difference
 from redditgnn.report.plots import slug_of
 from redditgnn.report.settings import short_names, value_of
 from redditgnn.report.summary import Entry, Summary
-from redditgnn.verdict import Sample, interval_of_mean
+from redditgnn.verify.verdict import Sample, interval_of_mean
 
 ROWS_OF_A_PAGE = 25
 LESS_ASKED_FOR = ("its interval", "seeds in common", "memory")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from redditgnn.experiments import Experiments
+from redditgnn.config.experiments import Experiments
 from redditgnn.report.grouping import Group
-from redditgnn.target import TRUST, Target, target_from
+from redditgnn.verify.target import TRUST, Target, target_from
 
 
 class Published(NamedTuple):

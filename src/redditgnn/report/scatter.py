@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from redditgnn.fingerprint import hashed
+from redditgnn.graph.fingerprint import hashed
 from redditgnn.report.cells import mean_and_spread, score_name
 from redditgnn.report.grouping import Configuration, Cost, Group
 from redditgnn.report.plots import (

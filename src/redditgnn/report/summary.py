@@ -11,7 +11,7 @@ import pandas as pd
 from redditgnn.report.grouping import SCORES, STATUSES, Configuration, Group
 from redditgnn.report.noise import Difference, compare
 from redditgnn.report.settings import Varied, value_of, varied
-from redditgnn.verdict import interval_of_mean
+from redditgnn.verify.verdict import interval_of_mean
 
 SCORE = "test_micro_f1"  # what differences are tested in
 BEST = "best"

@@ -17,7 +17,7 @@ from redditgnn.report.grouping import Cost
 from redditgnn.report.noise import WITHIN_NOISE
 from redditgnn.report.settings import told
 from redditgnn.report.summary import Entry, Summary
-from redditgnn.verdict import interval_of_mean
+from redditgnn.verify.verdict import interval_of_mean
 
 LONGEST = 45  # rows of a LaTeX table that fit on a page
 LEGEND = (

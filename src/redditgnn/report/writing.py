@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from redditgnn import CONF_DIR
+from redditgnn.config.experiments import Experiments
 from redditgnn.errors import DataError
-from redditgnn.experiments import Experiments
+from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.curves import curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
@@ -18,7 +19,6 @@ from redditgnn.report.published import published_in
 from redditgnn.report.scatter import scatters_of
 from redditgnn.report.summary import Summary, summary_of, table_of
 from redditgnn.report.tables import latex, markdown
-from redditgnn.results import files_of, read_runs
 
 
 def write_report(results_dir: Path, out: Path) -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Batch, GraphData
-from redditgnn.sampler.partition import parts_of, random_parts
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.partition.parts import parts_of, random_parts
 from redditgnn.sampler.subgraph import subgraph_batch, subgraphs_of
 
 

@@ -14,7 +14,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, uint32, uint64
 
-from redditgnn.hash_numba import hashed
+from redditgnn.runtime.hash_numba import hashed
 
 
 @njit(cache=True, nogil=True)

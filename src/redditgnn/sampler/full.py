@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from redditgnn.graph import Batch, GraphData
-from redditgnn.sampler.cuda_graph import CudaGraph, capture
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.sampler.base import CudaGraph, capture
 
 FEW_EDGES = 2**20
 """Up to which `auto` captures: there launching a kernel takes longer than the kernel.

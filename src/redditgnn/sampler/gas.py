@@ -15,13 +15,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Batch, GraphData
-from redditgnn.histories import Histories, HistoryRow, Listener
+from redditgnn.graph.batch import Batch, Histories
+from redditgnn.graph.data import GraphData
+from redditgnn.histories.host import HostHistories, in_memory, on_disk
+from redditgnn.histories.lipschitz import LipschitzHistories
+from redditgnn.histories.staleness import AgedHistories, Ages
+from redditgnn.histories.table import HistoryStore, HistoryTable
+from redditgnn.record.rows import HistoryRow
+from redditgnn.sampler.base import Listener
 from redditgnn.sampler.cluster import PartDrawer
-from redditgnn.sampler.history import HistoryStore, HistoryTable
-from redditgnn.sampler.host_history import HostHistories, in_memory, on_disk
-from redditgnn.sampler.lipschitz import LipschitzHistories
-from redditgnn.sampler.staleness import AgedHistories, Ages
 from redditgnn.sampler.subgraph import subgraphs_of
 
 HistoryDevice = Literal["auto", "cpu", "disk"]

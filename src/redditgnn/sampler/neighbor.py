@@ -14,11 +14,12 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Batch, GraphData
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.placement import FeatureTier, place
+from redditgnn.runtime.numba_threads import numba_works
 from redditgnn.sampler.side_stream import SideStream
-from redditgnn.sampler.tier import FeatureTier, place
 
 
 @runtime_checkable
@@ -34,7 +35,7 @@ class NeighborSampler:
     """Batches of training nodes with `num_neighbors[h]` sampled in-neighbours of those at hop h.
 
     -1 takes all neighbours. `feature_tier` says where graph and features are kept on CUDA, see
-    `redditgnn.sampler.tier`: a batch is the same in all, but that the CPU draws those of `mmap`.
+    `redditgnn.graph.placement`: a batch is the same in all, but that the CPU draws those of `mmap`.
     """
 
     has_halo = True

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Int32, Int64
 from torch import Tensor
 
-from redditgnn.compiled import run_on_rows
-from redditgnn.csr import pointers
+from redditgnn.graph.csr import pointers
+from redditgnn.runtime.numba_threads import run_on_rows
 from redditgnn.sampler.csr_numba import (
     append_unseen,
     forget_nodes,

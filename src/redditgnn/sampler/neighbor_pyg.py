@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import torch
 
-from redditgnn.csr import pointers, row_of_edge
 from redditgnn.errors import ConfigError, require_positive
-from redditgnn.graph import Batch, GraphData
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.csr import pointers, row_of_edge
+from redditgnn.graph.data import GraphData
 from redditgnn.sampler.neighbor import check_num_neighbors, sampled_batch
 
 

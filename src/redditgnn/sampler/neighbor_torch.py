@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int32, Int64
 from torch import Tensor
 
-from redditgnn.csr import pointers, row_of_edge
+from redditgnn.graph.csr import pointers, row_of_edge
 
 
 class TorchNeighborhoods:

@@ -14,13 +14,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from redditgnn.csr import pointers
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Batch, GraphData
-from redditgnn.sampler.cuda_graph import CudaGraph, capture
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.csr import pointers
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.placement import FeatureTier, place
+from redditgnn.sampler.base import CudaGraph, capture
 from redditgnn.sampler.neighbor import check_num_neighbors
 from redditgnn.sampler.side_stream import SideStream
-from redditgnn.sampler.tier import FeatureTier, place
 
 
 class TreeSampler:

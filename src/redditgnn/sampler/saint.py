@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from redditgnn.compiled import numba_works
 from redditgnn.errors import require, require_positive
-from redditgnn.graph import Batch, GraphData
-from redditgnn.memory import GIB, free_memory
-from redditgnn.sampler.inclusions import Inclusions
-from redditgnn.sampler.subgraph import subgraph_batch, subgraphs_of
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.runtime.memory import GIB, free_memory
+from redditgnn.runtime.numba_threads import numba_works
+from redditgnn.sampler.subgraph import Inclusions, subgraph_batch, subgraphs_of
 
 
 class SaintSampler(ABC):

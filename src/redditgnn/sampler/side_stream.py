@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from redditgnn.features import Rows
-from redditgnn.graph import Batch
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.features import Rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

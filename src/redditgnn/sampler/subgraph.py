@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from redditgnn.compiled import numba_works
-from redditgnn.graph import Batch, GraphData
-from redditgnn.sampler.inclusions import Inclusions
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.runtime.numba_threads import numba_works
 
 
 @runtime_checkable
@@ -88,3 +89,15 @@ def subgraph_batch(
         edge_weight=edge_weight,
         num_dst=(len(node_ids),) * num_layers,
     )
+
+
+class Inclusions:
+    """How many of the subgraphs drawn so far contain each node and each edge.
+
+    Attributes:
+        of_edge: In the order of `graph.col`.
+    """
+
+    def __init__(self, graph: GraphData) -> None:
+        self.of_node = torch.zeros(graph.num_nodes, dtype=torch.int32)
+        self.of_edge = torch.zeros(graph.num_edges, dtype=torch.int32)

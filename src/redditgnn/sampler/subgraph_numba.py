@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from redditgnn.compiled import run_on_rows
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
+from redditgnn.runtime.numba_threads import run_on_rows
 from redditgnn.sampler.csr_numba import (
     add_inside,
     count_inside,
@@ -23,7 +23,7 @@ from redditgnn.sampler.csr_numba import (
     number_nodes,
     row_pointers,
 )
-from redditgnn.sampler.inclusions import Inclusions
+from redditgnn.sampler.subgraph import Inclusions
 
 ENTRIES_A_TASK = 131_072  # about 0.1 ms of reading; handing over a task takes 0.01 ms
 SORTS_BELOW = 1 / 256  # nodes drawn per node of the graph, where sorting beats a map of all nodes

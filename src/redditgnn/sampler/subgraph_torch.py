@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from redditgnn.csr import entries_of_rows, pointers, row_of_edge
-from redditgnn.graph import GraphData
-from redditgnn.sampler.inclusions import Inclusions
+from redditgnn.graph.csr import entries_of_rows, pointers, row_of_edge
+from redditgnn.graph.data import GraphData
+from redditgnn.sampler.subgraph import Inclusions
 
 
 class TorchSubgraphs:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from redditgnn.assembly import resolve_device
-from redditgnn.config import Settings
+from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, UserError
-from redditgnn.graph import GraphData
+from redditgnn.graph.data import GraphData
+from redditgnn.run.parts import resolve_device
 from redditgnn.sweep.plan import Job
 
 OF_A_MODEL = ("model", "optimizer", "scheduler", "trainer")

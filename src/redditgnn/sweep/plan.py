@@ -23,16 +23,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from redditgnn import CONF_DIR
-from redditgnn.batch_size import resolved
-from redditgnn.config import (
-    ConfigurationError,
-    Settings,
-    hash_of_config,
-    one_line,
-    refuse_no_option,
-    settings_from,
-)
+from redditgnn.config.compose import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, UserError, require
+from redditgnn.run.batch_size import resolved
 from redditgnn.sweep.settings import SweepSettings, sweep_settings
 
 MOST_JOBS = 100_000

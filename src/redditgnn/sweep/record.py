@@ -9,8 +9,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from redditgnn.fingerprint import hashed
-from redditgnn.runs_file import Row, read_rows
+from redditgnn.graph.fingerprint import hashed
+from redditgnn.record.runs_file import Row, read_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
 
 from redditgnn.errors import ConfigError, require
-from redditgnn.runs_file import Row
+from redditgnn.record.runs_file import Row
 from redditgnn.sweep.plan import Job, Planner
+from redditgnn.sweep.protocol import Outcome
 from redditgnn.sweep.summary import Result
-from redditgnn.sweep.work import Outcome
 
 if TYPE_CHECKING:
     from optuna import Study

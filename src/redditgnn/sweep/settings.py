@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from redditgnn.arguments import check_types
-from redditgnn.duration import seconds_of
+from redditgnn.config.arguments import check_types
 from redditgnn.errors import ConfigError, require
+from redditgnn.runtime.duration import seconds_of
 
 Keys = TypeVar("Keys")
 

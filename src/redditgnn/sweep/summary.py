@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from redditgnn.runs_file import Row
+from redditgnn.record.runs_file import Row
 from redditgnn.sweep.plan import Job
-from redditgnn.sweep.work import Outcome
+from redditgnn.sweep.protocol import Outcome
 
 BEST = "*"
 

@@ -15,7 +15,7 @@ import threading
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from redditgnn.warned import hide_what_users_cannot_mend, tell_on_stderr
+from redditgnn.runtime.logs import hide_what_users_cannot_mend, tell_on_stderr
 
 Requests = queue.SimpleQueue[dict[str, Any] | None]
 
@@ -30,8 +30,8 @@ def main() -> None:
     hide_what_users_cannot_mend()
     tell_on_stderr()
     try:
-        import redditgnn.run  # noqa: F401  # once for all jobs, while the sweep still plans
-        from redditgnn.sweep.work import done
+        import redditgnn.run.execution  # noqa: F401  # once for all jobs, while the sweep still plans
+        from redditgnn.sweep.protocol import done
 
         while (request := requests.get()) is not None:
             at_work.set()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from redditgnn.errors import ConfigError
-from redditgnn.recorder import EpochRow, RunRow
+from redditgnn.record.rows import EpochRow, RunRow
 
 CLOSING_S = 30.0  # at most, for what a tracker still has to send
 INTERRUPTED_S = 3.0  # the same where a signal asks the process to end

@@ -7,7 +7,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from redditgnn.recorder import EpochRow, RunRow
+from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.tracker.base import numbers_of, required, settings_of
 
 TAG = "redditgnn.run_id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from redditgnn.recorder import EpochRow, RunRow
+from redditgnn.record.rows import EpochRow, RunRow
 
 
 class NoTracker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from redditgnn.recorder import EpochRow, RunRow
+from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.tracker.base import numbers_of, required, settings_of
 
 SECONDS = "_s"  # the ending of columns that hold seconds

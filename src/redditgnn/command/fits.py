@@ -1,0 +1,89 @@
+"""Which graphs fit in memory, as `doctor` shows it: by the estimate that runs are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from redditgnn.config.compose import compose_settings
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.memory.estimate import estimate_sampler
+from redditgnn.runtime.measure import MIB
+
+MODELS = ("sage", "gat")  # with their default settings
+HEADS, HEAD_WIDTH, NUM_CLASSES = 8, 8, 41
+USABLE = 0.9  # of a memory: the rest is the context of CUDA, the allocator's gaps, other processes
+
+Row = Sequence[str]
+
+EXPLAINED = """\
+  graph: features and adjacency. Then the peaks of full-batch training and of exact evaluation
+  beyond it, on a CPU, estimated with the default settings; it fits if graph and training do.
+  'redditgnn train --dry-run' estimates any run. messages: what a layer of attention that is not
+  fused would add."""
+
+
+class Size(NamedTuple):
+    """Nodes, directed edges and features of a dataset."""
+
+    num_nodes: int
+    num_edges: int
+    num_features: int
+
+
+# As PyG's dataset classes load them, before self-loops are dropped.
+SIZES = {
+    "pubmed": Size(19_717, 88_648, 500),
+    "reddit2": Size(232_965, 23_213_838, 602),
+    "reddit": Size(232_965, 114_615_892, 602),
+    "ogbn_products": Size(2_449_029, 123_718_280, 100),
+}
+
+
+def phantom(size: Size) -> GraphData:
+    """Return a graph of `size` that takes no memory: every row is the same one."""
+    nodes, edges, features = size
+    mask = torch.ones(1, dtype=torch.bool).expand(nodes)
+    return GraphData(
+        name="phantom",
+        x=torch.ones(1, 1).expand(nodes, features),
+        rowptr=torch.zeros(1, dtype=torch.int64).expand(nodes + 1),
+        col=torch.zeros(1, dtype=torch.int32).expand(edges),
+        y=torch.zeros(1, dtype=torch.int64).expand(nodes),
+        num_classes=NUM_CLASSES,
+        train_mask=mask,
+        val_mask=mask,
+        test_mask=mask,
+        fingerprint=Fingerprint("phantom"),
+    )
+
+
+def peaks_of(model: str, graph: GraphData) -> tuple[float, float]:
+    """Estimate the MiB of training a model full-batch on a CPU, and of evaluating it."""
+    cpu = torch.device("cpu")
+    settings = compose_settings([f"model={model}", "sampler=full", "device=cpu"])
+    trainer = settings.build("trainer", device=cpu)
+    layers = settings.components["model"]["num_layers"]
+    sampler = settings.build("sampler", graph, num_layers=layers, device=cpu, seed=0)
+    found = estimate_sampler(settings, trainer, graph, graph, sampler, cpu)
+    return found.training / MIB, found.testing / MIB
+
+
+def memory_table(memories: dict[str, float]) -> list[Row]:
+    """Compare what each dataset needs with `memories`, in MiB."""
+    columns = [f"{model} {phase}" for model in MODELS for phase in ("training", "evaluation")]
+    head = ["dataset", "nodes", "edges", "graph", *columns, f"messages {HEADS}x{HEAD_WIDTH}"]
+    rows: list[Row] = [[*head, *(f"fits {memory}" for memory in memories)]]
+    for name, size in SIZES.items():
+        graph = phantom(size)
+        graph_mib = graph.num_bytes / MIB
+        amounts = [mib for model in MODELS for mib in peaks_of(model, graph)]
+        told = [graph_mib, *amounts, size.num_edges * HEADS * HEAD_WIDTH * 4 / MIB]
+        needed = graph_mib + max(amounts[::2])
+        fits = ["yes" if needed <= USABLE * mib else "no" for mib in memories.values()]
+        counts = [f"{size.num_nodes:,}", f"{size.num_edges:,}"]
+        rows.append([name, *counts, *(f"{mib:,.0f}" for mib in told), *fits])
+    return rows

@@ -1,0 +1,1 @@
+"""Settings: from overrides and YAML files to typed values and built components."""

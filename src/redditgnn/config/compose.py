@@ -1,0 +1,118 @@
+"""From command-line overrides to typed settings, as Hydra composes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from redditgnn import CONF_DIR
+from redditgnn.config.arguments import check_types, refuse_missing
+from redditgnn.config.settings import COMPONENTS, GROUPS, NOT_OF_A_RUN, Kernels, Settings
+from redditgnn.config.wording import told
+from redditgnn.errors import ConfigError, require
+
+ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
+
+
+def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
+    """Read a composed configuration; `choices` names the chosen option of each group.
+
+    Raises:
+        ConfigError: a key is missing or has a value of the wrong type.
+    """
+    try:
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(values, dict)
+    top_level = {str(key): value for key, value in values.items() if key not in NOT_OF_A_RUN}
+    missing = [group for group in GROUPS if group not in top_level]
+    if missing:
+        raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
+    components = {group: top_level.pop(group) for group in COMPONENTS}
+    chosen = {group: choices.get(group) for group in (*GROUPS, "experiment")}
+    kernels = _kernels(top_level.pop("kernels", None))
+    call = partial(Settings, kernels=kernels, components=components, choices=chosen, **top_level)
+    check_types("", call)
+    refuse_missing("", call)
+    return call()
+
+
+def _kernels(values: Any) -> Kernels:
+    if not isinstance(values, dict) or "backend" not in values:
+        raise ConfigError(
+            f"kernels must have the key backend, got {values}; try kernels.backend=auto"
+        )
+    call = partial(Kernels, **values)
+    check_types("kernels", call)
+    return call()
+
+
+def compose_settings(overrides: Sequence[str]) -> Settings:
+    """Compose conf/train.yaml with `overrides`, as `redditgnn train` does, without running it."""
+    return compose_experiment(overrides)[0]
+
+
+def compose_experiment(
+    overrides: Sequence[str], config_dir: Path | None = None
+) -> tuple[Settings, Any]:
+    """Compose as `compose_settings`; return also the key `target`, None where there is none.
+
+    `config_dir` has further options, as train's --config-dir.
+    """
+    GlobalHydra.instance().clear()
+    refuse_no_option(overrides)
+    path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
+    try:
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            config = _composed([*path, *overrides])
+            choices = config.hydra.runtime.choices
+            with open_dict(config):
+                del config["hydra"]
+            return settings_from(config, choices), target_of(config)
+    except ConfigurationError as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    try:
+        return compose("train", overrides=overrides, return_hydra_config=True)
+    except ValueError as error:  # of Hydra's, about files that are no text or no list
+        raise ConfigError(one_line(error)) from error
+
+
+def refuse_no_option(overrides: Sequence[str]) -> None:
+    """Refuse what Hydra takes for a bug of its own: a group whose value is no name of an option.
+
+    Raises:
+        ConfigError: names the group.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        chosen_by_name = group in (*GROUPS, "experiment")
+        if chosen_by_name and re.fullmatch(r"|null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
+            raise ConfigError(
+                f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"
+            )
+        require(bool(group), f"{override!r} is not KEY=VALUE; name the key in front of '='")
+
+
+def target_of(config: Any) -> Any:
+    """Return the key `target` of a configuration as plain values, None where there is none."""
+    target = config.get("target")
+    return OmegaConf.to_container(target) if OmegaConf.is_config(target) else target
+
+
+def one_line(error: BaseException) -> str:
+    """Word an error of Hydra's or OmegaConf's in one line."""
+    return told(error, CONF_DIR)

@@ -1,0 +1,107 @@
+"""The hash of a configuration, by which repetitions of one experiment are recognised.
+
+A component of ours is hashed by its option in conf/, not by its import path: modules may move, and
+rows that were recorded before are still found.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from typing import Any
+
+from redditgnn import CONF_DIR
+from redditgnn.config.settings import Settings
+
+NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph")  # no score depends on these
+HASHED_IF_SET = ("trainer.max_time",)  # later keys: without them a hash stays what it was
+
+# The first rows were hashed by import path. Options of that time keep the path of that time,
+# wherever the code is now. An option that is not here is hashed by its own name.
+FIRST_PATHS = {
+    "dataset": {
+        "ogbn_arxiv": "redditgnn.dataset.ogb.load",
+        "ppi": "redditgnn.dataset.ppi.load",
+        "pyg": "redditgnn.dataset.pyg.load",
+        "sbm": "redditgnn.dataset.sbm.load",
+        "sbm_multilabel": "redditgnn.dataset.sbm_multilabel.load",
+    },
+    "model": {
+        "appnp": "redditgnn.model.appnp.APPNP",
+        "gat": "redditgnn.model.gat.GAT",
+        "gatv2": "redditgnn.model.gatv2.GATv2",
+        "gcn": "redditgnn.model.gcn.GCN",
+        "gcn2": "redditgnn.model.gcn2.GCN2",
+        "gin": "redditgnn.model.gin.GIN",
+        "mlp": "redditgnn.model.mlp.MLP",
+        "pna": "redditgnn.model.pna.PNA",
+        "pyg": "redditgnn.model.pyg.PygStack",
+        "sage": "redditgnn.model.sage.GraphSAGE",
+        "sgc": "redditgnn.model.sgc.SGC",
+        "sign": "redditgnn.model.sign.SIGN",
+    },
+    "sampler": {
+        "cluster": "redditgnn.sampler.cluster.ClusterSampler",
+        "full": "redditgnn.sampler.full.FullSampler",
+        "gas": "redditgnn.sampler.gas.GASSampler",
+        "neighbor": "redditgnn.sampler.neighbor.NeighborSampler",
+        "neighbor_pyg": "redditgnn.sampler.neighbor_pyg.PygNeighborSampler",
+        "neighbor_tree": "redditgnn.sampler.neighbor_tree.TreeSampler",
+        "saint_edge": "redditgnn.sampler.saint.SaintEdge",
+        "saint_node": "redditgnn.sampler.saint.SaintNode",
+        "saint_rw": "redditgnn.sampler.saint.SaintRandomWalk",
+    },
+    "optimizer": {
+        "adam": "redditgnn.optimizer.adam",
+        "adamw": "redditgnn.optimizer.adamw",
+        "sgd": "redditgnn.optimizer.sgd",
+    },
+    "trainer": {"default": "redditgnn.trainer.Trainer"},
+}
+
+
+def hash_of_config(settings: Settings) -> str:
+    """Hash every setting that a score may depend on, except the seed."""
+    components = {
+        group: {
+            key: _component_id(group, value) if key == "_target_" else value
+            for key, value in values.items()
+            if _is_hashed(f"{group}.{key}", value)
+        }
+        for group, values in settings.components.items()
+    }
+    text = json.dumps([settings.protocol, components], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_hashed(key: str, value: Any) -> bool:
+    return key not in NOT_HASHED and not (key in HASHED_IF_SET and value is None)
+
+
+def _component_id(group: str, target: str) -> str:
+    """Return what stands for the import path `target` in a hash.
+
+    Options that share a target share an id: the one in `FIRST_PATHS`, or the first by name. Code of
+    others, and code of ours that no option names, is its own id.
+    """
+    first_paths = FIRST_PATHS.get(group, {})
+    targets = packaged_targets(group)
+    for option in (*first_paths, *sorted(targets)):
+        if targets.get(option) == target:
+            return first_paths.get(option, f"{group}/{option}")
+    return target
+
+
+@functools.cache
+def packaged_targets(group: str) -> dict[str, str]:
+    """Return the `_target_` of every option of `group` in our conf/ whose code is ours."""
+    targets = {}
+    for path in (CONF_DIR / group).glob("*.yaml"):
+        line = re.search(
+            r"^_target_: *(redditgnn\.\S+)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        if line:
+            targets[path.stem] = line[1]
+    return targets

@@ -1,0 +1,1 @@
+"""Exact inference over the whole graph, and scores."""

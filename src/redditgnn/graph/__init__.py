@@ -1,0 +1,1 @@
+"""The graph, the batch, and how their features are read."""

@@ -1,0 +1,174 @@
+"""The batch, and the block: what one layer computes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int32, Int64, Integer
+from torch import Tensor
+
+from redditgnn.graph.csr import CSR
+from redditgnn.graph.data import tensors_on
+from redditgnn.graph.features import Rows
+
+
+class Block:
+    """What one layer computes: messages from `num_src` nodes to the first `num_dst` of them.
+
+    Attributes:
+        rowptr, col: CSR of the destinations, in local indices.
+        degree: In-degree of each source in the graph that the batch stands for.
+        row_weight, edge_weight: `sum(edge_weight * message)` over the batch's edges of a row
+            estimates the sum over all its edges. None where the batch has all of them. Where a
+            row's edges were equally likely to be drawn, all weigh `row_weight` = degree / drawn,
+            and a mean needs no weights; otherwise `row_weight` is None.
+    """
+
+    def __init__(
+        self,
+        rowptr: Int64[Tensor, " num_dst_plus_1"],
+        col: Int32[Tensor, " edges"],
+        num_src: int,
+        degree: Integer[Tensor, " num_src"],
+        edge_weight: Float[Tensor, " edges"] | None = None,
+        row_weight: Float[Tensor, " num_dst"] | None = None,
+    ) -> None:
+        assert edge_weight is None or row_weight is None, "weights are by edge or by row"
+        self.rowptr, self.col, self.num_src = rowptr, col, num_src
+        self.num_dst = len(rowptr) - 1
+        self.degree, self.row_weight, self._edge_weight = degree, row_weight, edge_weight
+
+    @property
+    def has_equal_weights(self) -> bool:
+        """Whether the edges of a row weigh the same: the mean over them needs no weights."""
+        return self._edge_weight is None
+
+    @cached_property
+    def edge_weight(self) -> Float[Tensor, " edges"] | None:
+        if self.row_weight is None:
+            return self._edge_weight
+        return self.row_weight[self.csr.row]
+
+    @cached_property
+    def csr(self) -> CSR:
+        """The edges, with a transpose that is computed once."""
+        return CSR(self.rowptr, self.col, self.num_src)
+
+    @cached_property
+    def csr_with_self_loops(self) -> CSR:
+        """The edges and one self-loop for each destination, at the end of its row."""
+        rows = torch.arange(self.num_dst + 1, device=self.col.device)
+        rowptr = self.rowptr + rows
+        col = self.col.new_empty(len(self.col) + self.num_dst)
+        col[torch.arange(len(self.col), device=self.col.device) + self.csr.row] = self.col
+        col[rowptr[1:] - 1] = rows[:-1].to(col.dtype)
+        return CSR(rowptr, col, self.num_src)
+
+    @cached_property
+    def edge_index(self) -> Int64[Tensor, "2 edges"]:
+        """COO (source, destination), as any convolution of PyG takes it."""
+        return torch.stack([self.col.long(), self.csr.row])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """A subgraph whose first `num_targets` nodes are to be predicted.
+
+    Nodes stand in breadth-first order, targets first; row i of the CSR and of `features` belongs
+    to global node `node_ids[i]`. Layer l computes the rows [0, num_dst[l]) and no others, so that
+    a layer's block is a prefix of the CSR. `(loss_weight * per_node_loss).sum()` estimates the
+    mean loss over the training nodes: the sampler owns the normalisation. `num_edges` are those
+    that each layer reads; None reads them off `rowptr`, for which a device has to be waited for.
+    """
+
+    features: Rows
+    y: Int64[Tensor, " targets"] | Float[Tensor, "targets classes"]
+    loss_weight: Float[Tensor, " targets"]
+    node_ids: Int64[Tensor, " nodes"]
+    rowptr: Int64[Tensor, " rows_plus_1"]
+    col: Int32[Tensor, " edges"]
+    degree: Integer[Tensor, " nodes"]
+    num_dst: tuple[int, ...]
+    num_edges: tuple[int, ...] | None = None
+    edge_weight: Float[Tensor, " edges"] | None = None
+    row_weight: Float[Tensor, " rows"] | None = None
+    histories: Histories | None = None
+    _blocks: dict[tuple[int, int], Block] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def x(self) -> Float[Tensor, "nodes features"]:
+        """The features, gathered when first asked for, in float32."""
+        return self.features.gathered
+
+    @property
+    def num_targets(self) -> int:
+        return self.num_dst[-1]
+
+    def block(self, layer: int) -> Block:
+        """Return what layer `layer` computes: views of the CSR, kept for the next call."""
+        num_dst, num_src = self.num_dst[layer], self._num_src(layer)
+        if (num_dst, num_src) not in self._blocks:
+            num_edges = self.num_edges[layer] if self.num_edges else int(self.rowptr[num_dst])
+            self._blocks[num_dst, num_src] = Block(
+                self.rowptr[: num_dst + 1],
+                self.col[:num_edges],
+                num_src,
+                self.degree[:num_src],
+                None if self.edge_weight is None else self.edge_weight[:num_edges],
+                None if self.row_weight is None else self.row_weight[:num_dst],
+            )
+        return self._blocks[num_dst, num_src]
+
+    def begin(self) -> None:
+        """Say that the forward pass begins: what histories keep far away is fetched."""
+        if self.histories is not None:
+            self.histories.begin()
+
+    def penalty(self, model: Any) -> Float[Tensor, ""] | None:
+        """Return what histories add to the loss, behind the forward pass; None: nothing."""
+        return None if self.histories is None else self.histories.penalty(model, self)
+
+    def exchange(self, layer: int, h: Float[Tensor, "rows width"]) -> Tensor:
+        """Turn the output of `layer` into the input of the next: with histories, push and pull."""
+        if self.histories is None:
+            return h
+        return self.histories.exchange(layer, h, self.node_ids)
+
+    def to(self, device: torch.device) -> Batch:
+        """Copy every tensor to `device`; the batch itself if it is there already."""
+        if self.rowptr.device == device and self.features.device == device:
+            return self
+        num_edges = self.num_edges or tuple(int(self.rowptr[rows]) for rows in self.num_dst)
+        moved = tensors_on(self, device) | {"features": self.features.to(device)}
+        return replace(self, **moved, num_edges=num_edges, _blocks={})
+
+    def _num_src(self, layer: int) -> int:
+        if layer == 0 or self.histories is not None:
+            return len(self.node_ids)
+        return self.num_dst[layer - 1]
+
+
+@runtime_checkable
+class Histories(Protocol):
+    """Where `sampler=gas` keeps the last known hidden states of all nodes, as one batch sees it."""
+
+    def begin(self) -> None:
+        """Start to fetch what `exchange` will append: the forward pass of the batch begins."""
+        ...
+
+    def exchange(
+        self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " nodes"]
+    ) -> Float[Tensor, "nodes width"]:
+        """Store `h`, the states of the first rows of `node_ids`; append the stored rest."""
+        ...
+
+    def penalty(self, model: Any, batch: Any) -> Float[Tensor, ""] | None:
+        """Return what is to be added to the loss of `batch`, behind its forward pass."""
+        ...
+
+    def on(self, other: Histories) -> Histories:
+        """Return what does the same with the states that `other` keeps."""
+        ...

@@ -1,0 +1,126 @@
+"""A sparse matrix of ones as CSR, and its transpose, which backward passes read.
+
+Row i holds `col[rowptr[i]:rowptr[i + 1]]`: the sources whose messages destination i receives. The
+transpose is computed when it is first asked for, and kept.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int32, Int64, Integer
+from torch import Tensor
+
+from redditgnn.runtime.numba_threads import numba_works
+
+
+class Transpose(NamedTuple):
+    """Row j lists the destinations that read source j, in ascending order."""
+
+    rowptr: Int64[Tensor, " src_plus_1"]
+    row: Int32[Tensor, " edges"]
+
+
+class CSR:
+    """Which sources each destination reads.
+
+    Attributes:
+        num_src: Number of columns; every entry of `col` is below it.
+    """
+
+    def __init__(
+        self, rowptr: Int64[Tensor, " dst_plus_1"], col: Integer[Tensor, " edges"], num_src: int
+    ) -> None:
+        self.rowptr, self.col, self.num_src = rowptr, col, num_src
+        self.num_dst = len(rowptr) - 1
+
+    @classmethod
+    def from_edge_index(
+        cls, edge_index: Integer[Tensor, "2 edges"], num_src: int, num_dst: int
+    ) -> CSR:
+        """Sort (source, destination) pairs by destination; pairs of one destination keep order."""
+        source, destination = edge_index
+        counts = torch.bincount(destination, minlength=num_dst)
+        return cls(pointers(counts), source[destination.argsort(stable=True)], num_src)
+
+    @cached_property
+    def row(self) -> Int64[Tensor, " edges"]:
+        """The destination of each edge."""
+        return row_of_edge(self.rowptr, len(self.col))
+
+    @cached_property
+    def transpose(self) -> Transpose:
+        return _transpose(self)
+
+    @cached_property
+    def edge_of_transpose(self) -> Int64[Tensor, " edges"]:
+        """The position in `col` of each entry of the transpose: edge values follow it."""
+        return _edge_of_transpose(self)
+
+
+@torch.compiler.disable  # Numba does not compile while torch.compile traces
+def _transpose(csr: CSR) -> Transpose:
+    if csr.col.device.type == "cpu" and numba_works():
+        from redditgnn.graph.transpose_numba import transposed
+
+        arrays = transposed(csr.rowptr.numpy(), csr.col.numpy(), csr.num_src)
+        return Transpose(*map(torch.from_numpy, arrays))
+    # No bincount: it would wait for the device, to see whether there are larger numbers.
+    counts = csr.rowptr.new_zeros(csr.num_src)
+    counts.index_add_(0, csr.col, counts.new_ones(()).expand(len(csr.col)))
+    return Transpose(pointers(counts), csr.row.to(torch.int32)[csr.edge_of_transpose])
+
+
+@torch.compiler.disable
+def _edge_of_transpose(csr: CSR) -> Int64[Tensor, " edges"]:
+    if csr.col.device.type == "cpu" and numba_works():
+        from redditgnn.graph.transpose_numba import transposed_edges
+
+        edges = transposed_edges(csr.transpose.rowptr.numpy(), csr.col.numpy())
+        return torch.from_numpy(edges)
+    return csr.col.argsort(stable=True)
+
+
+def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:
+    """Return the CSR row pointers of rows with these many entries."""
+    rowptr = torch.zeros(len(counts) + 1, dtype=torch.int64, device=counts.device)
+    torch.cumsum(counts, 0, out=rowptr[1:])
+    return rowptr
+
+
+def row_of_edge(
+    rowptr: Int64[Tensor, " rows_plus_1"], num_edges: int | None = None
+) -> Int64[Tensor, " edges"]:
+    """Return the row that each entry of a CSR belongs to.
+
+    Without `num_edges`, the last of `rowptr`, a device has to be waited for.
+    """
+    rows = torch.arange(len(rowptr) - 1, device=rowptr.device)
+    return rows.repeat_interleave(rowptr.diff(), output_size=num_edges)
+
+
+def gather_rows(
+    rowptr: Int64[Tensor, " nodes_plus_1"],
+    col: Int32[Tensor, " edges"],
+    node_ids: Int64[Tensor, " rows"],
+) -> tuple[Int64[Tensor, " picked"], Int32[Tensor, " picked"]]:
+    """Concatenate the CSR rows `node_ids`: for each entry its position in `node_ids`, and `col`."""
+    _, rows, entries = entries_of_rows(rowptr, node_ids)
+    return rows, col[entries]
+
+
+def entries_of_rows(
+    rowptr: Int64[Tensor, " nodes_plus_1"], node_ids: Int64[Tensor, " rows"]
+) -> tuple[Int64[Tensor, " rows_plus_1"], Int64[Tensor, " picked"], Int64[Tensor, " picked"]]:
+    """Find the entries of the CSR rows `node_ids`, one row after the other.
+
+    Returns:
+        The row pointers of those rows alone; for each of their entries its position in `node_ids`,
+        and its place among all entries.
+    """
+    picked = pointers(rowptr[node_ids + 1] - rowptr[node_ids])
+    rows = row_of_edge(picked)
+    shift = (rowptr[node_ids] - picked[:-1])[rows]
+    return picked, rows, torch.arange(len(rows), device=rows.device) + shift

@@ -1,0 +1,159 @@
+"""The graph: what datasets load, and what samplers and evaluation read.
+
+Edges are stored as CSR by destination: the in-neighbours of node `i`, whose messages it receives,
+are `col[rowptr[i]:rowptr[i + 1]]`. There are no self-loops; layers that want them ask a `Block`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int32, Int64
+from torch import Tensor
+
+from redditgnn.graph.csr import gather_rows, pointers
+from redditgnn.graph.features import Rows
+from redditgnn.graph.fingerprint import Fingerprint
+
+Split = Literal["train", "val", "test"]
+
+
+class GraphSpec(NamedTuple):
+    """What sizes a model. `multi_label`: a node has any number of the classes (loss BCE).
+
+    `mean_log_degree`: mean of log(in-degree + 1) over the nodes.
+    """
+
+    num_nodes: int
+    num_features: int
+    num_classes: int
+    multi_label: bool
+    mean_log_degree: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraphData:
+    """A graph with features, labels and a split.
+
+    `y` holds class indices, or 0/1 floats [nodes, classes] if nodes carry several labels.
+    `fingerprint` hashes what a score depends on: graphs with different ones are not comparable.
+    `cache_dir` is where derived files (partitions) may be kept; None: nowhere.
+    """
+
+    name: str
+    x: Float[Tensor, "nodes features"]
+    rowptr: Int64[Tensor, " nodes_plus_1"]
+    col: Int32[Tensor, " edges"]
+    y: Int64[Tensor, " nodes"] | Float[Tensor, "nodes classes"]
+    num_classes: int
+    train_mask: Bool[Tensor, " nodes"]
+    val_mask: Bool[Tensor, " nodes"]
+    test_mask: Bool[Tensor, " nodes"]
+    fingerprint: Fingerprint
+    cache_dir: Path | None = None
+    _copies: dict[torch.device, GraphData] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
+
+    @property
+    def num_nodes(self) -> int:
+        return self.x.size(0)
+
+    @property
+    def num_edges(self) -> int:
+        return self.col.numel()
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of features and adjacency: what computing on the whole graph holds at least."""
+        return sum(t.numel() * t.element_size() for t in (self.x, self.rowptr, self.col))
+
+    @property
+    def spec(self) -> GraphSpec:
+        logs, multi_label = self.degree.double().log1p(), self.y.dim() == 2
+        sizes = self.num_nodes, self.x.size(1), self.num_classes
+        return GraphSpec(*sizes, multi_label, float(logs.mean()))
+
+    @property
+    def degree(self) -> Int64[Tensor, " nodes"]:
+        """Number of in-neighbours of each node."""
+        return self.rowptr.diff()
+
+    def rows(self, node_ids: Int64[Tensor, " rows"] | None = None) -> Rows:
+        """Return the features of these nodes, or of all, not gathered before they are read."""
+        return Rows(self.x, node_ids)
+
+    def mask(self, split: Split) -> Bool[Tensor, " nodes"]:
+        return {"train": self.train_mask, "val": self.val_mask, "test": self.test_mask}[split]
+
+    def to(self, device: torch.device) -> GraphData:
+        """Copy every tensor to `device`, once; the graph itself if it is there already."""
+        if self.x.device == device:
+            return self
+        if device not in self._copies:
+            self._copies[device] = replace(self, **tensors_on(self, device))
+        return self._copies[device]
+
+    @property
+    def writable_cache_dir(self) -> Path | None:
+        """The folder of the dataset's cache, if there is one that files may be put into."""
+        folder = self.cache_dir
+        return folder if folder is not None and os.access(folder, os.W_OK) else None
+
+    def forget_copies(self) -> None:
+        """Let go of what `to` has kept."""
+        self._copies.clear()
+
+    def induced(self, keep: Bool[Tensor, " nodes"]) -> GraphData:
+        """Return the subgraph of the nodes in `keep`, in their order, with the edges among them."""
+        node_ids = keep.nonzero().view(-1)
+        new_id = torch.full((self.num_nodes,), -1, dtype=torch.int32)
+        new_id[node_ids] = torch.arange(len(node_ids), dtype=torch.int32)
+        rows, col = gather_rows(self.rowptr, self.col, node_ids)
+        col = new_id[col]
+        inside = col >= 0
+        counts = torch.bincount(rows[inside], minlength=len(node_ids))
+        return replace(
+            self,
+            x=self.x[node_ids],
+            rowptr=pointers(counts),
+            col=col[inside],
+            y=self.y[node_ids],
+            train_mask=self.train_mask[node_ids],
+            val_mask=self.val_mask[node_ids],
+            test_mask=self.test_mask[node_ids],
+            fingerprint=self.fingerprint.of_induced(int(inside.sum())),
+        )
+
+    def neighborhood(
+        self, node_ids: Int64[Tensor, " rows"]
+    ) -> tuple[Int64[Tensor, " local"], Int64[Tensor, " rows_plus_1"], Int32[Tensor, " edges"]]:
+        """Collect `node_ids` with all their in-neighbours.
+
+        Returns:
+            The global ids of the nodes involved (`node_ids` first, then their halo in ascending
+            order), and the CSR of the rows `node_ids` in local indices.
+        """
+        rows, col = gather_rows(self.rowptr, self.col, node_ids)
+        is_halo = torch.zeros(self.num_nodes, dtype=torch.bool, device=col.device)
+        is_halo[col] = True
+        is_halo[node_ids] = False
+        local_nodes = torch.cat([node_ids, is_halo.nonzero().view(-1)])
+        local_id = torch.empty(self.num_nodes, dtype=torch.int32, device=col.device)
+        local_id[local_nodes] = torch.arange(len(local_nodes), dtype=torch.int32, device=col.device)
+        counts = torch.bincount(rows, minlength=len(node_ids))
+        return local_nodes, pointers(counts), local_id[col]
+
+
+def tensors_on(holder: Any, device: torch.device) -> dict[str, Any]:
+    """Return the tensors among the fields of a dataclass, copied to `device`, by name."""
+    values = {name: getattr(holder, name) for name in holder.__dataclass_fields__}
+    return {
+        name: value.to(device, non_blocking=True)
+        for name, value in values.items()
+        if isinstance(value, Tensor)
+    }

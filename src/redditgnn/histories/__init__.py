@@ -1,0 +1,1 @@
+"""Hidden states of all nodes that `sampler=gas` keeps between batches."""

@@ -1,0 +1,1 @@
+"""Fused attention over CSR graphs: one operator, three backends."""

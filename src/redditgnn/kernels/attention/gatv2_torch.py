@@ -1,0 +1,56 @@
+"""GATv2 attention edge by edge, in tensor operations: the readable reference, on any device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from redditgnn.graph.csr import row_of_edge
+from redditgnn.kernels.attention.gat_torch import dropped, grad_of_logit, log_sum_exp, row_sums
+
+
+def gatv2_forward(
+    value: Tensor,
+    query: Tensor,
+    att: Tensor,
+    rowptr: Tensor,
+    col: Tensor,
+    negative_slope: float,
+    dropout: float,
+    key: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Return the attended rows, and the logarithm of the softmax's denominator."""
+    row, message = row_of_edge(rowptr, len(col)), value[col]
+    logit = (F.leaky_relu(message + query[row], negative_slope) * att).sum(-1)
+    logsumexp = log_sum_exp(logit, row, len(query))
+    share = dropped((logit - logsumexp[row]).exp(), row, col, dropout, key)
+    return row_sums(share[:, :, None] * message, row, len(query)), logsumexp
+
+
+def gatv2_backward(
+    grad_out: Tensor,
+    value: Tensor,
+    query: Tensor,
+    att: Tensor,
+    out: Tensor,
+    logsumexp: Tensor,
+    rowptr: Tensor,
+    col: Tensor,
+    t_rowptr: Tensor,
+    t_row: Tensor,
+    negative_slope: float,
+    dropout: float,
+    key: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of value, query and att."""
+    row, message = row_of_edge(rowptr, len(col)), value[col]
+    score = message + query[row]
+    activated = F.leaky_relu(score, negative_slope)
+    alpha = ((activated * att).sum(-1) - logsumexp[row]).exp()
+    share = dropped(alpha, row, col, dropout, key)
+    grad_logit = grad_of_logit(grad_out, message, alpha, share, row)[:, :, None]
+    grad_score = grad_logit * att * torch.where(score > 0, 1.0, negative_slope)
+    grad_value = row_sums(share[:, :, None] * grad_out[row] + grad_score, col, len(value))
+    grad_query = row_sums(grad_score, row, len(query))
+    return grad_value, grad_query, (grad_logit * activated).sum(0)

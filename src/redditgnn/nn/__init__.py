@@ -1,0 +1,1 @@
+"""Layers for PyG users: same constructors and parameters as PyG's, computed by our kernels."""

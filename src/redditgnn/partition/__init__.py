@@ -1,0 +1,1 @@
+"""Partitions of a graph into parts: METIS or random."""

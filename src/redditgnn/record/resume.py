@@ -1,0 +1,153 @@
+"""Which folder a run works in: that of one which was killed and can be gone on with, or a new one.
+
+A run is gone on with only if configuration, seed and data are the same, and the code, versions and
+device type that it began with: then it ends as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from redditgnn.errors import DataError
+from redditgnn.record import checkpoint
+from redditgnn.record.provenance import source_digest
+from redditgnn.record.recorder import EpochRecorder
+from redditgnn.record.rows import EpochRow, RunRow
+from redditgnn.record.runs_file import read_rows
+
+CHECKPOINT = "checkpoint.pt"
+SAME_RUN = ("config_hash", "seed", "fingerprint")
+SAME_MAKER = ("commit", "source", "torch_version", "pyg_version", "device")
+FINAL = ("completed", "diverged")  # going on would change nothing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A run's folder, locked for this process.
+
+    Attributes:
+        found: The checkpoint to go on from; None: the run is new.
+        started_at: Of the first session.
+    """
+
+    folder: Path
+    lock: FileLock
+    found: dict[str, Any] | None
+    started_at: str
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / CHECKPOINT
+
+    @property
+    def rows(self) -> list[EpochRow]:
+        """The epochs that were over."""
+        return [] if self.found is None else [EpochRow(**row) for row in self.found["rows"]]
+
+    def recorder(self) -> EpochRecorder:
+        """Open the files of the run's epochs, behind those that the checkpoint knows of."""
+        return EpochRecorder(self.folder, None if self.found is None else len(self.rows))
+
+    def release(self, status: str) -> None:
+        """Let others have the run; its checkpoint goes with a `status` that is final."""
+        if status in FINAL:
+            self.checkpoint.unlink(missing_ok=True)
+        self.lock.release()
+
+
+def identity(row: RunRow, fingerprint: str) -> dict[str, Any]:
+    """Return what a run must have in common with `row` to be gone on with."""
+    known = {"fingerprint": fingerprint, "source": source_digest()}
+    names = (*SAME_RUN, *SAME_MAKER, "started_at")
+    return {name: known[name] if name in known else getattr(row, name) for name in names}
+
+
+def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> Claim:
+    """Claim the newest run that was killed and can be gone on with, or the folder of a new one.
+
+    Raises:
+        DataError: the checkpoint is damaged, or the folder cannot be made.
+    """
+    for folder, told in _unfinished(results_dir, wanted):
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:  # another process is at it
+            continue
+        # It may have been completed, and its checkpoint removed, before the lock was free.
+        if (folder / CHECKPOINT).exists() and not _is_completed(results_dir, folder.name):
+            if (other := _difference(told, wanted)) is None:
+                return _continued(folder, lock, told)
+            log.info("run %s was killed, but had another %s: begins anew", folder.name, other)
+        lock.release()
+    folder = results_dir / "runs" / row.run_id
+    try:
+        folder.mkdir(parents=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire(blocking=False)
+    except OSError as error:
+        raise DataError(f"results_dir={folder} cannot be written: {error.strerror}") from error
+    return Claim(folder=folder, lock=lock, found=None, started_at=row.started_at)
+
+
+def resumable(results_dir: Path, wanted: dict[str, Any]) -> Path | None:
+    """Return the newest folder with a checkpoint that the run that is wanted could go on from.
+
+    Its device is not looked at: on a cluster the run has another than this process.
+    """
+    for folder, told in _unfinished(results_dir, wanted):
+        if _difference(told, {**wanted, "device": told.get("device")}) is None:
+            return folder
+    return None
+
+
+def _unfinished(results_dir: Path, wanted: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give the folders, newest first, with a checkpoint of the run that is wanted."""
+    for path in sorted(results_dir.glob(f"runs/*/{CHECKPOINT}"), reverse=True):
+        try:
+            told = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))["identity"]
+            is_same = all(told[name] == wanted[name] for name in SAME_RUN)
+        except (OSError, ValueError, KeyError, TypeError):  # nobody can tell what run it was
+            continue
+        if is_same:
+            yield path.parent, told
+
+
+def _difference(told: dict[str, Any], wanted: dict[str, Any]) -> str | None:
+    """Say what is not as it was when the run began."""
+    for name in SAME_MAKER:
+        if told.get(name) != wanted[name]:
+            return f"{name} ({told.get(name)}, now {wanted[name]})"
+    return None
+
+
+def _continued(folder: Path, lock: FileLock, told: dict[str, Any]) -> Claim:
+    try:
+        found = checkpoint.load(folder / CHECKPOINT)
+        claimed = Claim(folder=folder, lock=lock, found=found, started_at=told["started_at"])
+        epochs, steps = len(claimed.rows), len(found["losses"])
+    except (DataError, KeyError, TypeError) as error:
+        lock.release()
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{folder / CHECKPOINT} is no checkpoint of a run; remove it, and the run begins anew"
+        ) from error
+    log.info("run %s goes on behind epoch %d, step %d", folder.name, epochs, steps)
+    return claimed
+
+
+def _is_completed(results_dir: Path, run_id: str) -> bool:
+    """Whether runs.csv says so: a process may be killed before it removes its checkpoint."""
+    path = results_dir / "runs.csv"
+    rows = read_rows(path)[1] if path.exists() else []
+    return any(row["run_id"] == run_id and row["status"] == "completed" for row in rows)

@@ -1,0 +1,161 @@
+"""`sampler.batch_size=auto`: the largest batch whose training step fits in memory.
+
+It is found before the run begins, and is then the setting of the run as if it had been written.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from redditgnn.config.settings import Settings
+from redditgnn.errors import ConfigError, require
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
+from redditgnn.kernels.backend import use_backend
+from redditgnn.memory.estimate import estimate
+from redditgnn.memory.out_of_memory import is_out_of_memory
+from redditgnn.run.parts import build_sampler, resolve_device, seen_in_training
+from redditgnn.runtime.measure import MIB, reset_peak_cuda
+from redditgnn.runtime.memory import free_memory
+from redditgnn.trainer.loop import Trainer
+
+AUTO = "auto"
+SHARE = 0.8  # of free memory: batches differ, and others need some too
+BISECTIONS = 2  # so that small changes of what is free do not change what is found
+_found: dict[str, int] = {}  # settings but the seed -> batch size: repetitions have the same
+
+log = logging.getLogger(__name__)
+
+
+def resolved(settings: Settings) -> Settings:
+    """Return `settings` with the batch size that `auto` stands for; themselves if it is a number.
+
+    Raises:
+        ConfigError: not even a batch of one fits, or the settings are wrong elsewhere.
+    """
+    sampler = settings.components["sampler"]
+    given = sampler.get("batch_size")
+    if given != AUTO:
+        is_text = isinstance(given, str)
+        require(not is_text, f"sampler.batch_size must be an int or auto, got {given!r}")
+        return settings
+    with_size(settings, 1).check()
+    places = [settings.device, settings.data_dir, settings.kernels.backend]
+    told = json.dumps([settings.protocol, settings.components, *places], sort_keys=True)
+    if told not in _found:
+        _found[told] = _largest_that_fits(settings)
+    return with_size(settings, _found[told])
+
+
+def with_size(settings: Settings, batch_size: int) -> Settings:
+    """Return `settings` with another `sampler.batch_size`."""
+    sampler = settings.components["sampler"] | {"batch_size": batch_size}
+    return replace(settings, components=settings.components | {"sampler": sampler})
+
+
+def largest(fits: Callable[[int], bool], bound: int) -> int:
+    """Return about the largest size up to `bound` that `fits`; 0 if none does.
+
+    It is `bound` or has the form k * 2^n with k in 4..7: sizes are doubled, then bisected twice.
+    """
+    size = 0
+    while (double := max(1, 2 * size)) <= bound and fits(double):
+        size = double
+    if 0 < size < bound < 2 * size and fits(bound):
+        return bound
+    step = size
+    for _ in range(BISECTIONS):
+        step //= 2
+        if step and size + step < bound and fits(size + step):
+            size += step
+    return size
+
+
+def _largest_that_fits(settings: Settings) -> int:
+    device = resolve_device(settings.device)
+    trainer: Trainer = settings.build("trainer", device=device)
+    with use_backend(settings.kernels.backend, device), trainer.in_effect():
+        graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+        seen = seen_in_training(settings, graph)
+        trials = Trials(settings, trainer, seen, graph, device)
+        size = largest(trials.fits, trials.bound)
+    require(
+        size > 0,
+        "sampler.batch_size=auto: not even a batch of 1 fits in the "
+        f"{trials.free / MIB:,.0f} MiB that are free; lower model.hidden_channels or "
+        "sampler.num_neighbors, or raise sampler.num_parts, where there is one",
+    )
+    log.info("sampler.batch_size=auto: %s of at most %s", f"{size:,}", f"{trials.bound:,}")
+    return size
+
+
+class Trials:
+    """Tries batch sizes on models and samplers that are thrown away.
+
+    Attributes:
+        bound: What no batch exceeds: the number of parts, of training nodes, or of all nodes for
+            samplers that draw from all.
+        free: Bytes that were free at first.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        trainer: Trainer,
+        seen: GraphData,
+        graph: GraphData,
+        device: torch.device,
+    ) -> None:
+        self._settings, self._trainer, self._device = replace(settings, seed=0), trainer, device
+        self._seen, self._graph = seen, graph
+        self.free = free_memory(device)
+        sampler = settings.components["sampler"]
+        nodes = seen.num_nodes if "num_steps" in sampler else int(seen.train_mask.sum())
+        self.bound: int = sampler.get("num_parts", max(1, nodes))
+
+    def fits(self, batch_size: int) -> bool:
+        """Whether a step is estimated to fit, and a trial of it does not run out of memory."""
+        settings = with_size(self._settings, batch_size)
+        try:
+            with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+                return self._fits(settings)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)
+            return False
+        finally:
+            gc.collect()
+            reset_peak_cuda(self._device)
+
+    def _fits(self, settings: Settings) -> bool:
+        model = settings.build("model", self._seen.spec).to(self._device)
+        sampler = build_sampler(settings, self._seen, model, self._device)
+        batch = next(iter(sampler), None)
+        if batch is None:
+            raise ConfigError("sampler.batch_size=auto needs training nodes, and there are none")
+        told = (settings, self._trainer, self._seen, self._graph, batch)
+        needed = estimate(*told, len(sampler), self._device).training
+        log.debug("batch_size %d needs %.0f MiB", len(batch.node_ids), needed / MIB)
+        if needed > SHARE * self.free:
+            return False
+        self._take_steps(settings, model, batch)
+        return True
+
+    def _take_steps(self, settings: Settings, model: Any, batch: Batch) -> None:
+        """Take two steps: behind the first the optimizer has its state."""
+        if model.propagation is not None:  # features that are not there yet
+            return
+        optimizer = settings.build("optimizer", model)
+        model.train()
+        for _ in range(2):
+            self._trainer.step(model, model, optimizer, batch.to(self._device))

@@ -1,0 +1,124 @@
+"""Jobs on a SLURM cluster, through submitit: one array for all that are known at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from redditgnn.errors import ConfigError
+from redditgnn.sweep.protocol import Outcome, WorkerDied, done
+from redditgnn.sweep.settings import SweepSettings
+
+POLL_S = 1.0
+GRACE_S = 40.0  # SLURM kills 30 s behind its SIGTERM
+
+
+class Task:
+    """What a job of the cluster calls."""
+
+    def __call__(self, request: Mapping[str, Any]) -> Outcome:
+        return done(request)
+
+    def checkpoint(self, request: Mapping[str, Any]) -> Any:
+        """Be queued again when time is up, or at pre-emption: the run goes on where it was."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, request)
+
+
+class Cluster:
+    """Takes jobs as `Pool` does.
+
+    Raises:
+        ConfigError: submitit is not installed, or there is no such cluster here.
+    """
+
+    def __init__(self, sweep: SweepSettings, results_dir: Path) -> None:
+        self._most = sweep.jobs if sweep.search == "optuna" else None
+        self._executor = _executor(sweep, results_dir / "sweeps" / "submitit")
+        self._submitted: list[tuple[Any, Mapping[str, Any]]] = []
+        self._pending: list[tuple[Any, Any]] = []
+
+    def start(self) -> None:
+        """There is nothing to start before there are jobs."""
+
+    @property
+    def has_room(self) -> bool:
+        count = len(self._submitted) + len(self._pending)
+        return self._most is None or count < self._most
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._submitted and not self._pending
+
+    def submit(self, key: Any, request: Mapping[str, Any], label: str) -> None:
+        """Keep a job for the next array."""
+        self._submitted.append((key, request))
+
+    def finished(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
+        """Wait for at least one job; yield key and outcome of all that ended."""
+        if self._submitted:
+            with self._executor.batch():
+                jobs = [self._executor.submit(Task(), request) for _, request in self._submitted]
+            self._pending += [
+                (key, job) for (key, _), job in zip(self._submitted, jobs, strict=True)
+            ]
+            self._submitted = []
+        while not (ended := [pair for pair in self._pending if pair[1].done()]):
+            time.sleep(POLL_S)
+        for pair in ended:
+            self._pending.remove(pair)
+            yield pair[0], _outcome(pair[1])
+
+    def interrupt(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
+        """Cancel all jobs, which they are told by SIGTERM; yield how they ended."""
+        self.close()
+        deadline = time.monotonic() + GRACE_S
+        while self._pending and time.monotonic() < deadline:
+            if all(job.done() for _, job in self._pending):
+                break
+            time.sleep(POLL_S)
+        for key, job in self._pending:
+            yield key, _outcome(job) if job.done() else WorkerDied("it was cancelled")
+        self._pending = []
+
+    def close(self) -> None:
+        """Cancel what is still queued or under way."""
+        self._submitted = []
+        for _, job in self._pending:
+            job.cancel(check=False)
+
+
+def _executor(sweep: SweepSettings, folder: Path) -> Any:
+    try:
+        import submitit
+    except ImportError as error:
+        raise ConfigError(
+            "sweep.launcher=submitit needs the package submitit: pip install 'redditgnn[sweep]'"
+        ) from error
+    slurm = sweep.slurm
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=slurm.cluster)
+    except RuntimeError as error:
+        raise ConfigError(f"sweep.slurm.cluster={slurm.cluster}: {error}") from error
+    wanted = {
+        "name": "redditgnn",
+        "timeout_min": slurm.minutes,
+        "cpus_per_task": slurm.cpus,
+        "gpus_per_node": slurm.gpus,
+        "mem_gb": slurm.mem_gib,
+        "slurm_array_parallelism": sweep.jobs,
+        "slurm_partition": slurm.partition,
+    }
+    executor.update_parameters(**{key: value for key, value in wanted.items() if value is not None})
+    return executor
+
+
+def _outcome(job: Any) -> Outcome | WorkerDied:
+    error = job.exception()
+    if error is None:
+        outcome: Outcome = job.result()
+        return outcome
+    return WorkerDied(f"its job {job.job_id} ended: {str(error).splitlines()[0]}")

@@ -1,0 +1,103 @@
+"""When a training writes its checkpoint, and when it ends because it was asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from redditgnn.errors import DataError, require
+from redditgnn.record import checkpoint
+from redditgnn.runtime.duration import seconds_of
+from redditgnn.runtime.signals import Interruption
+from redditgnn.trainer.state import TrainingState
+
+PAUSE = 20  # a checkpoint that takes a second is not written again for 20 seconds
+
+
+class Cadence:
+    """How often: `every` is a number of epochs, a duration such as `60s`, or None for never."""
+
+    def __init__(self, key: str, every: int | str | None) -> None:
+        self.epochs = every if isinstance(every, int) else None
+        self.seconds = seconds_of(key, every) if isinstance(every, str) else None
+        require(
+            self.epochs is None or self.epochs > 0,
+            f"{key} must be a positive number of epochs, a duration such as 60s, or null for "
+            f"never, got {every}",
+        )
+
+    @property
+    def is_never(self) -> bool:
+        return self.epochs is None and self.seconds is None
+
+
+NEVER = Cadence("", None)
+
+
+class Keeper:
+    """Keeps the state of a training in `path`, where a later process finds it.
+
+    A training calls `visit` at each of its boundaries. A disk that is full costs the checkpoint,
+    not the training: the one before stays.
+
+    Args:
+        facts: What is kept besides, under `run`.
+        found: What an earlier process left, to go on with; None: begin anew.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        cadence: Cadence,
+        interruption: Interruption,
+        facts: Callable[[], dict[str, Any]],
+        found: dict[str, Any] | None,
+    ) -> None:
+        self._path, self._found = path, found
+        self._cadence, self._interruption, self._facts = cadence, interruption, facts
+        self._epochs, self._due = 0, self._next_time(0.0)
+
+    def restore(self, state: TrainingState) -> None:
+        """Let `state` become what was found, if something was.
+
+        Raises:
+            DataError: that is of another training.
+        """
+        if self._found is None:
+            return
+        try:
+            state.load_state_dict(self._found)
+        except DataError as error:
+            told = f"{self._path} cannot be gone on with: {error}"
+            raise DataError(f"{told}; remove it, and the run begins anew") from error
+        self._found = None  # it may be as large as the histories
+
+    def visit(self, state: Callable[[], dict[str, Any]], *, ends_epoch: bool) -> float:
+        """Write the state if it is time; return the seconds that this took.
+
+        Raises:
+            KeyboardInterrupt: the process was asked to end, and has written it.
+        """
+        self._epochs += ends_epoch
+        if not (self._interruption.is_requested or self._is_due(ends_epoch)):
+            return 0.0
+        seconds = 0.0 if self._cadence.is_never else self._write(state)
+        self._epochs, self._due = 0, self._next_time(seconds)
+        self._interruption.leave()
+        return seconds
+
+    def _is_due(self, ends_epoch: bool) -> bool:
+        if self._cadence.epochs is not None:
+            return ends_epoch and self._epochs >= self._cadence.epochs
+        return time.monotonic() >= self._due
+
+    def _next_time(self, cost_s: float) -> float:
+        seconds = self._cadence.seconds
+        return float("inf") if seconds is None else time.monotonic() + max(seconds, PAUSE * cost_s)
+
+    def _write(self, state: Callable[[], dict[str, Any]]) -> float:
+        start = time.perf_counter()
+        checkpoint.save(state() | {"run": self._facts()}, self._path)
+        return time.perf_counter() - start

@@ -1,0 +1,96 @@
+"""The batches of one epoch, prepared ahead in a background thread, and its seconds by phase."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Generic, TypeVar
+
+import torch
+
+from redditgnn.graph.batch import Batch
+from redditgnn.runtime.measure import Phases, Stopwatch
+from redditgnn.sampler.base import Sampler
+
+SECONDS = ("epoch_s", "sample_s", "transfer_s", "compute_s")
+
+
+class EpochClock:
+    """Gives the batches of an epoch that are still to come, and adds up its seconds.
+
+    What an earlier process has spent on the epoch is counted, too.
+
+    Attributes:
+        phases: Counts `transfer` and `compute`.
+    """
+
+    def __init__(
+        self, sampler: Sampler, num_taken: int, earlier: dict[str, float], device: torch.device
+    ) -> None:
+        self._watch, self.phases = Stopwatch(device), Phases(device)
+        self._batches, self._num_taken = Prefetched(sampler), num_taken
+        self._earlier, self._paused_s = earlier, 0.0
+
+    def batches(self) -> Iterator[Batch]:
+        """Prepare all batches, and give those that no step was taken on."""
+        return islice(self._batches, self._num_taken, None)
+
+    def pause(self, seconds: float) -> None:
+        """Leave out `seconds`, which went into something else."""
+        self._paused_s += seconds
+
+    def seconds(self) -> dict[str, float]:
+        """Return the columns of `SECONDS` until now; waits for the device."""
+        now = {
+            "epoch_s": self._watch.seconds() - self._paused_s,
+            "sample_s": self._batches.prepare_s,
+            "transfer_s": self.phases.seconds("transfer"),
+            "compute_s": self.phases.seconds("compute"),
+        }
+        return {name: self._earlier[name] + now[name] for name in SECONDS}
+
+
+Item = TypeVar("Item")
+
+
+DEPTH = 2  # items ahead: the second evens out steps and items that take unequally long
+
+
+class Prefetched(Generic[Item]):
+    """Iterates over `items`, `DEPTH` of them ahead, in their order and with their errors.
+
+    One thread makes all items one after another, so that they are the same as without it. When the
+    loop is left early, what it is making is still finished, and then it ends.
+
+    Attributes:
+        prepare_s: Seconds that the background thread has spent making items.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = items
+        self.prepare_s = 0.0
+
+    def __iter__(self) -> Iterator[Item]:
+        source = iter(self._items)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        coming: deque[Future[tuple[Item] | None]] = deque()
+        try:
+            for _ in range(DEPTH):
+                coming.append(pool.submit(self._next, source))
+            while (found := coming.popleft().result()) is not None:
+                coming.append(pool.submit(self._next, source))
+                yield found[0]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _next(self, source: Iterator[Item]) -> tuple[Item] | None:
+        start = time.perf_counter()
+        try:
+            return (next(source),)
+        except StopIteration:
+            return None
+        finally:
+            self.prepare_s += time.perf_counter() - start

@@ -1,0 +1,298 @@
+"""The one training loop. It knows no model, dataset or sampler by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from redditgnn.errors import TrainingDiverged, require, require_positive
+from redditgnn.evaluation.metrics import Scores, per_node_loss
+from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import Split
+from redditgnn.record import checkpoint
+from redditgnn.record.rows import EpochRow
+from redditgnn.runtime.duration import seconds_of
+from redditgnn.runtime.hardware import compile_obstacle
+from redditgnn.runtime.measure import Stopwatch
+from redditgnn.runtime.memory import memory_limit
+from redditgnn.runtime.precision import (
+    Precision,
+    at_least_float32,
+    autocast,
+    check_precision,
+    float32_products,
+)
+from redditgnn.sampler.base import BetweenEpochs, Sampler, nothing_between_epochs
+from redditgnn.trainer.checkpointing import Cadence, Keeper
+from redditgnn.trainer.cuda_graph import CapturedTraining, TakeStep, captured_training
+from redditgnn.trainer.epoch import EpochClock
+from redditgnn.trainer.monitor import Criterion, Monitor
+from redditgnn.trainer.progress import progress_bar
+from redditgnn.trainer.state import TrainingState
+
+Forward = Callable[[Batch], Tensor]
+Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training has done so far; `best` is the epoch with the best validation score."""
+
+    rows: list[EpochRow] = field(default_factory=list)
+    best: EpochRow | None = None
+
+    @property
+    def epoch_median_s(self) -> float | None:
+        """Median seconds of an epoch; the first, which warms up, counts only if it is alone."""
+        times = [row.epoch_s for row in self.rows]
+        return median(times[1:] or times) if times else None
+
+    @property
+    def time_to_best_s(self) -> float | None:
+        """Seconds of training and evaluation up to and with the best epoch."""
+        if self.best is None:
+            return None
+        return sum(row.epoch_s + row.eval_s for row in self.rows[: self.best.epoch])
+
+    def total(self, column: str) -> float:
+        """Sum one of the columns that hold seconds."""
+        return sum(getattr(row, column) for row in self.rows)
+
+
+class Trainer:
+    """Trains for `epochs`, evaluates every `eval_every`, ends with the best weights.
+
+    Args:
+        epochs: At most that many.
+        eval_every: Epochs between two evaluations on the validation nodes; the last is always
+            evaluated.
+        patience: Evaluations without improvement before training stops early; None: never.
+        monitor: What the best epoch is best in on the validation nodes, see `Monitor`.
+        grad_clip: Largest norm of the gradient over all parameters; None: as it is.
+        eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
+        precision: What matrix products are computed in, see `redditgnn.runtime.precision`.
+        compile: Generate code for the training step's forward pass with `torch.compile`, which
+            takes a minute or so at first; evaluation, one pass an epoch, runs without.
+        memory_limit_gib: Most memory of the CUDA device, or of the process on a CPU; None: all.
+        checkpoint_every: Epochs or a duration (`60s`) between two checkpoints; None: there are
+            none. Only a duration, and a signal, interrupt an epoch.
+        max_time: A duration of training, evaluation not counted: the epoch in which it runs out is
+            the last; None: no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        eval_every: int,
+        patience: int | None,
+        monitor: Criterion,
+        grad_clip: int | float | None,
+        eval_chunk_edges: int | None,
+        precision: Precision,
+        compile: bool,
+        memory_limit_gib: int | float | None,
+        checkpoint_every: int | str | None,
+        max_time: int | float | str | None,
+        device: torch.device,
+    ) -> None:
+        require_positive("trainer.epochs", epochs)
+        require_positive("trainer.eval_every", eval_every)
+        for key, value in (("patience", patience), ("eval_chunk_edges", eval_chunk_edges)):
+            require(value is None or value > 0, f"trainer.{key} must be positive, got {value}")
+        require(
+            grad_clip is None or grad_clip > 0,
+            f"trainer.grad_clip must be positive, or null for no clipping, got {grad_clip}",
+        )
+        require(
+            memory_limit_gib is None or memory_limit_gib > 0,
+            f"trainer.memory_limit_gib must be positive, or null, got {memory_limit_gib}",
+        )
+        check_precision("trainer.precision", precision, device)
+        if compile:
+            _refuse_to_compile(compile_obstacle())
+        self.eval_chunk_edges, self.precision = eval_chunk_edges, precision
+        self._compile, self._memory_limit_gib, self._device = compile, memory_limit_gib, device
+        self._epochs, self._eval_every = epochs, eval_every
+        self._patience, self._monitor, self._grad_clip = patience, monitor, grad_clip
+        self.cadence = Cadence("trainer.checkpoint_every", checkpoint_every)
+        self._max_s = None if max_time is None else seconds_of("trainer.max_time", max_time)
+
+    @contextmanager
+    def in_effect(self) -> Iterator[None]:
+        """Set what torch keeps for the whole process, and restore it for the next run.
+
+        Raises:
+            ConfigError: the device has less memory than `memory_limit_gib`, see `memory_limit`.
+        """
+        limited = memory_limit("trainer.memory_limit_gib", self._memory_limit_gib, self._device)
+        with float32_products(self.precision), limited:
+            try:
+                yield
+            finally:
+                if self._compile:
+                    torch.compiler.reset()  # code of this run's model: the next has another
+
+    def fit(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler,
+        sampler: Sampler,
+        evaluate: Evaluate,
+        best_weights: Path,
+        record: Callable[[EpochRow], None],
+        between_epochs: BetweenEpochs = nothing_between_epochs,
+        keeper: Keeper | None = None,
+    ) -> Training:
+        """Train `model` in place and leave it with the weights of the best epoch.
+
+        Those are also written to `best_weights`, even if the training is cut short. What `keeper`
+        found is gone on with.
+
+        Raises:
+            TrainingDiverged: the loss is not finite.
+            KeyboardInterrupt: the process was asked to end; `keeper` has the state.
+        """
+        monitor = Monitor(self._monitor, self._patience)
+        state = TrainingState(model, optimizer, scheduler, sampler, monitor, self._device)
+        if keeper is not None:
+            keeper.restore(state)
+        # A second name for the same weights: `model` itself is what is saved and evaluated.
+        forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
+        take_step = partial(self.step, model, forward, optimizer)
+        captured = captured_training(sampler, take_step, optimizer, self._device)
+        bar = progress_bar(self._epochs * len(sampler), state.num_steps)
+        loop = _Loop(state, take_step, captured, evaluate, between_epochs, keeper, bar)
+        try:
+            self._run_epochs(loop, record)
+        finally:
+            bar.close()
+            if state.best_weights is not None:
+                model.load_state_dict(state.best_weights)
+                checkpoint.save(state.best_weights, best_weights)
+        return Training(state.rows, monitor.best)
+
+    def _run_epochs(self, loop: _Loop, record: Callable[[EpochRow], None]) -> None:
+        state = loop.state
+        if state.is_new:
+            with loop.between_epochs(0, state.model):
+                pass
+        while not (state.monitor.is_over or self._is_last(len(state.rows), state.train_s)):
+            row = self._epoch(loop)
+            record(row)
+            state.end_epoch(row)
+            loop.visit(ends_epoch=True)
+
+    def _is_last(self, epoch: int, train_s: float) -> bool:
+        """Whether training ends behind `epoch` because there were enough, or time is up."""
+        return epoch == self._epochs or (self._max_s is not None and train_s >= self._max_s)
+
+    def _epoch(self, loop: _Loop) -> EpochRow:
+        state, device = loop.state, self._device
+        rate = float(state.optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
+        epoch, clock = len(state.rows) + 1, state.begin_epoch()
+        state.model.train()
+        self._take_steps(loop, clock)
+        train_loss = torch.stack(state.losses).mean().item()
+        _refuse_not_finite("training", train_loss)
+        seconds, watch = clock.seconds(), Stopwatch(device)
+        val_loss: float | None = None
+        scores: Scores | tuple[None, None, None] = (None, None, None)
+        with loop.between_epochs(epoch, state.model):
+            is_last = self._is_last(epoch, state.train_s + seconds["epoch_s"])
+            if epoch % self._eval_every == 0 or is_last:
+                val_loss, scores = loop.evaluate(state.model, "val")
+                _refuse_not_finite("validation", val_loss)
+                told = {"loss": f"{train_loss:.4f}", "val": f"{scores[1]:.4f}"}
+                loop.bar.set_postfix(epoch=epoch, **told)
+        return EpochRow(
+            epoch=epoch,
+            train_loss=train_loss,
+            learning_rate=rate,
+            val_loss=val_loss,
+            val_accuracy=scores[0],
+            val_micro_f1=scores[1],
+            val_macro_f1=scores[2],
+            **seconds,
+            eval_s=watch.seconds(),
+        )
+
+    def _take_steps(self, loop: _Loop, clock: EpochClock) -> None:
+        """Take the steps that the epoch still has, one a batch.
+
+        Their losses are kept on the device: one wait an epoch, not one a batch.
+        """
+        if loop.captured is not None:
+            with clock.phases.phase("compute"):
+                loop.state.losses = list(loop.captured.run_epoch(loop.bar.update).unbind())
+            return
+        for batch in clock.batches():
+            with clock.phases.phase("transfer"):
+                batch = batch.to(self._device)
+            with clock.phases.phase("compute"):
+                loop.state.losses.append(loop.take_step(batch))
+            loop.bar.update()
+            clock.pause(loop.visit(clock))
+
+    def step(
+        self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
+    ) -> Tensor:
+        """Take one step of the optimizer; return the loss before it. Nothing else changes."""
+        batch.begin()
+        with autocast(self.precision, self._device):
+            logits = forward(batch)
+            penalty = batch.penalty(model)
+        per_node = per_node_loss(at_least_float32(logits), batch.y)
+        loss = (batch.loss_weight * per_node).sum()
+        if penalty is not None:
+            loss = loss + penalty
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self._grad_clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
+        optimizer.step()
+        return loss.detach()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """What the epochs of one training share."""
+
+    state: TrainingState
+    take_step: TakeStep
+    captured: CapturedTraining | None
+    evaluate: Evaluate
+    between_epochs: BetweenEpochs
+    keeper: Keeper | None
+    bar: tqdm
+
+    def visit(self, clock: EpochClock | None = None, *, ends_epoch: bool = False) -> float:
+        """Say that here a checkpoint may be written; return the seconds that this took."""
+        if self.keeper is None:
+            return 0.0
+        return self.keeper.visit(partial(self.state.state_dict, clock), ends_epoch=ends_epoch)
+
+
+def _refuse_not_finite(kind: str, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"{kind} loss became {loss}; lower optimizer.lr")
+
+
+def _refuse_to_compile(obstacle: str | None) -> None:
+    require(
+        obstacle is None,
+        f"trainer.compile=true cannot generate code here: {obstacle}; install what is missing "
+        "(Debian: g++ and python3-dev; or name a compiler in CXX), or use trainer.compile=false",
+    )

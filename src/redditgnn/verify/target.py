@@ -1,0 +1,107 @@
+"""The published number that an experiment is held against: the key `target` of its YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, Literal
+
+from redditgnn.config.arguments import check_types
+from redditgnn.errors import ConfigError, require, require_positive
+from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.verify.verdict import Sample, Verdict
+
+TRUST = {
+    "V": "read at the source",
+    "S": "quoted by others from a paper",
+    "R": "recalled, not read again",
+    "D": "derived by arithmetic",
+}
+RECALLED = "NOT A TARGET (recalled, not read again)"
+FEWEST_SEEDS, MOST_BY_DEFAULT = 10, 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A published mean in percent, over `runs` runs with the sample standard deviation `spread`.
+
+    Both are None where the source gives none. `trust` is one of `TRUST`. `fingerprint` tells which
+    data the number is of, as far as the source says.
+    """
+
+    metric: Literal["test_accuracy", "test_micro_f1"]
+    percent: int | float
+    spread: int | float | None
+    runs: int | None
+    source: str
+    trust: Literal["V", "S", "R", "D"]
+    fingerprint: dict[str, str | int]
+
+    def __post_init__(self) -> None:
+        require(0 < self.percent <= 100, f"target.percent must be in (0, 100], got {self.percent}")
+        require(bool(self.source.strip()), "target.source must say who published it, got ''")
+        if self.runs is not None:
+            require_positive("target.runs", self.runs)
+        if self.spread is not None:
+            require(
+                self.spread > 0,
+                f"target.spread must be positive or null, got {self.spread}; where the source "
+                "rounds it to zero, write half a unit of its last digit",
+            )
+            require(self.runs != 1, "target.spread cannot be of target.runs=1; null is not known")
+        require(bool(self.fingerprint), "target.fingerprint must name a part such as edges, got {}")
+        Fingerprint.of(self.fingerprint)
+
+    @property
+    def published(self) -> Sample:
+        """The value as a verdict takes it."""
+        spread = None if self.spread is None else float(self.spread)
+        return Sample(float(self.percent), spread, self.runs)
+
+    @property
+    def is_recalled(self) -> bool:
+        """Whether nobody has opened the source: no verdict then."""
+        return self.trust == "R"
+
+    @property
+    def num_seeds(self) -> int:
+        """As many as the source has, from `FEWEST_SEEDS` to `MOST_BY_DEFAULT`."""
+        return min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
+
+    def told(self, verdict: Verdict) -> str:
+        """Return the verdict in words: a number that nobody has read again gets none."""
+        return RECALLED if self.is_recalled else verdict.told
+
+    def differences(self, fingerprint: Fingerprint) -> list[str]:
+        """Say in what `fingerprint` is not of the data that the number was published for."""
+        return fingerprint.differences(Fingerprint.of(self.fingerprint))
+
+    def is_of(self, fingerprint: str) -> bool:
+        """Whether the number was published for the data of a row; of one that is no more, never."""
+        try:
+            return not self.differences(Fingerprint.parse(fingerprint))
+        except ConfigError:  # an older version wrote it, or nobody did
+            return False
+
+
+def target_from(values: Any, experiment: str) -> Target:
+    """Read the key `target` of `experiment`.
+
+    Raises:
+        ConfigError: in one line: a field is missing, unknown, or has a value that cannot be.
+    """
+    prefix = f"experiment={experiment}: "
+    names = [field.name for field in fields(Target)]
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{prefix}target must map {', '.join(names)} to values, got {values!r}")
+    call = partial(Target, **{str(key): value for key, value in values.items()})
+    try:
+        check_types("target", call)
+        if missing := [name for name in names if name not in call.keywords]:
+            raise ConfigError(
+                f"target.{missing[0]} is missing; spread and runs are null where not published"
+            )
+        return call()
+    except ConfigError as error:
+        raise ConfigError(prefix + str(error)) from error

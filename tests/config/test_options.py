@@ -1,0 +1,132 @@
+"""The YAML files are the registry: each says exactly what its target takes."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import get_object
+
+from redditgnn import CONF_DIR
+from redditgnn.config import experiments
+from redditgnn.config import settings as config
+from redditgnn.config.compose import compose_experiment, compose_settings
+from redditgnn.config.experiments import Experiments
+from redditgnn.config.settings import GROUPS
+from redditgnn.errors import ConfigError
+
+# Facts that are known only at run time and come from the runner, not from the YAML.
+FACTS = {
+    "dataset": {"data_dir"},
+    "model": set(),
+    "sampler": {"num_layers", "device", "seed"},
+    "optimizer": set(),
+    "scheduler": set(),
+    "trainer": {"device", "seed"},
+    "tracker": set(),
+}
+PRIMARY = sorted(CONF_DIR.glob("*.yaml"))
+OPTIONS = sorted(CONF_DIR.glob("*/*.yaml"))
+COMPONENT_FILES = [path for path in OPTIONS if path.parent.name in GROUPS]
+EXPERIMENTS = [path for path in OPTIONS if path.parent.name == "experiment"]
+
+
+def named(paths: list[Path]) -> pytest.MarkDecorator:
+    ids = [path.relative_to(CONF_DIR).with_suffix("").as_posix() for path in paths]
+    return pytest.mark.parametrize("path", paths, ids=ids)
+
+
+def component(path: Path) -> dict[str, Any]:
+    """Return what choosing the option `path` puts into its group."""
+    settings = compose_settings([f"{path.parent.name}={path.stem}"])
+    return {**settings.components, "tracker": settings.tracker}[path.parent.name]
+
+
+def keyword_only(target: Any) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(target).parameters
+    return {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+
+def keys_of(node: dict[str, Any]) -> set[str]:
+    return {key for key in node if not key.startswith("_")}
+
+
+@named([*PRIMARY, *OPTIONS])
+def test_the_first_line_says_what_the_file_is(path):
+    first, *_ = path.read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# "), "begin with a comment: 'redditgnn list' shows it"
+
+
+@named(COMPONENT_FILES)
+def test_an_option_is_a_partial_call_of_something_that_exists(path):
+    node = component(path)
+    assert node["_partial_"] is True
+    assert callable(get_object(node["_target_"]))
+
+
+@named(COMPONENT_FILES)
+def test_an_option_lists_exactly_the_parameters_of_its_target(path):
+    node, group = component(path), path.parent.name
+    target = get_object(node["_target_"])
+    if not node["_target_"].startswith("redditgnn."):
+        assert keys_of(node) <= set(inspect.signature(target).parameters)
+        return
+    assert node["_target_"].startswith(f"redditgnn.{group}.")
+    assert keys_of(node) == set(keyword_only(target)) - FACTS[group]
+
+
+@named(COMPONENT_FILES)
+def test_the_defaults_of_our_own_components_are_in_the_yaml_alone(path):
+    node = component(path)
+    if not node["_target_"].startswith("redditgnn."):
+        return
+    parameters = keyword_only(get_object(node["_target_"])).values()
+    assert [p.name for p in parameters if p.default is not p.empty] == []
+
+
+@named(COMPONENT_FILES)
+def test_the_values_of_an_option_have_the_annotated_types(path):
+    group = path.parent.name
+    config.check_types(group, config.instantiate(component(path), _convert_="all"))
+
+
+@named(EXPERIMENTS)
+def test_an_experiment_composes_and_is_a_lab_note(path, monkeypatch):
+    composed = compose_experiment([f"experiment={path.stem}"])
+    monkeypatch.delattr(experiments, "compose_experiment")
+    assert Experiments([CONF_DIR]).composed(path.stem) == composed, "unlike Hydra"
+    comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
+    assert comments[0] == "# @package _global_"
+    assert len(comments) > 1, "say what it shows, what is expected, and who says so"
+
+
+@named(EXPERIMENTS)
+def test_the_command_line_beats_an_experiment(path):
+    settings = compose_settings([f"experiment={path.stem}", "trainer.epochs=1"])
+    assert settings.components["trainer"]["epochs"] == 1
+
+
+def test_the_command_line_beats_the_yaml():
+    assert compose_settings(["seed=7"]).seed == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("seed=abc", ["seed must be int", "'abc'"]),
+        ("seed=true", ["seed must be int", "True"]),
+        ("device=tpu", ["device must be", "auto", "cuda", "'tpu'"]),
+        ("model=gatt", ["gatt", "gat", "sage"]),
+        ("model.hiden_channels=3", ["model.hiden_channels"]),
+        ("modle=gat", ["modle"]),
+        ("trainer.epochs=???", ["epochs"]),
+        ("results_dir=${oc.env:NO_SUCH_VARIABLE}", ["NO_SUCH_VARIABLE"]),
+    ],
+)
+def test_a_mistake_is_a_config_error_in_one_line(override, parts):
+    with pytest.raises(ConfigError) as caught:
+        compose_settings([override])
+    assert "\n" not in str(caught.value)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)

@@ -1,0 +1,185 @@
+"""The cap on memory: what it refuses, what it leaves free, and how memory runs out under it."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from redditgnn.errors import ConfigError
+from redditgnn.memory.out_of_memory import is_out_of_memory
+from redditgnn.runtime.memory import GIB, free_memory, memory_limit, private_bytes
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
+KEY = "trainer.memory_limit_gib"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="no RLIMIT_DATA that counts mappings")
+
+
+@pytest.fixture
+def fractions(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pretend a GPU of 100 GiB with 90 free, 6 reserved and 4 of those allocated."""
+    told: list[float] = []
+    card = SimpleNamespace(total_memory=100 * GIB)
+    for name, answer in {
+        "get_device_properties": card,
+        "get_device_name": "Some GPU",
+        "memory_allocated": 4 * GIB,
+        "memory_reserved": 6 * GIB,
+        "mem_get_info": (90 * GIB, 100 * GIB),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, answer=answer: answer)
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda share, _: told.append(share)
+    )
+    return told
+
+
+def test_a_limit_is_a_share_of_the_device_and_ends_with_the_run(fractions: list[float]) -> None:
+    assert free_memory(GPU) == 92 * GIB
+    with suppress(ZeroDivisionError), memory_limit(KEY, 24, GPU):
+        assert fractions == [0.24]
+        assert free_memory(GPU) == 20 * GIB
+        raise ZeroDivisionError
+    assert fractions == [0.24, 1.0]
+    assert free_memory(GPU) == 92 * GIB
+
+
+def test_no_limit_changes_nothing(fractions: list[float]) -> None:
+    with memory_limit(KEY, None, GPU), memory_limit(KEY, None, CPU):
+        assert free_memory(GPU) == 92 * GIB
+    assert fractions == []
+
+
+def test_more_than_the_device_has_is_refused(fractions: list[float]) -> None:
+    told = f"{KEY} must be at most 100.0, what Some GPU has, got 200; lower it or set {KEY}=null"
+    with pytest.raises(ConfigError, match=told), memory_limit(KEY, 200, GPU):
+        pass
+    assert fractions == []
+
+
+@pytest.mark.parametrize(
+    ("gib", "told"), [(1e-3, "must be above .* what the process takes"), (1e6, "must be at most")]
+)
+def test_a_limit_that_a_cpu_cannot_keep_is_refused(gib: float, told: str) -> None:
+    with pytest.raises(ConfigError, match=f"{KEY} {told}.*got {gib}"), memory_limit(KEY, gib, CPU):
+        pass
+
+
+def test_a_platform_that_cannot_cap_a_process_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    told = f"{KEY} caps a CPU's memory on Linux only, got 4 on darwin; set {KEY}=null"
+    with pytest.raises(ConfigError, match=told), memory_limit(KEY, 4, CPU):
+        pass
+
+
+@linux
+def test_what_a_cpu_run_may_take_is_free_until_it_is_taken() -> None:
+    limit = private_bytes() + GIB // 2
+    with memory_limit(KEY, limit / GIB, CPU):
+        before = free_memory(CPU)
+        assert 0 < before <= GIB // 2
+        taken = torch.ones(GIB // 16)  # a quarter of a GiB
+        assert free_memory(CPU) <= before - GIB // 5
+        del taken
+    assert free_memory(CPU) > GIB // 2
+
+
+ALLOCATIONS = {
+    "torch": lambda: torch.empty(2 * GIB, dtype=torch.uint8),
+    "numpy": lambda: np.ones(2 * GIB, dtype=np.uint8),
+    "many small tensors": lambda: [torch.empty(16_000) for _ in range(2**15)],
+    "a training step": lambda: deep_step(2**22, 200),
+    "numba": lambda: long_array(2**28),
+    "threads": lambda: started_threads(200),
+}
+
+
+@linux
+def test_beyond_the_limit_allocations_of_all_kinds_are_out_of_memory_and_succeed_later() -> None:
+    """In a process of its own: what it leaves behind is no matter of other tests."""
+    folder = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {folder!r}); from test_limit import *; exhaust()"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
+    expected = [f"{name}: out of memory, then not" for name in ALLOCATIONS]
+    assert done.stdout.decode().splitlines() == expected, done.stderr.decode()
+
+
+def exhaust() -> None:
+    for name, allocate in ALLOCATIONS.items():
+        with memory_limit(KEY, private_bytes() / GIB + 1, CPU):
+            try:
+                allocate()
+            except (MemoryError, RuntimeError) as error:
+                told = "out of memory" if is_out_of_memory(error) else repr(error)
+        torch.empty(2 * GIB, dtype=torch.uint8)
+        print(f"{name}: {told}, then not")
+
+
+def private_bytes_of_a_new_process() -> int:
+    program = (
+        "import redditgnn.run.execution; from redditgnn.runtime.memory import private_bytes;"
+        "print(private_bytes())"
+    )
+    return int(subprocess.check_output([sys.executable, "-c", program]))
+
+
+@linux
+def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(tmp_path: Path) -> None:
+    chosen = ["dataset=sbm", "dataset.scale=0.02", "sampler=full", "model=pyg", "device=cpu"]
+    limit = f"{KEY}={private_bytes_of_a_new_process() / GIB + 1:.3f}"
+    places = [f"data_dir={tmp_path}", f"results_dir={tmp_path}"]
+    command = [sys.executable, "-m", "redditgnn", "train", *chosen, limit, *places]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
+    assert row["status"] == "oom"
+    for told in (
+        "out of memory in training, epoch 1",
+        "the estimate is 1,5",
+        "MiB were free",
+        "lower model.hidden_channels=256",
+        "raise trainer.memory_limit_gib",
+        "sampler=gas",
+    ):
+        assert told in row["error"]
+        assert told in done.stderr
+    assert "sampler.batch_size" not in row["error"]
+
+
+def deep_step(width: int, depth: int) -> None:
+    x = torch.ones(width, requires_grad=True)
+    for _ in range(depth):
+        x = (x * 1.01).relu()
+    x.sum().backward()
+
+
+def long_array(length: int) -> np.ndarray:
+    from redditgnn.graph.transpose_numba import transposed
+
+    return transposed(np.zeros(2, np.int64), np.zeros(0, np.int32), length)
+
+
+def started_threads(count: int) -> None:
+    done = threading.Event()
+    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(count)]
+    try:
+        for thread in threads:
+            thread.start()
+    finally:
+        done.set()
+
+
+@pytest.mark.gpu
+def test_an_allocation_beyond_the_limit_fails_and_then_succeeds() -> None:
+    bytes_wanted = 2 * GIB
+    with memory_limit(KEY, 1, GPU), pytest.raises(torch.OutOfMemoryError):
+        torch.empty(bytes_wanted, dtype=torch.uint8, device=GPU)
+    assert torch.empty(bytes_wanted, dtype=torch.uint8, device=GPU).numel() == bytes_wanted

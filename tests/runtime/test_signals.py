@@ -1,0 +1,219 @@
+"""Signals: when they are raised, when they wait, and that the process ends whatever it does."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from redditgnn.runtime.signals import SIGNALS, Interruption
+
+SMALL = ["dataset=sbm", "dataset.scale=0.005", "device=cpu", "model=gcn"]
+GAS = ["sampler=gas", "sampler.num_parts=20", "sampler.batch_size=2", "sampler.refresh_every=2"]
+SAINT = ["sampler=saint_rw", "sampler.batch_size=50"]
+SECONDS = ("epoch_s", "sample_s", "transfer_s", "compute_s", "eval_s")
+BUSY = """
+import ctypes, sys, time
+from redditgnn.evaluation import exact as inference
+from redditgnn.runtime import signals as interrupt
+from redditgnn.cli import main
+
+interrupt.BOUNDARY_S, interrupt.FORCED_S, interrupt.AT_ONCE_S = 0.5, 1.0, 0.2
+sleep = {"python": time.sleep, "c": ctypes.CDLL(None).sleep}[sys.argv.pop(1)]
+
+
+def evaluate(self, model, split):
+    print("evaluating", flush=True)
+    while True:
+        sleep(3600)
+
+
+inference.Evaluator.__call__ = evaluate
+sys.exit(main())
+"""
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+
+@pytest.fixture(autouse=True)
+def foreground() -> Iterator[None]:
+    """Hear SIGINT, as a shell's foreground jobs do: all that background jobs start ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("sent", SIGNALS)
+def test_a_signal_raises_at_once_where_nothing_waits_for_it(sent: signal.Signals) -> None:
+    before = signal.getsignal(sent)
+    with pytest.raises(KeyboardInterrupt), Interruption(print):
+        signal.raise_signal(sent)
+    assert signal.getsignal(sent) is before
+
+
+@pytest.mark.parametrize("sent", SIGNALS)
+def test_a_signal_waits_for_a_boundary_and_a_second_one_does_not(sent: signal.Signals) -> None:
+    def wait(interruption: Interruption) -> None:
+        interruption.leave()  # nobody has asked
+        signal.raise_signal(sent)
+        assert interruption.is_requested
+        signal.raise_signal(sent)
+        raise AssertionError("the second signal waits as well")
+
+    with (
+        Interruption(print) as interruption,
+        pytest.raises(KeyboardInterrupt),
+        interruption.deferred(),
+    ):
+        wait(interruption)
+
+
+def test_a_boundary_is_left_once_so_that_what_ends_the_run_is_not_interrupted() -> None:
+    with Interruption(print) as interruption:
+        with pytest.raises(KeyboardInterrupt), interruption.deferred():
+            signal.raise_signal(signal.SIGTERM)  # is raised where the deferral ends
+        signal.raise_signal(signal.SIGTERM)
+        interruption.leave()
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption(print) as interruption:
+            signal.raise_signal(signal.SIGINT)
+        assert not interruption.is_requested
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    before, found = signal.getsignal(signal.SIGTERM), []
+
+    def enter() -> None:
+        with Interruption(print):
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert found == [before]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def start(data_dir: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a training in a process of its own."""
+
+    def started(
+        results_dir: Path, *overrides: str, program: tuple[str, ...] = ("-m", "redditgnn")
+    ) -> subprocess.Popen[str]:
+        places = [f"data_dir={data_dir}", f"results_dir={results_dir}"]
+        return subprocess.Popen(
+            [sys.executable, *program, "train", *SMALL, *places, *overrides],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background jobs, and all that they start, ignore SIGINT: undo that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    return started
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], results_dir: Path) -> Path:
+    """Wait until the process has written a checkpoint; return it."""
+
+    def written() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in results_dir.glob("runs/*/checkpoint.pt")}
+
+    before, deadline = written(), time.monotonic() + 240
+    while written() == before and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    (path,) = written()
+    return path
+
+
+def rows_of(results_dir: Path) -> list[dict[str, str]]:
+    with (results_dir / "runs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def epochs_of(results_dir: Path) -> list[dict[str, str]]:
+    (path,) = results_dir.glob("runs/*/epochs.csv")
+    with path.open(newline="") as file:
+        return [{k: v for k, v in r.items() if k not in SECONDS} for r in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("sent", SIGNALS)
+def test_a_signal_in_the_middle_of_an_epoch_leaves_a_checkpoint_and_a_row(
+    sent: signal.Signals, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    endless = [*SAINT, "sampler.num_steps=100000000", "trainer.checkpoint_every=0.1s"]
+    process = start(tmp_path, *endless)
+    path = wait_for_checkpoint(process, tmp_path)
+    periodic = path.stat().st_ino
+    process.send_signal(sent)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert path.stat().st_ino != periodic
+    (row,) = rows_of(tmp_path)
+    assert (row["status"], row["epochs"]) == ("interrupted", "")
+
+
+@pytest.mark.parametrize("kind", ["python", "c"])
+def test_a_signal_in_an_evaluation_that_does_not_end_ends_the_process(
+    kind: str, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    script = tmp_path / "busy.py"
+    script.write_text(BUSY)
+    process = start(tmp_path, *SAINT, program=(str(script), kind))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "evaluating\n"
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "redditgnn: interrupted" in told
+    assert "Traceback" not in told
+    (row,) = rows_of(tmp_path)
+    assert row["status"] == "interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("choice", [GAS, ["sampler=neighbor", "sampler.batch_size=64"]])
+def test_a_run_killed_at_random_moments_gives_what_an_undisturbed_one_gives(
+    choice: list[str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    chosen = [*choice, "trainer.epochs=30", "trainer.checkpoint_every=0.05s"]
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    whole = start(undisturbed, *chosen)
+    _, told = whole.communicate(timeout=300)
+    assert whole.returncode == 0, told
+    moment = random.Random(0)
+    for _ in range(2):
+        process = start(killed, *chosen)
+        wait_for_checkpoint(process, killed)
+        time.sleep(moment.uniform(0, 0.2))
+        process.kill()
+        process.communicate()
+    last = start(killed, *chosen)
+    _, told = last.communicate(timeout=300)
+    assert last.returncode == 0, told
+    assert told.count("goes on behind epoch") == 1
+    assert epochs_of(killed) == epochs_of(undisturbed)
+    (row,), (other,) = rows_of(killed), rows_of(undisturbed)
+    for name in ("status", "epochs", "best_epoch", "test_micro_f1", "test_macro_f1"):
+        assert row[name] == other[name]

@@ -1,0 +1,55 @@
+"""The best epoch by each criterion, and the end of patience."""
+
+from __future__ import annotations
+
+from redditgnn.record.rows import EpochRow
+from redditgnn.trainer.monitor import Criterion, Monitor
+
+# epochs   1           2           3           4           5
+SCRIPT = [(0.5, 9.0), (0.7, 8.0), (0.7, 7.0), (0.6, 6.0), (0.7, 6.0)]
+
+
+def best_and_end(
+    criterion: Criterion, script: list[tuple[float, float]], patience: int | None = None
+) -> tuple[int | None, int]:
+    """Return the best epoch and the last one that patience allowed."""
+    monitor, epoch = Monitor(criterion, patience), 0
+    for epoch, (score, loss) in enumerate(script, start=1):
+        monitor.is_best(row(epoch, score, loss))
+        if monitor.is_over:
+            break
+    return monitor.best and monitor.best.epoch, epoch
+
+
+def row(epoch: int, score: float | None, loss: float | None) -> EpochRow:
+    scores = {"val_accuracy": score, "val_micro_f1": score, "val_macro_f1": score}
+    times = dict.fromkeys(("epoch_s", "sample_s", "transfer_s", "compute_s", "eval_s"), 0.0)
+    return EpochRow(
+        epoch=epoch, train_loss=1.0, learning_rate=0.1, val_loss=loss, **scores, **times
+    )
+
+
+def test_of_equal_scores_the_lowest_loss_is_best() -> None:
+    assert best_and_end("val_micro_f1", SCRIPT) == (5, 5)
+
+
+def test_of_equal_losses_the_first_is_best() -> None:
+    assert best_and_end("val_loss", SCRIPT) == (4, 5)
+
+
+def test_both_must_be_as_good_as_ever() -> None:
+    assert best_and_end("val_micro_f1_and_loss", [(0.7, 7.0), (0.6, 6.0), (0.8, 6.5)]) == (1, 3)
+    assert best_and_end("val_micro_f1_and_loss", SCRIPT) == (5, 5)
+
+
+def test_patience_with_both_lasts_while_either_is_as_good_as_ever() -> None:
+    falling = [(0.7, 9.0), (0.6, 8.0), (0.6, 7.0), (0.7, 7.5), (0.6, 7.5), (0.6, 7.6)]
+    assert best_and_end("val_micro_f1", falling, patience=2) == (1, 3)
+    assert best_and_end("val_micro_f1_and_loss", falling, patience=2) == (1, 6)
+
+
+def test_epochs_without_evaluation_do_not_try_patience() -> None:
+    monitor = Monitor("val_loss", 1)
+    monitor.is_best(row(1, 0.5, 1.0))
+    assert not monitor.is_best(row(2, None, None))
+    assert not monitor.is_over
