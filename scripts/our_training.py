@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from redditgnn.evaluation.metrics import Scores
 from torch import Tensor, nn
 
 from redditgnn.config.compose import compose_settings
-from redditgnn.evaluation.metrics import Scores
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData, Split
 from redditgnn.record.rows import EpochRow

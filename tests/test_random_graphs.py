@@ -19,9 +19,9 @@ from redditgnn.config.settings import Settings
 from redditgnn.dataset.validation import csr_by_destination
 from redditgnn.errors import ConfigError
 from redditgnn.evaluation.exact import ExactInference, precomputed
-from redditgnn.evaluation.metrics import per_node_loss
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.metric.classification import per_node_loss
 from redditgnn.run import execution as run
 from redditgnn.sampler.full import FullSampler
 
@@ -171,5 +171,5 @@ def test_a_run_on_any_graph_completes(
         keys = {"results_dir": folder, "protocol": protocol}
         row, _ = run.run(replace(settings, **keys))
     assert row.status == "completed"
-    assert 0 <= row.test_micro_f1 <= 1
+    assert 0 <= row.test["micro_f1"] <= 1
     assert row.train_loss >= 0

@@ -19,6 +19,7 @@ from redditgnn.config.compose import compose_experiment
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, TrainingDiverged
+from redditgnn.metric.base import METRIC_NAMES
 from redditgnn.record.recorder import append_run
 from redditgnn.record.rows import RunRow
 from redditgnn.run import execution as run
@@ -137,7 +138,7 @@ def row_of(settings: Settings, accuracy: float) -> RunRow:
         seed=settings.seed,
         fingerprint=str(graph.fingerprint.of_a_run(settings.protocol)),
         config_hash=hash_of_config(settings),
-        test_accuracy=accuracy,
+        test=dict.fromkeys(METRIC_NAMES, accuracy),
         wall_s=1.0,
     )
 

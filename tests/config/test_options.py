@@ -130,3 +130,15 @@ def test_a_mistake_is_a_config_error_in_one_line(override, parts):
         compose_settings([override])
     assert "\n" not in str(caught.value)
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+@pytest.mark.parametrize("given", [[], ["model.jk=max"], ["+model.aggr=null", "~model.aggr"]])
+def test_a_tilde_removes_a_key_whether_its_value_is_null_or_not(given):
+    assert compose_settings(["model=gat"]).components["model"]["jk"] is None
+    model = compose_settings(["model=gat", *given, "~model.jk"]).components["model"]
+    assert not {"jk", "aggr"} & set(model)
+
+
+def test_a_tilde_before_a_key_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match=r"model.jx: no such key"):
+        compose_settings(["~model.jx"])

@@ -78,9 +78,9 @@ def test_a_recipe_trains_on_a_graph_of_the_same_shape(recipe, data_dir, tmp_path
     assert row.status == "completed"
     assert row.experiment == recipe
     assert row.epochs == 1
-    assert row.test_micro_f1 is not None
+    assert row.test is not None
     if settings.choices["dataset"] not in MULTI_LABEL:
-        assert row.test_micro_f1 == row.test_accuracy
+        assert row.test["micro_f1"] == row.test["accuracy"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

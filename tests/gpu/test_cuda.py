@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from redditgnn.config.compose import compose_settings
 from redditgnn.errors import ConfigError
-from redditgnn.evaluation.metrics import per_node_loss
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.host_table import HostTable
+from redditgnn.metric.classification import per_node_loss
 from redditgnn.run.execution import run
 from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods

@@ -9,7 +9,7 @@ import pytest
 
 from redditgnn.config.compose import compose_settings
 from redditgnn.run import execution as run
-from redditgnn.trainer.checkpointing import Keeper
+from redditgnn.trainer.checkpointing import Checkpointer
 
 pytestmark = pytest.mark.gpu
 SAMPLERS = {
@@ -33,14 +33,14 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
         return compose_settings(f"{small} {choice} {places}".split())
 
     whole, _ = run.run(settings("whole"))
-    visit, seen = Keeper.visit, []
+    maybe_save, seen = Checkpointer.maybe_save, []
 
-    def signalled(self: Keeper, state, *, ends_epoch: bool) -> float:
+    def signalled(self: Checkpointer, state, *, ends_epoch: bool) -> float:
         seen.append(ends_epoch)
         self._interruption.is_requested = len(seen) == 3
-        return visit(self, state, ends_epoch=ends_epoch)
+        return maybe_save(self, state, ends_epoch=ends_epoch)
 
-    monkeypatch.setattr(Keeper, "visit", signalled)
+    monkeypatch.setattr(Checkpointer, "maybe_save", signalled)
     with pytest.raises(KeyboardInterrupt):
         run.run(settings("cut"))
     row, _ = run.run(settings("cut"))

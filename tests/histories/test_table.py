@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from redditgnn.config.compose import compose_settings
 from redditgnn.errors import ConfigError
-from redditgnn.evaluation.evaluator import Evaluator, Upkeep, upkeep_of
+from redditgnn.evaluation.evaluator import Evaluator, HistoryRefresh, history_refresh
 from redditgnn.evaluation.exact import ExactInference
 from redditgnn.graph.data import GraphData
 from redditgnn.histories.host import HostHistories, in_memory, on_disk
@@ -61,9 +61,9 @@ def test_a_refresh_makes_all_histories_exact_at_once(
 ) -> None:
     model, sampler = built(graph, "sampler.refresh_every=2")
     inference = ExactInference(graph, CPU, chunk_edges=chunk_edges)
-    upkeep, evaluate = Upkeep(sampler, inference, print), Evaluator(graph, inference)
+    refresh, evaluate = HistoryRefresh(sampler, inference, print), Evaluator(graph, inference)
     for epoch in range(3):
-        with upkeep(epoch, model):
+        with refresh(epoch, model):
             if evaluated:
                 evaluate(model, "val")
     assert len(passes) == (3 if evaluated else 2)  # an evaluation's states are not computed twice
@@ -75,7 +75,7 @@ def test_a_refresh_makes_all_histories_exact_at_once(
 
 def test_without_a_refresh_nothing_is_computed(graph: GraphData, passes: list[GraphData]) -> None:
     model, sampler = built(graph)
-    with Upkeep(sampler, ExactInference(graph, CPU, chunk_edges=None), print)(1, model):
+    with HistoryRefresh(sampler, ExactInference(graph, CPU, chunk_edges=None), print)(1, model):
         pass
     assert passes == []
     assert sampler.histories.states == {}
@@ -100,7 +100,7 @@ def trained(graph: GraphData, folder: Path, *overrides: str):
         Evaluator(graph, inference),
         folder / "best.pt",
         lambda row: losses.append(row.train_loss),
-        upkeep_of(sampler, graph, inference, told.append),
+        history_refresh(sampler, graph, inference, told.append),
     )
     return losses, sampler, told
 
@@ -204,12 +204,14 @@ def test_a_batch_that_is_only_looked_at_is_no_epoch(graph: GraphData) -> None:
     model, sampler = built(graph, "sampler.log_staleness=true")
     next(iter(sampler))
     rows: list[HistoryRow] = []
-    upkeep = upkeep_of(sampler, graph, ExactInference(graph, CPU, chunk_edges=None), rows.append)
-    with upkeep(0, model):
+    refresh = history_refresh(
+        sampler, graph, ExactInference(graph, CPU, chunk_edges=None), rows.append
+    )
+    with refresh(0, model):
         pass
     for batch in sampler:
         model(batch)
-    with upkeep(1, model):
+    with refresh(1, model):
         pass
     assert [(row.epoch, row.max_age_epochs) for row in rows] == [(1, 0), (1, 0)]
 
@@ -217,9 +219,11 @@ def test_a_batch_that_is_only_looked_at_is_no_epoch(graph: GraphData) -> None:
 def test_histories_that_are_refreshed_and_not_trained_on_have_no_error(graph: GraphData) -> None:
     model, sampler = built(graph, "sampler.refresh_every=1", "sampler.log_staleness=true")
     rows: list[HistoryRow] = []
-    upkeep = upkeep_of(sampler, graph, ExactInference(graph, CPU, chunk_edges=None), rows.append)
+    refresh = history_refresh(
+        sampler, graph, ExactInference(graph, CPU, chunk_edges=None), rows.append
+    )
     for epoch in range(2):
-        with upkeep(epoch, model), torch.no_grad():
+        with refresh(epoch, model), torch.no_grad():
             for batch in sampler if epoch else ():
                 model.eval()(batch)
     assert [row.layer for row in rows] == [0, 1]

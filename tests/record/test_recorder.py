@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from redditgnn.errors import DataError, NotRecorded
-from redditgnn.record import recorder, runs_file
+from redditgnn.metric.base import METRIC_NAMES
+from redditgnn.record import recorder
 from redditgnn.record.recorder import EpochRecorder, append_run, prepare_record, write_json
 from redditgnn.record.rows import EpochRow, RunRow
+from redditgnn.runtime import files
 
 
 def row(number: int) -> RunRow:
@@ -56,7 +58,11 @@ def test_a_result_is_never_written_over_another(tmp_path: Path) -> None:
 
 def test_an_epoch_is_on_disk_as_soon_as_it_is_recorded(tmp_path: Path) -> None:
     recorder = EpochRecorder(tmp_path)
-    values = dict.fromkeys(EpochRow.__dataclass_fields__, 0.5) | {"epoch": 1, "val_loss": None}
+    values = dict.fromkeys(EpochRow.__dataclass_fields__, 0.5) | {
+        "epoch": 1,
+        "val_loss": None,
+        "val": dict.fromkeys(METRIC_NAMES, 0.5),
+    }
     recorder.record(EpochRow(**values))
     lines = (tmp_path / "epochs.csv").read_text().splitlines()
     recorder.close()
@@ -72,7 +78,7 @@ def test_a_row_that_finds_no_room_is_kept_elsewhere(tmp_path, monkeypatch):
     append_run(row(1), tmp_path)
     before = (tmp_path / "runs.csv").read_bytes()
     (tmp_path / "runs" / "run2").mkdir(parents=True)
-    monkeypatch.setattr(runs_file.os, "fsync", full_disk)
+    monkeypatch.setattr(files.os, "fsync", full_disk)
     with pytest.raises(NotRecorded, match="No space left on device; its row is in .*row-run2.csv"):
         append_run(row(2), tmp_path)
     assert (tmp_path / "runs.csv").read_bytes() == before
@@ -123,7 +129,11 @@ class Full:
 def test_an_epoch_that_finds_no_room_ends_the_run_in_one_line(tmp_path):
     epochs = EpochRecorder(tmp_path)
     epochs._epochs._writer = Full()
-    values = dict.fromkeys(EpochRow.__dataclass_fields__, 0.5) | {"epoch": 1, "val_loss": None}
+    values = dict.fromkeys(EpochRow.__dataclass_fields__, 0.5) | {
+        "epoch": 1,
+        "val_loss": None,
+        "val": dict.fromkeys(METRIC_NAMES, 0.5),
+    }
     with pytest.raises(NotRecorded, match="epochs.csv cannot be written: No space left"):
         epochs.record(EpochRow(**values))
     epochs.close()

@@ -23,7 +23,7 @@ from redditgnn.record import checkpoint, resume
 from redditgnn.record.rows import RunRow
 from redditgnn.run import execution as run
 from redditgnn.runtime.signals import Interruption
-from redditgnn.trainer.checkpointing import Cadence, Keeper
+from redditgnn.trainer.checkpointing import Cadence, Checkpointer
 
 GAS = "sampler=gas sampler.num_parts=6 sampler.batch_size=2 model.num_layers=3"
 SAMPLERS = {
@@ -93,25 +93,25 @@ def settings(
 @contextmanager
 def signalled_at(visit: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a signal come just before boundary number `visit` of a training."""
-    original, seen = Keeper.visit, []
+    original, seen = Checkpointer.maybe_save, []
 
-    def visited(self: Keeper, state: Any, *, ends_epoch: bool) -> float:
+    def visited(self: Checkpointer, state: Any, *, ends_epoch: bool) -> float:
         seen.append(ends_epoch)
         if len(seen) == visit:
             self._interruption.is_requested = True
         return original(self, state, ends_epoch=ends_epoch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Keeper, "visit", visited)
+        patched.setattr(Checkpointer, "maybe_save", visited)
         yield
 
 
 @contextmanager
 def killed_at(visit: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Kill the training at a boundary: without a checkpoint but those that are due."""
-    original, seen = Keeper.visit, []
+    original, seen = Checkpointer.maybe_save, []
 
-    def visited(self: Keeper, state: Any, *, ends_epoch: bool) -> float:
+    def visited(self: Checkpointer, state: Any, *, ends_epoch: bool) -> float:
         seconds = original(self, state, ends_epoch=ends_epoch)
         seen.append(ends_epoch)
         if len(seen) == visit:
@@ -119,7 +119,7 @@ def killed_at(visit: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return seconds
 
     with monkeypatch.context() as patched:
-        patched.setattr(Keeper, "visit", visited)
+        patched.setattr(Checkpointer, "maybe_save", visited)
         yield
 
 
@@ -393,7 +393,7 @@ def test_a_disk_that_is_full_costs_checkpoint_and_weights_and_not_the_run(
     whole, _ = run.run(chosen)
     with no_file_above(10_000):
         row, _ = run.run(chosen)
-    assert (row.status, row.test_micro_f1) == ("completed", whole.test_micro_f1)
+    assert (row.status, row.test) == ("completed", whole.test)
     for name in (resume.CHECKPOINT, "best.pt"):
         assert f"{row.run_id}/{name} could not be written: File too large" in caplog.text
     assert not list(folder_of(chosen, row).glob("*.pt*"))
@@ -444,11 +444,13 @@ def test_lines_of_zeros_behind_a_loss_of_power_are_dropped(
 def test_a_checkpoint_that_takes_long_is_written_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    keeper = Keeper(Path("unused"), Cadence("key", "10s"), Interruption(print), dict, None)
-    monkeypatch.setattr(Keeper, "_write", lambda self, state: 2.0)
+    checkpointer = Checkpointer(
+        Path("unused"), Cadence("key", "10s"), Interruption(print), dict, None
+    )
+    monkeypatch.setattr(Checkpointer, "_write", lambda self, state: 2.0)
     written = []
     for second in range(100):
         now[0] = float(second)
-        if keeper.visit(dict, ends_epoch=False):
+        if checkpointer.maybe_save(dict, ends_epoch=False):
             written.append(second)
     assert written == [10, 50, 90]  # a twentieth of the time at most

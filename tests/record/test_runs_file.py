@@ -12,6 +12,7 @@ import pytest
 from redditgnn.errors import DataError
 from redditgnn.record import runs_file
 from redditgnn.record.runs_file import append_row, complete, locked, read_rows
+from redditgnn.runtime import files
 
 COLUMNS = ["run_id", "score", "hyperparameters"]
 HEADER = "run_id,score,hyperparameters\n"
@@ -174,7 +175,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(runs_file.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         append(path, "c")
     assert path.read_text() == HEADER + GOOD

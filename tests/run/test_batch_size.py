@@ -19,9 +19,11 @@ from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError
 from redditgnn.graph.data import GraphData
+from redditgnn.parts import Parts
 from redditgnn.run import batch_size
 from redditgnn.run import execution as run
-from redditgnn.run.batch_size import largest, resolved, with_size
+from redditgnn.run.batch_size import largest, resolve_batch_size, with_size
+from redditgnn.trainer.loop import Trainer
 
 QUICK = ["model=gcn", "model.hidden_channels=8", "trainer.epochs=1", "device=cpu"]
 SAMPLERS = {
@@ -48,7 +50,7 @@ def settings(
         return compose_settings([*QUICK, *chosen, *overrides, f"results_dir={tmp_path}"])
 
     monkeypatch.setattr(Settings, "build", built)
-    monkeypatch.setattr(batch_size, "_found", {})
+    monkeypatch.setattr(batch_size, "_sizes", {})
     return compose
 
 
@@ -67,34 +69,38 @@ def test_the_largest_size_is_at_most_an_eighth_too_small(limit: int, bound: int)
 def test_where_everything_fits_the_largest_is_all_there_is(
     sampler: str, settings: Callable[..., Settings]
 ) -> None:
-    assert resolved(settings(sampler)).components["sampler"]["batch_size"] == SAMPLERS[sampler][1]
+    assert (
+        resolve_batch_size(settings(sampler)).components["sampler"]["batch_size"]
+        == SAMPLERS[sampler][1]
+    )
 
 
 @pytest.mark.parametrize(("sampler", "expected"), [("neighbor", 20), ("gas", 3)])
 def test_what_is_estimated_not_to_fit_is_not_tried(
     sampler: str, expected: int, settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(settings: Settings, *facts) -> SimpleNamespace:
-        return SimpleNamespace(training=1000 * settings.components["sampler"]["batch_size"])
+    def estimate(parts: Parts, *facts) -> SimpleNamespace:
+        size = parts.settings.components["sampler"]["batch_size"]
+        return SimpleNamespace(training=1000 * size)
 
     most = 1000 * (expected + 0.5)
-    monkeypatch.setattr(batch_size, "estimate", told)
+    monkeypatch.setattr(batch_size, "estimate", estimate)
     monkeypatch.setattr(batch_size, "free_memory", lambda device: most / batch_size.SHARE)
-    assert resolved(settings(sampler)).components["sampler"]["batch_size"] == expected
+    assert resolve_batch_size(settings(sampler)).components["sampler"]["batch_size"] == expected
 
 
 def test_what_a_trial_cannot_allocate_does_not_fit(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = batch_size.Trainer.step
+    step = Trainer.step
 
     def limited(self, model, forward, optimizer, batch):
         if batch.num_targets > 13 and len(batch.node_ids) < 100:  # of a real batch
             raise torch.OutOfMemoryError("CUDA out of memory")
         return step(self, model, forward, optimizer, batch)
 
-    monkeypatch.setattr(batch_size.Trainer, "step", limited)
-    assert resolved(settings("neighbor")).components["sampler"]["batch_size"] == 12
+    monkeypatch.setattr(Trainer, "step", limited)
+    assert resolve_batch_size(settings("neighbor")).components["sampler"]["batch_size"] == 12
 
 
 def test_a_batch_of_one_that_does_not_fit_is_refused(
@@ -102,7 +108,7 @@ def test_a_batch_of_one_that_does_not_fit_is_refused(
 ) -> None:
     monkeypatch.setattr(batch_size, "free_memory", lambda device: 1000)
     with pytest.raises(ConfigError, match="batch_size=auto: not even a batch of 1 fits"):
-        resolved(settings("neighbor"))
+        resolve_batch_size(settings("neighbor"))
 
 
 def test_a_run_records_the_size_that_was_found_and_is_the_run_of_that_size(
@@ -124,9 +130,11 @@ def test_a_run_records_the_size_that_was_found_and_is_the_run_of_that_size(
 def test_repetitions_have_the_same_size(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = resolved(settings("neighbor"))
+    first = resolve_batch_size(settings("neighbor"))
     monkeypatch.setattr(batch_size, "free_memory", lambda device: 1000)
-    assert hash_of_config(resolved(settings("neighbor", "seed=1"))) == hash_of_config(first)
+    assert hash_of_config(resolve_batch_size(settings("neighbor", "seed=1"))) == hash_of_config(
+        first
+    )
 
 
 def test_a_sampler_without_batches_refuses_it() -> None:

@@ -22,7 +22,7 @@ from redditgnn.sweep.record import Identity, Policy, recorded
 from redditgnn.sweep.search import Search
 from redditgnn.sweep.summary import Result, table
 from redditgnn.sweep.sweep import Sweep
-from redditgnn.trainer.checkpointing import Keeper
+from redditgnn.trainer.checkpointing import Checkpointer
 
 TINY = ["dataset=sbm", "dataset.scale=0.005", "device=cpu", "sampler=full", "trainer.epochs=2"]
 
@@ -125,16 +125,16 @@ class Killed(BaseException):
 @pytest.fixture
 def left_by_a_killed_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Job], Path]:
     """Run a job up to behind its first checkpoint; return the folder."""
-    visit = Keeper.visit
+    visit = Checkpointer.maybe_save
 
-    def visited(self: Keeper, state: Any, *, ends_epoch: bool) -> float:
+    def visited(self: Checkpointer, state: Any, *, ends_epoch: bool) -> float:
         if visit(self, state, ends_epoch=ends_epoch):
             raise Killed
         return 0.0
 
     def left_by(job: Job) -> Path:
         with monkeypatch.context() as patched:
-            patched.setattr(Keeper, "visit", visited)
+            patched.setattr(Checkpointer, "maybe_save", visited)
             with pytest.raises(Killed):
                 run(job.settings)
         (path,) = Path(job.settings.results_dir).glob("runs/*/checkpoint.pt")

@@ -23,7 +23,7 @@ from redditgnn.graph.data import GraphData
 from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.run import execution as run
 from redditgnn.tracker import base
-from redditgnn.tracker.base import Guarded, Tracker
+from redditgnn.tracker.base import SafeTracker, Tracker
 
 QUICK = ["model=gcn", "sampler=full", "model.hidden_channels=8", "trainer.epochs=3", "device=cpu"]
 TRACKERS = ("none", "tensorboard", "mlflow", "wandb")
@@ -84,7 +84,7 @@ def with_tracker(
     monkeypatch: pytest.MonkeyPatch, trained: Callable[..., RunRow]
 ) -> Callable[[Recording], RunRow]:
     def train(tracker: Recording) -> RunRow:
-        monkeypatch.setattr(run, "Guarded", lambda _: Guarded(tracker))
+        monkeypatch.setattr(run, "SafeTracker", lambda _: SafeTracker(tracker))
         return trained()
 
     return train
@@ -177,7 +177,7 @@ def test_tensorboard_shows_the_epochs_and_the_scores(
     assert [event.step for event in found] == [1, 2, 3]
     assert [event.value for event in found] == pytest.approx(losses_of(row, tmp_path), rel=1e-6)
     (score,) = events.Scalars("run/test_micro_f1")
-    assert score.value == pytest.approx(row.test_micro_f1, rel=1e-6)
+    assert score.value == pytest.approx(row.test["micro_f1"], rel=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -191,12 +191,12 @@ def test_mlflow_keeps_settings_epochs_and_status_in_a_local_database(
     (found,) = client.search_runs([experiment.experiment_id])
     assert found.info.status == "FINISHED"
     assert found.data.params["model.hidden_channels"] == "8"
-    assert found.data.metrics["run.test_micro_f1"] == row.test_micro_f1
+    assert found.data.metrics["run.test_micro_f1"] == row.test["micro_f1"]
     history = client.get_metric_history(found.info.run_id, "train_loss")
     assert [(point.step, point.value) for point in history] == [
         (number, loss) for number, loss in enumerate(losses_of(row, tmp_path), start=1)
     ]
-    again = Guarded(compose_settings(["tracker=mlflow"]).build("tracker"))
+    again = SafeTracker(compose_settings(["tracker=mlflow"]).build("tracker"))
     again.started(row, tmp_path, 3)  # as a run that goes on does
     again.finished(replace(row, status="oom", error="out of memory"))
     (found,) = client.search_runs([experiment.experiment_id])

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from redditgnn.config.compose import compose_settings
 from redditgnn.errors import ConfigError
-from redditgnn.evaluation.metrics import per_node_loss
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.placement import Placed
+from redditgnn.metric.classification import per_node_loss
 from redditgnn.sampler import full
 from redditgnn.sampler.base import StaticSampler
 from redditgnn.sampler.full import FullSampler

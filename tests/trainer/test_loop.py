@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from redditgnn.errors import ConfigError, TrainingDiverged
-from redditgnn.evaluation.metrics import Scores
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
+from redditgnn.metric.base import METRIC_NAMES, Scores
 from redditgnn.record import checkpoint
 from redditgnn.sampler.full import FullSampler
-from redditgnn.trainer.loop import Trainer, Training
+from redditgnn.trainer.loop import Trainer, TrainingResult
 
 CPU = torch.device("cpu")
 USUAL = {
@@ -60,13 +60,13 @@ class Scripted:
         assert split == "val", "the loop must not look at test nodes"
         self.seen.append(float(next(model.parameters()).detach()))
         value = self.micro_f1[len(self.seen) - 1]
-        return self.losses.get(len(self.seen), 1 - value), Scores(value, value, value)
+        return self.losses.get(len(self.seen), 1 - value), dict.fromkeys(METRIC_NAMES, value)
 
 
 @pytest.fixture
 def fit(
     make_graph: Callable[..., GraphData], tmp_path: Path
-) -> Callable[..., tuple[Training, nn.Module]]:
+) -> Callable[..., tuple[TrainingResult, nn.Module]]:
     graph = make_graph()
     sampler = FullSampler(graph, num_layers=1, device=CPU, seed=0, cuda_graph=False)
 
@@ -169,7 +169,7 @@ def test_a_wrong_setting_is_named(change: dict, message: str) -> None:
 
 def test_time_that_is_up_ends_training_behind_an_epoch_that_is_evaluated(fit: Callable) -> None:
     training, _ = fit(Scripted([0.5]), max_time="0.000001s", eval_every=3, epochs=50)
-    assert [row.val_micro_f1 for row in training.rows] == [0.5]
+    assert [row.val["micro_f1"] for row in training.rows] == [0.5]
 
 
 def test_time_that_is_not_up_changes_nothing(fit: Callable) -> None:

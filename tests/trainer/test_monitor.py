@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from redditgnn.metric.base import METRIC_NAMES
 from redditgnn.record.rows import EpochRow
-from redditgnn.trainer.monitor import Criterion, Monitor
+from redditgnn.trainer.monitor import Monitor
 
 # epochs   1           2           3           4           5
 SCRIPT = [(0.5, 9.0), (0.7, 8.0), (0.7, 7.0), (0.6, 6.0), (0.7, 6.0)]
 
 
 def best_and_end(
-    criterion: Criterion, script: list[tuple[float, float]], patience: int | None = None
+    criterion: str, script: list[tuple[float, float]], patience: int | None = None
 ) -> tuple[int | None, int]:
     """Return the best epoch and the last one that patience allowed."""
     monitor, epoch = Monitor(criterion, patience), 0
@@ -22,10 +23,10 @@ def best_and_end(
 
 
 def row(epoch: int, score: float | None, loss: float | None) -> EpochRow:
-    scores = {"val_accuracy": score, "val_micro_f1": score, "val_macro_f1": score}
+    scores = None if score is None else dict.fromkeys(METRIC_NAMES, score)
     times = dict.fromkeys(("epoch_s", "sample_s", "transfer_s", "compute_s", "eval_s"), 0.0)
     return EpochRow(
-        epoch=epoch, train_loss=1.0, learning_rate=0.1, val_loss=loss, **scores, **times
+        epoch=epoch, train_loss=1.0, learning_rate=0.1, val_loss=loss, val=scores, **times
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -12,43 +11,31 @@ from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
-from redditgnn.kernels.backend import use_backend
 from redditgnn.memory.estimate import Estimate, estimate
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
-from redditgnn.run.batch_size import resolved
-from redditgnn.run.parts import build_sampler, resolve_device, seen_in_training
+from redditgnn.parts import Parts
+from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.runtime.measure import MIB
 from redditgnn.runtime.memory import free_memory
-from redditgnn.trainer.loop import Trainer
 
 Row = Sequence[str]
 
 
-def plan(settings: Settings) -> str:
+def describe_run(settings: Settings) -> str:
     """Describe the run of `settings`: its parts are built and nothing is trained or written.
 
     Raises:
         UserError: the run would be refused.
         OutOfMemory: there is not even enough to build its parts.
     """
-    settings = resolved(settings)
+    settings = resolve_batch_size(settings)
     settings.check()
-    device = resolve_device(settings.device)
-    with MemoryWatch(settings, device).during(Phase.BUILDING):
-        return _planned(settings, device)
-
-
-def _planned(settings: Settings, device: torch.device) -> str:
-    trainer: Trainer = settings.build("trainer", device=device)
-    with use_backend(settings.kernels.backend, device), trainer.in_effect():
-        graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-        seen = seen_in_training(settings, graph)
-        model = settings.build("model", seen.spec).to(device)
-        sampler = build_sampler(settings, seen, model, device)
-        batch, num_batches = next(iter(sampler)), len(sampler)
-        found = estimate(settings, trainer, seen, graph, batch, num_batches, device)
-        rows = [*_parts(settings, graph, batch, num_batches, found), *_cost(found, device)]
-    return aligned(rows)
+    parts = Parts(settings)
+    with MemoryWatch(settings, parts.device).during(Phase.BUILDING), parts.in_effect():
+        batch, num_batches = next(iter(parts.sampler)), len(parts.sampler)
+        estimated = estimate(parts, batch, num_batches)
+        rows = _parts(settings, parts.graph, batch, num_batches, estimated)
+        return aligned([*rows, *_cost(estimated, parts.device)])
 
 
 def _parts(

@@ -11,6 +11,7 @@ from redditgnn.config.compose import compose_settings
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.memory.estimate import estimate_sampler
+from redditgnn.parts import Parts
 from redditgnn.runtime.measure import MIB
 
 MODELS = ("sage", "gat")  # with their default settings
@@ -63,13 +64,10 @@ def phantom(size: Size) -> GraphData:
 
 def peaks_of(model: str, graph: GraphData) -> tuple[float, float]:
     """Estimate the MiB of training a model full-batch on a CPU, and of evaluating it."""
-    cpu = torch.device("cpu")
     settings = compose_settings([f"model={model}", "sampler=full", "device=cpu"])
-    trainer = settings.build("trainer", device=cpu)
-    layers = settings.components["model"]["num_layers"]
-    sampler = settings.build("sampler", graph, num_layers=layers, device=cpu, seed=0)
-    found = estimate_sampler(settings, trainer, graph, graph, sampler, cpu)
-    return found.training / MIB, found.testing / MIB
+    parts = Parts(settings, graph=graph)
+    estimated = estimate_sampler(parts, parts.sampler)
+    return estimated.training / MIB, estimated.testing / MIB
 
 
 def memory_table(memories: dict[str, float]) -> list[Row]:

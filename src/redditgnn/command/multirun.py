@@ -26,6 +26,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("overrides", nargs="*")
     found = parser.parse_intermixed_args(list(argv))
     tell_on_stderr()
-    from redditgnn.sweep.sweep import swept  # imports torch: a mistake above need not wait for it
+    from redditgnn.sweep.sweep import (
+        run_sweep,  # imports torch: a mistake above need not wait for it
+    )
 
-    return swept(found.overrides, found.config_dir)
+    return run_sweep(found.overrides, found.config_dir)

@@ -7,7 +7,7 @@ examples:
   redditgnn train -m dataset=sbm dataset.scale=0.02 model=sage,gcn seed=0,1,2
 
 groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
-keys     seed  device=auto|cpu|cuda  protocol=transductive|inductive  data_dir  results_dir
+keys     seed  device=auto|cpu|cuda|cuda:1  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas; what runs.csv has as
          completed is skipped. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
@@ -25,7 +25,6 @@ import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -37,8 +36,15 @@ from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
-from redditgnn.config.compose import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.config.compose import (
+    ConfigurationError,
+    deletable,
+    one_line,
+    refuse_no_option,
+    settings_from,
+)
 from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
+from redditgnn.record.rows import cells_of
 
 DRY_RUN = "--dry-run"
 HYDRAS_OWN = ("config_name", "config_path", "experimental_rerun", "hydra_help")
@@ -58,7 +64,7 @@ def main(argv: list[str]) -> int:
     refuse_sweeps(argv)
     work = plan_one if DRY_RUN in argv else train_one
     flags = [argument for argument in argv if argument != DRY_RUN]
-    sys.argv = ["redditgnn train", *flags_first(flags)]
+    sys.argv = ["redditgnn train", *deletable(flags_first(flags))]
     refuse_no_option(read_flags(sys.argv[1:]).overrides)
     codes: list[int] = []  # that Hydra does not see: it would print a line of its own before ours
 
@@ -135,15 +141,15 @@ def train_one(config: DictConfig) -> None:
     )
 
     row, path = run(settings_from(config, HydraConfig.get().runtime.choices))
-    print(table(asdict(row)))
+    print(table(cells_of(row)))
     print(f"run {row.run_id} is the last row of {path}")
 
 
 def plan_one(config: DictConfig) -> None:
     """Tell what a composed configuration would run."""
-    from redditgnn.command.dry_run import plan
+    from redditgnn.command.dry_run import describe_run
 
-    print(plan(settings_from(config, HydraConfig.get().runtime.choices)))
+    print(describe_run(settings_from(config, HydraConfig.get().runtime.choices)))
 
 
 def table(row: Mapping[str, Any]) -> str:

@@ -73,13 +73,13 @@ def main(argv: Sequence[str]) -> int:
     tell_on_stderr()
     request = _request(list(argv))
     if request.experiment is None:
-        for line in listed(request):
+        for line in list_targets(request):
             print(line, flush=True)
         return 0
-    return verified(request, request.experiment)
+    return verify(request, request.experiment)
 
 
-def verified(request: Request, name: str) -> int:
+def verify(request: Request, name: str) -> int:
     """Run what is missing, print the comparison, and return 0 or `NOT_MET`.
 
     Raises:
@@ -110,7 +110,7 @@ def verified(request: Request, name: str) -> int:
     return 0 if target.is_recalled or verdict.name in DECIDED_WELL else NOT_MET
 
 
-def listed(request: Request) -> Iterator[str]:
+def list_targets(request: Request) -> Iterator[str]:
     """Describe every experiment that has a target in a line: published, ours, verdict."""
     results_dir = Path(compose_settings(request.overrides).results_dir)
     runs = read_runs(files_of(results_dir))

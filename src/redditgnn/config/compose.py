@@ -75,7 +75,7 @@ def compose_experiment(
     path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = _composed([*path, *overrides])
+            config = _composed([*path, *deletable(overrides)])
             choices = config.hydra.runtime.choices
             with open_dict(config):
                 del config["hydra"]
@@ -105,6 +105,19 @@ def refuse_no_option(overrides: Sequence[str]) -> None:
                 f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"
             )
         require(bool(group), f"{override!r} is not KEY=VALUE; name the key in front of '='")
+
+
+def deletable(overrides: Sequence[str]) -> list[str]:
+    """Return `overrides` so that `~KEY` removes a key whose value is null, too.
+
+    Hydra says of such a key that it does not exist. So it gets a value first.
+    """
+    prepared = []
+    for override in overrides:
+        if override.startswith("~") and "." in override and "=" not in override:
+            prepared.append(f"{override[1:]}=0")
+        prepared.append(override)
+    return prepared
 
 
 def target_of(config: Any) -> Any:

@@ -5,6 +5,7 @@ The only readers of Hydra's and OmegaConf's objects: what leaves this module are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +47,7 @@ class Settings:
     """The top-level keys of conf/train.yaml, and every group as it was resolved."""
 
     seed: int
-    device: Literal["auto", "cpu", "cuda"]
+    device: str
     protocol: Literal["transductive", "inductive"]
     data_dir: str
     results_dir: str
@@ -62,6 +63,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, f"seed must be in [0, 2**63), got {self.seed}")
+        require(
+            re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
+            f"device must be auto, cpu, cuda or cuda:NUMBER, got {self.device!r}",
+        )
         for key, folder in (("data_dir", self.data_dir), ("results_dir", self.results_dir)):
             require(
                 folder != "", f"{key} must name a folder, got ''; {key}=. is the one you are in"

@@ -15,9 +15,8 @@ import json
 import logging
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from redditgnn.dataset.validation import MASKS, Converted
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint, hashed
+from redditgnn.runtime.files import whole_file, whole_folder
 
 FOLDER = "redditgnn-cache"
 OF_ITS_LOADING = ("data_dir", "feature_dtype")  # arguments that do not change what is converted
@@ -79,8 +79,7 @@ def _as_converted(
             return graph
         made = convert()
         try:
-            with _nothing_half_written(folder):
-                _write(folder, made)
+            _write(folder, made)
         except OSError as error:
             raise _unwritable(folder, name, error) from error
     graph = _load(folder, name, warn=True)
@@ -99,8 +98,7 @@ def _narrowed(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
             if (bits := _load_copy(folder, feature_dtype)) is None:
                 bits = in_16_bits(graph.name, graph.x, feature_dtype)
                 try:
-                    with _nothing_half_written(folder / f"x-{feature_dtype}"):
-                        _write_copy(folder, feature_dtype, bits)
+                    _write_copy(folder, feature_dtype, bits)
                 except OSError as error:
                     raise _unwritable(folder, graph.name, error) from error
                 bits = _load_copy(folder, feature_dtype)
@@ -124,14 +122,14 @@ def _load_copy(folder: Path, feature_dtype: FeatureDtype) -> np.ndarray | None:
 
 
 def _write_copy(folder: Path, feature_dtype: FeatureDtype, bits: np.ndarray) -> None:
-    """Write array and facts beside their places, then rename: the facts last, they vouch for it."""
+    """Write the array, then its facts, which vouch for it."""
     key = f"x-{feature_dtype}"
-    array, facts = folder / f"{key}.npy", folder / f"{key}.json"
-    partial, told = folder / f"{key}.npy.tmp", folder / f"{key}.json.tmp"
-    told.write_text(json.dumps({"arrays": {key: _save(partial, bits)}}))
-    partial.replace(array)
-    told.replace(facts)
-    _flush_folder(folder)
+    path = folder / f"{key}.npy"
+    with whole_file(path) as file:
+        np.save(file, bits, allow_pickle=False)
+    facts = {"arrays": {key: _facts_of(path, bits)}}
+    with whole_file(folder / f"{key}.json") as file:
+        file.write(json.dumps(facts).encode())
 
 
 def _key(parameters: Mapping[str, Any]) -> str:
@@ -207,45 +205,17 @@ def _mapped(folder: Path, key: str, meta: Mapping[str, Any]) -> np.ndarray:
 
 
 def _write(folder: Path, made: Converted) -> None:
-    """Write beside `folder`, flush to disk, then rename: no half-written cache can be seen."""
-    _remove_half_written(folder)
-    partial = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
-    partial.mkdir()
-    arrays = {key: _save(partial / f"{key}.npy", made.arrays[key]) for key in _ARRAYS}
-    data_dir = folder.parents[1]
-    meta = {
-        "num_classes": made.num_classes,
-        "fingerprint": asdict(_fingerprint(made, arrays)),
-        "arrays": arrays,
-        "raw_files": {os.path.relpath(path, data_dir): _stamp(path) for path in made.raw_files},
-        **made.facts,
-    }
-    with (partial / "meta.json").open("w") as file:
-        json.dump(meta, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
-    _flush_folder(folder.parent)
-
-
-@contextmanager
-def _nothing_half_written(path: Path) -> Iterator[None]:
-    """Give the space back if writing fails: it may have failed for lack of it."""
-    try:
-        yield
-    except OSError:
-        _remove_half_written(path)
-        raise
-
-
-def _remove_half_written(path: Path) -> None:
-    for stale in path.parent.glob(f"{path.name}*.tmp*"):
-        if stale.is_dir():
-            shutil.rmtree(stale)
-        else:
-            stale.unlink()
+    with whole_folder(folder) as partial:
+        arrays = {key: _save(partial / f"{key}.npy", made.arrays[key]) for key in _ARRAYS}
+        data_dir = folder.parents[1]
+        meta = {
+            "num_classes": made.num_classes,
+            "fingerprint": asdict(_fingerprint(made, arrays)),
+            "arrays": arrays,
+            "raw_files": {os.path.relpath(path, data_dir): _stamp(path) for path in made.raw_files},
+            **made.facts,
+        }
+        (partial / "meta.json").write_text(json.dumps(meta, indent=1))
 
 
 def _fingerprint(made: Converted, saved: Mapping[str, Mapping[str, Any]]) -> Fingerprint:
@@ -263,20 +233,14 @@ def _fingerprint(made: Converted, saved: Mapping[str, Mapping[str, Any]]) -> Fin
 
 def _save(path: Path, array: np.ndarray) -> dict[str, Any]:
     array = np.ascontiguousarray(array)
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
+    np.save(path, array, allow_pickle=False)
+    return _facts_of(path, array)
+
+
+def _facts_of(path: Path, array: np.ndarray) -> dict[str, Any]:
+    """Return the facts by which a later process knows that `path` still holds `array`."""
     size, modified = _stamp(path)
     return {"size": size, "modified_ns": modified, "digest": _digest(array)}
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digest(array: np.ndarray) -> str:

@@ -9,8 +9,9 @@ from typing import cast
 import torch
 
 from redditgnn.evaluation.exact import ExactInference
-from redditgnn.evaluation.metrics import Scores, mean_loss, scores
 from redditgnn.graph.data import GraphData, Split
+from redditgnn.metric.base import Scores
+from redditgnn.metric.classification import mean_loss, scores
 from redditgnn.model.base import LayeredModel
 from redditgnn.record.rows import HistoryRow
 from redditgnn.sampler.base import (
@@ -35,7 +36,7 @@ class Evaluator:
         return mean_loss(logits, y), scores(logits, y)
 
 
-class Upkeep:
+class HistoryRefresh:
     """Tells a sampler that keeps histories the exact states behind an epoch, where it asks.
 
     They come from the evaluation of that epoch if it reads the graph that training sees, from a
@@ -58,15 +59,15 @@ class Upkeep:
         if listener is None:
             yield
             return
-        with self._inference.heard_by(listener):
+        with self._inference.layer_hook(listener):
             yield
-            if not self._inference.was_heard:
+            if not self._inference.hook_was_called:
                 self._inference(cast(LayeredModel, model.eval()))
         for row in self._sampler.staleness():
             self._record(row)
 
 
-def upkeep_of(
+def history_refresh(
     sampler: Sampler,
     graph: GraphData,
     inference: ExactInference,
@@ -77,4 +78,4 @@ def upkeep_of(
         return nothing_between_epochs
     if sampler.graph is not graph:
         inference = inference.on(sampler.graph)
-    return Upkeep(sampler, inference, record)
+    return HistoryRefresh(sampler, inference, record)

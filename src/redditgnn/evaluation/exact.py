@@ -53,7 +53,7 @@ class ExactInference:
         )
 
     @contextmanager
-    def heard_by(self, listener: Listener) -> Iterator[None]:
+    def layer_hook(self, listener: Listener) -> Iterator[None]:
         """Let `listener` hear the states of the next call within; later calls tell nobody."""
         self._listener = listener
         try:
@@ -62,7 +62,7 @@ class ExactInference:
             self._listener = None
 
     @property
-    def was_heard(self) -> bool:
+    def hook_was_called(self) -> bool:
         """Whether there was a call since the listener came."""
         return self._listener is None
 

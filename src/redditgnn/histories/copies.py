@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 
-class Landed(NamedTuple):
-    """Rows on their way to the device. `take` makes the stream that computes wait for them."""
+class InFlight(NamedTuple):
+    """Rows on their way to the device. `wait` makes the stream that computes wait for them."""
 
     rows: Tensor
     arrival: torch.cuda.Event | None
 
-    def take(self) -> Tensor:
+    def wait(self) -> Tensor:
         """Return the rows, for use on the current stream; the thread does not wait."""
         if self.arrival is not None:
             stream = torch.cuda.current_stream(self.rows.device)
@@ -24,10 +24,10 @@ class Landed(NamedTuple):
         return self.rows
 
 
-class Lane:
+class CopyStream:
     """A stream for copies; for a device that is no CUDA device it copies nothing and never waits.
 
-    `mark` and `Landed.take` are for the thread that computes, the others for the one that copies.
+    `mark` and `InFlight.wait` are for the thread that computes, the others for the one that copies.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -35,7 +35,7 @@ class Lane:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     @property
-    def pins(self) -> bool:
+    def needs_pinned(self) -> bool:
         """Whether host memory is to be page-locked, without which a copy holds its thread up."""
         return self._stream is not None
 
@@ -47,14 +47,14 @@ class Lane:
         computed.record(torch.cuda.current_stream(self._device))
         return computed
 
-    def to_device(self, rows: Tensor) -> Landed:
-        """Send `rows`, which must be page-locked if `pins`."""
+    def to_device(self, rows: Tensor) -> InFlight:
+        """Send `rows`, which must be page-locked if `needs_pinned`."""
         if self._stream is None:
-            return Landed(rows, None)
+            return InFlight(rows, None)
         with self._entered():
             landed, arrival = rows.to(self._device, non_blocking=True), torch.cuda.Event()
             arrival.record(self._stream)
-        return Landed(landed, arrival)
+        return InFlight(landed, arrival)
 
     def to_host(self, rows: Tensor, computed: torch.cuda.Event | None) -> Tensor:
         """Fetch `rows` once they are `computed`; this thread waits until they are here."""

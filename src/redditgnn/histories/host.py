@@ -24,7 +24,7 @@ from torch import Tensor
 
 from redditgnn.errors import ConfigError
 from redditgnn.graph.batch import Histories
-from redditgnn.histories.copies import Landed, Lane
+from redditgnn.histories.copies import CopyStream, InFlight
 from redditgnn.runtime.memory import GIB
 
 ROWS_AT_ONCE = 2**16  # a table is overwritten in pieces, each of which is copied to the host
@@ -38,7 +38,7 @@ class HostHistories:
 
     def __init__(self, num_nodes: int, device: torch.device, new_table: NewTable) -> None:
         self._num_nodes, self._new_table = num_nodes, new_table
-        self._lane = Lane(device)
+        self._copies = CopyStream(device)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="histories")
         self._pushes: deque[Future[None]] = deque()
         self.states: dict[int, Tensor] = {}
@@ -46,7 +46,7 @@ class HostHistories:
     def of_batch(self, node_ids: Int64[Tensor, " nodes"], num_inside: int) -> HostBatch:
         return HostBatch(self, node_ids[:num_inside], node_ids[num_inside:])
 
-    def pull(self, layer: int, node_ids: Int64[Tensor, " rows"]) -> Future[Landed]:
+    def pull(self, layer: int, node_ids: Int64[Tensor, " rows"]) -> Future[InFlight]:
         """Begin to fetch these rows."""
         return self._thread.submit(self._pull, self.states[layer], node_ids)
 
@@ -57,7 +57,7 @@ class HostHistories:
         while self._pushes and self._pushes[0].done():
             self._pushes.popleft().result()  # an error of the thread is raised here
         table = self._table(layer, h)
-        job = self._thread.submit(self._push, table, h.detach(), node_ids, self._lane.mark())
+        job = self._thread.submit(self._push, table, h.detach(), node_ids, self._copies.mark())
         self._pushes.append(job)
 
     def overwrite(self, layer: int, states: Float[Tensor, "nodes width"]) -> None:
@@ -75,16 +75,16 @@ class HostHistories:
             self.states[layer] = self._new_table(self._num_nodes, h.size(1), h.dtype)
         return self.states[layer]
 
-    def _pull(self, table: Tensor, node_ids: Tensor) -> Landed:
+    def _pull(self, table: Tensor, node_ids: Tensor) -> InFlight:
         shape = (len(node_ids), table.size(1))
-        rows = torch.empty(shape, dtype=table.dtype, pin_memory=self._lane.pins)
+        rows = torch.empty(shape, dtype=table.dtype, pin_memory=self._copies.needs_pinned)
         torch.index_select(table, 0, node_ids, out=rows)
-        return self._lane.to_device(rows)
+        return self._copies.to_device(rows)
 
     def _push(
         self, table: Tensor, h: Tensor, node_ids: Tensor, computed: torch.cuda.Event | None
     ) -> None:
-        table.index_copy_(0, node_ids, self._lane.to_host(h, computed).to(table))
+        table.index_copy_(0, node_ids, self._copies.to_host(h, computed).to(table))
 
 
 class HostBatch:
@@ -94,7 +94,7 @@ class HostBatch:
         self, store: HostHistories, inside: Int64[Tensor, " rows"], halo: Int64[Tensor, " halo"]
     ) -> None:
         self._store, self._inside, self._halo = store, inside, halo
-        self._coming: dict[int, Future[Landed]] = {}
+        self._coming: dict[int, Future[InFlight]] = {}
         self._begun = False
 
     def begin(self) -> None:
@@ -113,7 +113,7 @@ class HostBatch:
         self._store.push(layer, h, self._inside)
         if coming is None:
             return torch.cat([h, h.new_zeros(len(self._halo), h.size(1))])
-        return torch.cat([h, coming.result().take().to(h)])
+        return torch.cat([h, coming.result().wait().to(h)])
 
     def penalty(self, model: Any, batch: Any) -> None:
         return None

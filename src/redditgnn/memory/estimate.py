@@ -14,9 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from redditgnn.config.settings import Settings
 from redditgnn.evaluation.exact import CUT_BYTES_PER_EDGE, ExactInference
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
@@ -25,10 +23,10 @@ from redditgnn.histories.table import HistoryTable
 from redditgnn.memory.miniature import Shape, Sizes, shape_of, small_batch, small_graph
 from redditgnn.memory.trace import TensorTrace, tensor_bytes
 from redditgnn.model.base import LayeredModel
+from redditgnn.parts import Parts
 from redditgnn.runtime.measure import MIB
 from redditgnn.sampler.base import Sampler, preserved_position
 from redditgnn.trainer.epoch import DEPTH
-from redditgnn.trainer.loop import Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,38 +74,31 @@ class Estimate:
         return self.held + self.left + self.evaluation
 
 
-def estimate(
-    settings: Settings,
-    trainer: Trainer,
-    seen: GraphData,
-    graph: GraphData,
-    batch: Batch,
-    num_batches: int,
-    device: torch.device,
-) -> Estimate:
-    """Estimate a run whose epochs are `num_batches` batches like `batch`.
+def estimate(parts: Parts, batch: Batch, num_batches: int) -> Estimate:
+    """Estimate a run of `parts` whose epochs are `num_batches` batches like `batch`.
 
-    `seen` is what training sees of `graph`, both before `evaluation.exact.precomputed`. Torch's
-    random numbers stay what they were.
+    The graphs of `parts` hold the features of the dataset. Torch's random numbers stay what they
+    were.
     """
+    graph, train_graph, device = parts.graph, parts.train_graph, parts.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        mini = Miniature(settings, trainer, seen, device)
+        mini = Miniature(parts)
         sizes = Sizes(shape_of(batch), mini.taken)
         trace = mini.step(batch, sizes)
         limit = mini.inference(graph).most_edges(mini.model)
         evaluation = mini.evaluation(graph, limit)
     step = partial(_peak, trace, sizes)
     num_edges = max(sizes.real.edges, default=0)
-    on_gpu, whole = device.type == "cuda", len(batch.node_ids) == seen.num_nodes
+    on_gpu, whole = device.type == "cuda", len(batch.node_ids) == train_graph.num_nodes
     if on_gpu and limit is None and not whole:
         evaluation += graph.num_bytes
     coming = 1 if num_batches == 1 else DEPTH + 1
     return Estimate(
         num_parameters=sum(parameter.numel() for parameter in mini.model.parameters()),
         weights=tensor_bytes(mini.held),
-        histories=mini.histories * seen.num_nodes,
-        batches=coming * tensor_bytes(tensors_of(batch), () if on_gpu else tensors_of(seen)),
-        precomputed=mini.copies * tensor_bytes([seen.x]) if mini.model.propagation else 0.0,
+        histories=mini.histories * train_graph.num_nodes,
+        batches=coming * tensor_bytes(tensors_of(batch), () if on_gpu else tensors_of(train_graph)),
+        precomputed=mini.copies * tensor_bytes([train_graph.x]) if mini.model.propagation else 0.0,
         step=step(),
         left=trace.left(sizes.counted_as()) if num_batches == 1 else 0.0,
         per_node=(step(nodes=1.01) - step()) / (0.01 * sizes.real.nodes),
@@ -118,26 +109,19 @@ def estimate(
     )
 
 
-def estimate_sampler(
-    settings: Settings,
-    trainer: Trainer,
-    seen: GraphData,
-    graph: GraphData,
-    sampler: Sampler,
-    device: torch.device,
-) -> Estimate:
+def estimate_sampler(parts: Parts, sampler: Sampler) -> Estimate:
     """Estimate as `estimate`, by the next batch of `sampler`, which will draw it again."""
     with torch.random.fork_rng([]), preserved_position(sampler):
         batch = next(iter(sampler))
-    return estimate(settings, trainer, seen, graph, batch, len(sampler), device)
+    return estimate(parts, batch, len(sampler))
 
 
-def told(found: Estimate, free: int) -> str:
-    """Tell an estimate, beside the bytes that are `free`, in one line."""
+def in_one_line(estimated: Estimate, free: int) -> str:
+    """Word an estimate, beside the bytes that are `free`, in one line."""
     return (
-        f"estimate: a training step takes {found.training / MIB:,.0f} MiB "
-        f"({found.per_node:,.0f} bytes a node, {found.per_edge:,.0f} an edge), "
-        f"evaluation {found.testing / MIB:,.0f}; {free / MIB:,.0f} are free"
+        f"estimate: a training step takes {estimated.training / MIB:,.0f} MiB "
+        f"({estimated.per_node:,.0f} bytes a node, {estimated.per_edge:,.0f} an edge), "
+        f"evaluation {estimated.testing / MIB:,.0f}; {free / MIB:,.0f} are free"
     )
 
 
@@ -150,16 +134,14 @@ class Miniature:
         histories: Bytes a node of what layers leave in histories.
     """
 
-    def __init__(
-        self, settings: Settings, trainer: Trainer, seen: GraphData, device: torch.device
-    ) -> None:
-        self._trainer, self._device, self.histories = trainer, device, 0.0
-        self.model = settings.build("model", seen.spec).to(device)
-        self._optimizer: Optimizer = settings.build("optimizer", self.model)
+    def __init__(self, parts: Parts) -> None:
+        self._trainer, self._device, self.histories = parts.trainer, parts.device, 0.0
+        small = parts.anew(parts.settings)
+        self.model, self._optimizer = small.model, small.optimizer
         self.copies = _copies_of_features(self.model)
-        self._width = self.copies * seen.x.size(1)
+        self._width = self.copies * parts.train_graph.x.size(1)
         numbers = [parameter.numel() for parameter in self.model.parameters()]
-        self.taken = [*numbers, self._width, seen.num_classes]
+        self.taken = [*numbers, self._width, parts.train_graph.num_classes]
 
     @property
     def held(self) -> list[Any]:

@@ -13,9 +13,9 @@ from torch import nn
 
 from redditgnn.config.settings import Settings
 from redditgnn.errors import OutOfMemory, RedditGNNError
-from redditgnn.evaluation.metrics import Scores
 from redditgnn.graph.data import Split
 from redditgnn.memory.estimate import Estimate
+from redditgnn.metric.base import Scores
 from redditgnn.runtime.measure import MIB
 from redditgnn.runtime.memory import free_memory
 from redditgnn.trainer.loop import Evaluate

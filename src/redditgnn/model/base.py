@@ -100,9 +100,11 @@ class LayeredModel(Protocol):
     """What exact inference drives: the three methods that every model has."""
 
     num_layers: int
-    reads_every_layer: bool
     reads_h0: bool
     whole_graph_only: bool
+
+    @property
+    def reads_every_layer(self) -> bool: ...
 
     def encode(self, x: Rows) -> Tensor | Rows: ...
 

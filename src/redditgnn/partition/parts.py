@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from redditgnn.errors import ConfigError, require
 from redditgnn.graph.data import GraphData
 from redditgnn.partition import metis
+from redditgnn.runtime.files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +77,9 @@ def _read(path: Path, num_nodes: int) -> np.ndarray | None:
 
 
 def _write(path: Path, part: np.ndarray) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path, shared=True) as file:
             np.save(file, part)
-        temporary.replace(path)
     except OSError as error:
         log.warning("the partition could not be kept: %s", error)
 

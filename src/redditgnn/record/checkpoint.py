@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from redditgnn.errors import DataError
+from redditgnn.runtime.files import whole_file
 
 Weights = dict[str, Tensor]
 
@@ -26,19 +26,11 @@ def save(values: Mapping[str, Any], path: Path) -> None:
     A disk that is full costs the file, not what is going on: a warning says so, and what was there
     before still is.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             _write(values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         log.warning("%s could not be written: %s", path, error.strerror or error)
-    else:
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(values: Mapping[str, Any], file: IO[bytes]) -> None:
@@ -71,15 +63,3 @@ def load(path: Path) -> dict[str, Any]:
         told = f"{path} is damaged ({reason})"
         raise DataError(f"{told}; remove it, and the run begins anew") from error
     return values
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let a new name outlive a loss of power, where a folder can be opened."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,14 +13,22 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
 from redditgnn.errors import DataError, NotRecorded
-from redditgnn.record.rows import COLUMNS, REQUIRED, EpochRow, HistoryRow, RunRow
+from redditgnn.record.rows import (
+    COLUMNS,
+    REQUIRED,
+    EpochRow,
+    HistoryRow,
+    RunRow,
+    cells_of,
+    columns_of,
+)
 from redditgnn.record.runs_file import append_row, as_csv, complete, locked
+from redditgnn.runtime.files import whole_file
 
 
 class EpochRecorder:
@@ -69,11 +77,11 @@ class _Lines:
         self._file: IO[str] = path.open(mode, newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         if self._file.tell() == 0:
-            self._writer.writerow([field.name for field in fields(kind)])
+            self._writer.writerow(columns_of(kind))
 
     def write(self, row: EpochRow | HistoryRow) -> None:
         with _errors_named(self._path):
-            self._writer.writerow(_cells(asdict(row)).values())
+            self._writer.writerow(_rounded(cells_of(row)).values())
             self._file.flush()
 
     def sync(self) -> None:
@@ -94,12 +102,8 @@ def _cut_behind(epoch: int, path: Path) -> None:
     # Behind a loss of power a line may be torn off, or be of zeros: none behind it counts.
     whole = takewhile(lambda line: re.match(r"\d+,.*\n", line), lines[1:])
     kept = [*lines[:1], *(line for line in whole if int(line.partition(",")[0]) <= epoch)]
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        file.writelines(kept)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with whole_file(path) as file:
+        file.write("".join(kept).encode())
 
 
 def append_run(row: RunRow, results_dir: Path) -> Path:
@@ -110,7 +114,7 @@ def append_run(row: RunRow, results_dir: Path) -> Path:
         NotRecorded: the disk is full or was taken away; the message says where the row is.
     """
     path = results_dir / "runs.csv"
-    values = _cells(asdict(row))
+    values = _rounded(cells_of(row))
     try:
         with locked(path):
             complete(path, COLUMNS, REQUIRED)
@@ -175,7 +179,7 @@ def _errors_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _cells(values: Mapping[str, Any]) -> dict[str, Any]:
+def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
     """Round times and memory, which are noise beyond that, and nothing else."""
     noisy = {k: round(v, 6) for k, v in values.items() if k.endswith(("_s", "_mib")) and v}
     return {**values, **noisy}

@@ -19,7 +19,7 @@ from redditgnn.errors import DataError
 from redditgnn.record import checkpoint
 from redditgnn.record.provenance import source_digest
 from redditgnn.record.recorder import EpochRecorder
-from redditgnn.record.rows import EpochRow, RunRow
+from redditgnn.record.rows import EpochRow, RunRow, cells_of
 from redditgnn.record.runs_file import read_rows
 
 CHECKPOINT = "checkpoint.pt"
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
+class RunFolder:
     """A run's folder, locked for this process.
 
     Attributes:
@@ -64,15 +64,14 @@ class Claim:
         self.lock.release()
 
 
-def identity(row: RunRow, fingerprint: str) -> dict[str, Any]:
-    """Return what a run must have in common with `row` to be gone on with."""
-    known = {"fingerprint": fingerprint, "source": source_digest()}
-    names = (*SAME_RUN, *SAME_MAKER, "started_at")
-    return {name: known[name] if name in known else getattr(row, name) for name in names}
+def identity(row: RunRow) -> dict[str, Any]:
+    """Return what a run must have in common with `row` to be resumed."""
+    cells = {**cells_of(row), "source": source_digest()}
+    return {name: cells[name] for name in (*SAME_RUN, *SAME_MAKER, "started_at")}
 
 
-def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> Claim:
-    """Claim the newest run that was killed and can be gone on with, or the folder of a new one.
+def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> RunFolder:
+    """RunFolder the newest run that was killed and can be gone on with, or the folder of a new one.
 
     Raises:
         DataError: the checkpoint is damaged, or the folder cannot be made.
@@ -96,7 +95,7 @@ def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> Claim:
         lock.acquire(blocking=False)
     except OSError as error:
         raise DataError(f"results_dir={folder} cannot be written: {error.strerror}") from error
-    return Claim(folder=folder, lock=lock, found=None, started_at=row.started_at)
+    return RunFolder(folder=folder, lock=lock, found=None, started_at=row.started_at)
 
 
 def resumable(results_dir: Path, wanted: dict[str, Any]) -> Path | None:
@@ -130,10 +129,10 @@ def _difference(told: dict[str, Any], wanted: dict[str, Any]) -> str | None:
     return None
 
 
-def _continued(folder: Path, lock: FileLock, told: dict[str, Any]) -> Claim:
+def _continued(folder: Path, lock: FileLock, told: dict[str, Any]) -> RunFolder:
     try:
         found = checkpoint.load(folder / CHECKPOINT)
-        claimed = Claim(folder=folder, lock=lock, found=found, started_at=told["started_at"])
+        claimed = RunFolder(folder=folder, lock=lock, found=found, started_at=told["started_at"])
         epochs, steps = len(claimed.rows), len(found["losses"])
     except (DataError, KeyError, TypeError) as error:
         lock.release()

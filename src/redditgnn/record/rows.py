@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any
+
+from redditgnn.metric.base import METRIC_NAMES, Scores
+
+SPLITS = ("val", "test")  # fields that hold scores: a column for each metric
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +44,7 @@ class EpochRow:
     train_loss: float
     learning_rate: float
     val_loss: float | None
-    val_accuracy: float | None
-    val_micro_f1: float | None
-    val_macro_f1: float | None
+    val: Scores | None
     epoch_s: float
     sample_s: float
     transfer_s: float
@@ -83,12 +87,8 @@ class RunRow:
     epochs: int | None = None
     best_epoch: int | None = None
     train_loss: float | None = None
-    val_accuracy: float | None = None
-    val_micro_f1: float | None = None
-    val_macro_f1: float | None = None
-    test_accuracy: float | None = None
-    test_micro_f1: float | None = None
-    test_macro_f1: float | None = None
+    val: Scores | None = None
+    test: Scores | None = None
     load_s: float | None = None
     preprocess_s: float | None = None
     train_s: float | None = None
@@ -105,7 +105,30 @@ class RunRow:
     hyperparameters: str
 
 
-COLUMNS = [field.name for field in fields(RunRow)]
+def columns_of(kind: type[EpochRow] | type[RunRow] | type[HistoryRow]) -> list[str]:
+    """Return the names of the columns of a kind of row, scores one by one."""
+    return [column for field in fields(kind) for column in _columns(field)]
 
 
+def cells_of(row: EpochRow | RunRow | HistoryRow) -> dict[str, Any]:
+    """Return the value of each column; what is not known is None."""
+    cells: dict[str, Any] = {}
+    for field in fields(row):
+        value = getattr(row, field.name)
+        if field.name in SPLITS:
+            scores: Scores = value or {}
+            cells |= {f"{field.name}_{name}": scores.get(name) for name in METRIC_NAMES}
+        else:
+            cells[field.name] = value
+    return cells
+
+
+def _columns(field: Field[Any]) -> Iterator[str]:
+    if field.name in SPLITS:
+        yield from (f"{field.name}_{name}" for name in METRIC_NAMES)
+    else:
+        yield field.name
+
+
+COLUMNS = columns_of(RunRow)
 REQUIRED = [field.name for field in fields(RunRow) if field.default is MISSING]

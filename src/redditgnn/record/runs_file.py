@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from redditgnn import __version__
 from redditgnn.errors import DataError
+from redditgnn.runtime.files import whole_file
 
 BOM = b"\xef\xbb\xbf"  # as spreadsheets write it
 JSON_COLUMN = "hyperparameters"  # as the last one it tells whether a line without an end is whole
@@ -246,19 +247,8 @@ def _free(path: Path, ending: str) -> Path:
 
 
 def _replace(path: Path, lines: Sequence[bytes]) -> None:
-    """Write the whole file beside, flush it to the disk, and rename it."""
-    path = path.resolve()  # what a link points to
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.writelines(lines)
 
 
 def _one_line(value: Any) -> Any:

@@ -11,32 +11,27 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import torch
 
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, require
 from redditgnn.graph.batch import Batch
-from redditgnn.graph.data import GraphData
-from redditgnn.kernels.backend import use_backend
 from redditgnn.memory.estimate import estimate
 from redditgnn.memory.out_of_memory import is_out_of_memory
-from redditgnn.run.parts import build_sampler, resolve_device, seen_in_training
+from redditgnn.parts import Parts
 from redditgnn.runtime.measure import MIB, reset_peak_cuda
 from redditgnn.runtime.memory import free_memory
-from redditgnn.trainer.loop import Trainer
 
 AUTO = "auto"
 SHARE = 0.8  # of free memory: batches differ, and others need some too
 BISECTIONS = 2  # so that small changes of what is free do not change what is found
-_found: dict[str, int] = {}  # settings but the seed -> batch size: repetitions have the same
+_sizes: dict[str, int] = {}  # settings except the seed -> batch size: repetitions have the same
 
 log = logging.getLogger(__name__)
 
 
-def resolved(settings: Settings) -> Settings:
+def resolve_batch_size(settings: Settings) -> Settings:
     """Return `settings` with the batch size that `auto` stands for; themselves if it is a number.
 
     Raises:
@@ -50,10 +45,10 @@ def resolved(settings: Settings) -> Settings:
         return settings
     with_size(settings, 1).check()
     places = [settings.device, settings.data_dir, settings.kernels.backend]
-    told = json.dumps([settings.protocol, settings.components, *places], sort_keys=True)
-    if told not in _found:
-        _found[told] = _largest_that_fits(settings)
-    return with_size(settings, _found[told])
+    key = json.dumps([settings.protocol, settings.components, *places], sort_keys=True)
+    if key not in _sizes:
+        _sizes[key] = _largest_that_fits(settings)
+    return with_size(settings, _sizes[key])
 
 
 def with_size(settings: Settings, batch_size: int) -> Settings:
@@ -81,12 +76,9 @@ def largest(fits: Callable[[int], bool], bound: int) -> int:
 
 
 def _largest_that_fits(settings: Settings) -> int:
-    device = resolve_device(settings.device)
-    trainer: Trainer = settings.build("trainer", device=device)
-    with use_backend(settings.kernels.backend, device), trainer.in_effect():
-        graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-        seen = seen_in_training(settings, graph)
-        trials = Trials(settings, trainer, seen, graph, device)
+    parts = Parts(settings)
+    with parts.in_effect():
+        trials = Trials(parts)
         size = largest(trials.fits, trials.bound)
     require(
         size > 0,
@@ -107,19 +99,12 @@ class Trials:
         free: Bytes that were free at first.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        trainer: Trainer,
-        seen: GraphData,
-        graph: GraphData,
-        device: torch.device,
-    ) -> None:
-        self._settings, self._trainer, self._device = replace(settings, seed=0), trainer, device
-        self._seen, self._graph = seen, graph
-        self.free = free_memory(device)
-        sampler = settings.components["sampler"]
-        nodes = seen.num_nodes if "num_steps" in sampler else int(seen.train_mask.sum())
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self._settings = parts, replace(parts.settings, seed=0)
+        self._device, graph = parts.device, parts.train_graph
+        self.free = free_memory(parts.device)
+        sampler = parts.settings.components["sampler"]
+        nodes = graph.num_nodes if "num_steps" in sampler else int(graph.train_mask.sum())
         self.bound: int = sampler.get("num_parts", max(1, nodes))
 
     def fits(self, batch_size: int) -> bool:
@@ -127,7 +112,7 @@ class Trials:
         settings = with_size(self._settings, batch_size)
         try:
             with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
-                return self._fits(settings)
+                return self._fits(self._parts.anew(settings))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -137,25 +122,23 @@ class Trials:
             gc.collect()
             reset_peak_cuda(self._device)
 
-    def _fits(self, settings: Settings) -> bool:
-        model = settings.build("model", self._seen.spec).to(self._device)
-        sampler = build_sampler(settings, self._seen, model, self._device)
-        batch = next(iter(sampler), None)
+    def _fits(self, parts: Parts) -> bool:
+        batch = next(iter(parts.sampler), None)
         if batch is None:
             raise ConfigError("sampler.batch_size=auto needs training nodes, and there are none")
-        told = (settings, self._trainer, self._seen, self._graph, batch)
-        needed = estimate(*told, len(sampler), self._device).training
+        needed = estimate(parts, batch, len(parts.sampler)).training
         log.debug("batch_size %d needs %.0f MiB", len(batch.node_ids), needed / MIB)
         if needed > SHARE * self.free:
             return False
-        self._take_steps(settings, model, batch)
+        _take_steps(parts, batch)
         return True
 
-    def _take_steps(self, settings: Settings, model: Any, batch: Batch) -> None:
-        """Take two steps: behind the first the optimizer has its state."""
-        if model.propagation is not None:  # features that are not there yet
-            return
-        optimizer = settings.build("optimizer", model)
-        model.train()
-        for _ in range(2):
-            self._trainer.step(model, model, optimizer, batch.to(self._device))
+
+def _take_steps(parts: Parts, batch: Batch) -> None:
+    """Take two steps: after the first the optimizer has its state."""
+    model = parts.model
+    if model.propagation is not None:  # its features are not there yet
+        return
+    model.train()
+    for _ in range(2):
+        parts.trainer.step(model, model, parts.optimizer, batch.to(parts.device))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,25 @@ import torch
 
 from redditgnn.config.settings import Settings
 from redditgnn.errors import RunFailed, UserError
-from redditgnn.evaluation.evaluator import Evaluator, upkeep_of
+from redditgnn.evaluation.evaluator import Evaluator, history_refresh
 from redditgnn.evaluation.exact import ExactInference
-from redditgnn.graph.data import GraphData
-from redditgnn.kernels.backend import use_backend
+from redditgnn.memory.estimate import estimate_sampler, in_one_line
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.optimizer import check_schedule
+from redditgnn.parts import Parts
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import EpochRecorder, prepare_record
-from redditgnn.record.resume import Claim
+from redditgnn.record.resume import RunFolder
 from redditgnn.record.rows import EpochRow, RunRow
-from redditgnn.run.batch_size import resolved
-from redditgnn.run.parts import _assembled, _Parts, resolve_device
-from redditgnn.run.row import RunEntry, result, row_at_start
+from redditgnn.run.batch_size import resolve_batch_size
+from redditgnn.run.row import RunRecord, hyperparameters, row_at_start, with_best
 from redditgnn.runtime.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
+from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.signals import Interruption
 from redditgnn.sampler.base import BetweenEpochs, Resumable
-from redditgnn.tracker.base import Guarded
-from redditgnn.trainer.checkpointing import NEVER, Keeper
-from redditgnn.trainer.loop import Evaluate, Trainer, Training
+from redditgnn.tracker.base import SafeTracker
+from redditgnn.trainer.checkpointing import NEVER, Checkpointer
+from redditgnn.trainer.loop import Evaluate, TrainingResult
 
 log = logging.getLogger(__name__)
 
@@ -38,26 +39,26 @@ log = logging.getLogger(__name__)
 def run(settings: Settings) -> tuple[RunRow, Path]:
     """Train and test one model; append the row to runs.csv and return it with that file's path.
 
-    A run of these settings that was killed is gone on with.
+    A run of these settings that was killed is resumed.
 
     Raises:
         UserError: nothing was run, nothing recorded.
         RunFailed: the run ended early; its row says why.
         KeyboardInterrupt: a signal came; a checkpoint was written if the training had begun.
     """
-    settings = resolved(settings)
+    settings = resolve_batch_size(settings)
     settings.check()
     check_schedule(settings.components["scheduler"])
-    device = resolve_device(settings.device)
+    parts = Parts(settings)
     results_dir = Path(settings.results_dir)
     prepare_record(results_dir)
-    tracker = Guarded(settings.build("tracker"))
-    entry = RunEntry(row_at_start(settings, device), results_dir, device, tracker)
-    with Interruption(lambda: entry.record("interrupted")) as interruption:
+    tracker = SafeTracker(settings.build("tracker"))
+    record = RunRecord(row_at_start(settings, parts.device), results_dir, parts.device, tracker)
+    with Interruption(lambda: record.record("interrupted")) as interruption:
         status, message = "failed", None
         try:
-            with MemoryWatch(settings, device).during(Phase.BUILDING):
-                _execute(settings, device, entry, interruption)
+            with MemoryWatch(settings, parts.device).during(Phase.BUILDING):
+                _execute(parts, record, interruption)
             status = "completed"
         except UserError:
             raise
@@ -71,88 +72,102 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         finally:
             with interruption.deferred():
                 if message or status in ("completed", "interrupted"):  # a mistake leaves no row
-                    entry.record(status, message)
-                entry.release(status)
-    assert entry.path is not None
-    return entry.row, entry.path
+                    record.record(status, message)
+                record.release(status)
+    assert record.path is not None
+    return record.row, record.path
 
 
-def _execute(
-    settings: Settings, device: torch.device, entry: RunEntry, interruption: Interruption
-) -> None:
+def _execute(parts: Parts, record: RunRecord, interruption: Interruption) -> None:
     reset_peak_rss()
-    trainer: Trainer = settings.build("trainer", device=device)
-    with use_backend(settings.kernels.backend, device), trainer.in_effect():
-        watch = Stopwatch(device)
-        with MemoryWatch(settings, device).during(Phase.LOADING):
-            graph: GraphData = settings.build("dataset", Path(settings.data_dir))
-        fingerprint = graph.fingerprint.of_a_run(settings.protocol)
-        entry.facts.update(load_s=watch.seconds(), fingerprint=str(fingerprint))
-        _train_and_test(settings, trainer, graph, device, entry, interruption)
+    with parts.in_effect():
+        watch = Stopwatch(parts.device)
+        with MemoryWatch(parts.settings, parts.device).during(Phase.LOADING):
+            fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol)
+        record.load_s = watch.seconds()
+        record.row = replace(record.row, fingerprint=str(fingerprint))
+        _train_and_test(parts, record, interruption)
 
 
-def _train_and_test(
-    settings: Settings,
-    trainer: Trainer,
-    graph: GraphData,
-    device: torch.device,
-    entry: RunEntry,
-    interruption: Interruption,
-) -> None:
+def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruption) -> None:
+    """Train and test on the data of `dataset`, of which nothing else is built yet."""
+    settings, device = dataset.settings, dataset.device
     torch.manual_seed(settings.seed)
     reset_peak_cuda(device)
-    watch = Stopwatch(device)
-    parts = _assembled(settings, trainer, graph, device)
-    num_parameters = sum(parameter.numel() for parameter in parts.model.parameters())
-    entry.facts.update(preprocess_s=watch.seconds(), num_parameters=num_parameters)
-    inference = ExactInference(
-        parts.graph, device, chunk_edges=trainer.eval_chunk_edges, precision=trainer.precision
+    watch, memory = Stopwatch(device), MemoryWatch(settings, device)
+    parts = dataset.with_precomputed_features()
+    memory.need = partial(estimate_sampler, dataset, parts.sampler)
+    _tell_changes(parts, memory)
+    _build_all(parts)
+    record.preprocess_s = watch.seconds()
+    record.row = replace(
+        record.row,
+        num_parameters=sum(parameter.numel() for parameter in parts.model.parameters()),
+        hyperparameters=hyperparameters(settings, parts.components),
     )
-    evaluate = parts.memory.evaluator(Evaluator(parts.graph, inference))
-    claimed = entry.claim({"settings": asdict(settings), **provenance(device)})
-    with closing(claimed.recorder()) as recorder, interruption.deferred():
-        upkeep = upkeep_of(parts.sampler, parts.graph, inference, recorder.record_histories)
-        training = _trained(
-            trainer, parts, evaluate, upkeep, claimed, recorder, entry, interruption
-        )
-    entry.facts.update(result(training))
+    inference = ExactInference(
+        parts.graph,
+        device,
+        chunk_edges=parts.trainer.eval_chunk_edges,
+        precision=parts.trainer.precision,
+    )
+    evaluate = memory.evaluator(Evaluator(parts.graph, inference))
+    folder = record.claim({"settings": asdict(settings), **provenance(device)})
+    with closing(folder.recorder()) as recorder, interruption.deferred():
+        refresh = history_refresh(parts.sampler, parts.graph, inference, recorder.record_histories)
+        with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
+            training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
+    record.row = with_best(record.row, training)
     _, scores = evaluate(parts.model, "test")
-    entry.facts.update({f"test_{name}": value for name, value in scores._asdict().items()})
+    record.row = replace(record.row, test=scores)
 
 
-def _trained(
-    trainer: Trainer,
-    parts: _Parts,
+def _build_all(parts: Parts) -> None:
+    """Build what training needs now, so that its seconds count as preprocessing."""
+    _ = parts.sampler, parts.scheduler
+
+
+def _tell_changes(parts: Parts, memory: MemoryWatch) -> None:
+    """Tell what surprises: a setting that the model overrules, and what attention needs."""
+    model = parts.settings.choices["model"]
+    for key, value in parts.components["sampler"].items():
+        if value != parts.settings.components["sampler"][key]:
+            log.info("model=%s reads no edges: sampler.%s=%s", model, key, value)
+    if parts.model.attends and len(parts.sampler) == 1 and memory.need is not None:
+        log.info(in_one_line(memory.need(), free_memory(parts.device)))
+
+
+def _train(
+    parts: Parts,
     evaluate: Evaluate,
-    upkeep: BetweenEpochs,
-    claimed: Claim,
+    refresh: BetweenEpochs,
+    folder: RunFolder,
     recorder: EpochRecorder,
-    entry: RunEntry,
+    record: RunRecord,
     interruption: Interruption,
-) -> Training:
+) -> TrainingResult:
     """Train, with a line on disk for each epoch and checkpoints in between."""
 
-    def facts() -> dict[str, Any]:
+    def spent() -> dict[str, Any]:
         recorder.sync()  # a checkpoint counts on the lines before it
-        return entry.spent()
+        return asdict(record.spent())
 
-    def record(row: EpochRow) -> None:
+    def record_epoch(row: EpochRow) -> None:
         recorder.record(row)
-        entry.rows.append(row)
-        entry.tracker.epoch(row)
+        record.epochs.append(row)
+        record.tracker.epoch(row)
 
     # Of other samplers nobody knows what they will draw next.
-    cadence = trainer.cadence if isinstance(parts.sampler, Resumable) else NEVER
-    keeper = Keeper(claimed.checkpoint, cadence, interruption, facts, claimed.found)
-    with parts.memory.during(Phase.TRAINING, lambda: len(entry.rows) + 1):
-        return trainer.fit(
-            parts.model,
-            parts.optimizer,
-            parts.scheduler,
-            parts.sampler,
-            evaluate,
-            claimed.folder / "best.pt",
-            record,
-            upkeep,
-            keeper,
-        )
+    cadence = parts.trainer.cadence if isinstance(parts.sampler, Resumable) else NEVER
+    checkpointer = Checkpointer(folder.checkpoint, cadence, interruption, spent, folder.found)
+    return parts.trainer.fit(
+        parts.model,
+        parts.optimizer,
+        parts.scheduler,
+        parts.sampler,
+        evaluate,
+        folder.folder / "best.pt",
+        record_epoch,
+        refresh,
+        checkpointer,
+    )

@@ -1,4 +1,4 @@
-"""The columns of runs.csv: what is known before a run, and what its epochs add."""
+"""The row of runs.csv that a run leaves, whatever happens."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -18,18 +19,18 @@ from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import COMPONENTS, Settings
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, write_json
-from redditgnn.record.resume import Claim, claim, identity
+from redditgnn.record.resume import RunFolder, claim, identity
 from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.runtime.measure import peak_cuda_mib, peak_rss_mib
-from redditgnn.tracker.base import Guarded
-from redditgnn.trainer.loop import Training
+from redditgnn.tracker.base import SafeTracker
+from redditgnn.trainer.loop import TrainingResult
 
 
 def row_at_start(settings: Settings, device: torch.device) -> RunRow:
     """Return what is known before a run begins; its status is `failed` until it says otherwise."""
     now = datetime.now(timezone.utc)
     config_hash = hash_of_config(settings)
-    made = provenance(device)
+    maker = provenance(device)
     names: dict[str, Any] = {g: settings.choices[g] for g in ("dataset", "model", "sampler")}
     return RunRow(
         run_id=f"{now:%Y%m%d-%H%M%S}-{config_hash[:6]}-s{settings.seed}-{secrets.token_hex(2)}",
@@ -40,139 +41,163 @@ def row_at_start(settings: Settings, device: torch.device) -> RunRow:
         seed=settings.seed,
         protocol=settings.protocol,
         config_hash=config_hash,
-        commit=made["commit"],
-        dirty=made["dirty"],
-        torch_version=made["torch_version"],
-        pyg_version=made["pyg_version"],
-        device=made["device"],
-        device_name=made["device_name"],
-        num_threads=made["num_threads"],
+        commit=maker["commit"],
+        dirty=maker["dirty"],
+        torch_version=maker["torch_version"],
+        pyg_version=maker["pyg_version"],
+        device=maker["device"],
+        device_name=maker["device_name"],
+        num_threads=maker["num_threads"],
         kernels_backend=settings.kernels.backend,
-        hyperparameters=json.dumps(_hyperparameters(settings), sort_keys=True),
+        hyperparameters=hyperparameters(settings, settings.components),
     )
 
 
-def _hyperparameters(settings: Settings) -> dict[str, Any]:
-    told = {
+def hyperparameters(settings: Settings, components: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the column of that name: the keys of all components as JSON."""
+    names = {group: settings.choices[group] for group in ("optimizer", "scheduler")}
+    keys = {
         f"{group}.{key}": value
         for group in COMPONENTS
-        for key, value in settings.components[group].items()
+        for key, value in components[group].items()
         if not key.startswith("_")
     }
-    return {
-        "optimizer": settings.choices["optimizer"],
-        "scheduler": settings.choices["scheduler"],
-    } | told
+    return json.dumps(names | keys, sort_keys=True)
 
 
-def timings(rows: list[EpochRow]) -> dict[str, Any]:
-    """Return the columns that sum up epochs."""
-    if not rows:
-        return {}
-    training = Training(rows)
-    return {
-        "epochs": len(rows),
-        "train_s": training.total("epoch_s"),
-        "eval_s": training.total("eval_s"),
-        "epoch_median_s": training.epoch_median_s,
-        **{name: training.total(name) for name in ("sample_s", "transfer_s", "compute_s")},
-    }
+def with_epochs(row: RunRow, epochs: list[EpochRow]) -> RunRow:
+    """Return `row` with the columns that sum up `epochs`."""
+    if not epochs:
+        return row
+    return replace(
+        row,
+        epochs=len(epochs),
+        train_s=sum(epoch.epoch_s for epoch in epochs),
+        eval_s=sum(epoch.eval_s for epoch in epochs),
+        epoch_median_s=epoch_median_s(epochs),
+        sample_s=sum(epoch.sample_s for epoch in epochs),
+        transfer_s=sum(epoch.transfer_s for epoch in epochs),
+        compute_s=sum(epoch.compute_s for epoch in epochs),
+    )
 
 
-def result(training: Training) -> dict[str, Any]:
-    """Return the columns that tell of the best epoch; none if no epoch was evaluated."""
+def with_best(row: RunRow, training: TrainingResult) -> RunRow:
+    """Return `row` with the columns of the best epoch; as it is if no epoch was evaluated."""
     best = training.best
     if best is None:
-        return {}
-    return {
-        "best_epoch": best.epoch,
-        "time_to_best_s": training.time_to_best_s,
-        "train_loss": best.train_loss,
-        "val_accuracy": best.val_accuracy,
-        "val_micro_f1": best.val_micro_f1,
-        "val_macro_f1": best.val_macro_f1,
-    }
+        return row
+    return replace(
+        row,
+        best_epoch=best.epoch,
+        time_to_best_s=sum(e.epoch_s + e.eval_s for e in training.rows[: best.epoch]),
+        train_loss=best.train_loss,
+        val=best.val,
+    )
 
 
-def peaks(device: torch.device) -> dict[str, Any]:
-    """Return the columns of memory, as far as they can still be read."""
-    try:
-        allocated, reserved = peak_cuda_mib(device)
-    except RuntimeError:  # after a CUDA error every later call fails
-        allocated, reserved = None, None
-    return {
-        "peak_cuda_allocated_mib": allocated,
-        "peak_cuda_reserved_mib": reserved,
-        "peak_rss_mib": peak_rss_mib(),
-    }
+def epoch_median_s(epochs: list[EpochRow]) -> float:
+    """Return the median seconds of an epoch; the first, which warms up, counts only if alone."""
+    seconds = [epoch.epoch_s for epoch in epochs]
+    return median(seconds[1:] or seconds)
 
 
-SUMMED = ("load_s", "preprocess_s", "wall_s")  # over the sessions of a run that was interrupted
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """Seconds and peaks of memory of a run; None where they are not known."""
+
+    load_s: float | None = None
+    preprocess_s: float | None = None
+    wall_s: float | None = None
+    peak_cuda_allocated_mib: float | None = None
+    peak_cuda_reserved_mib: float | None = None
+    peak_rss_mib: float | None = None
+
+    def after(self, earlier: Spent) -> Spent:
+        """Return both sessions of a run that was interrupted together."""
+        return Spent(
+            load_s=_known(sum, self.load_s, earlier.load_s),
+            preprocess_s=_known(sum, self.preprocess_s, earlier.preprocess_s),
+            wall_s=_known(sum, self.wall_s, earlier.wall_s),
+            peak_cuda_allocated_mib=_known(
+                max, self.peak_cuda_allocated_mib, earlier.peak_cuda_allocated_mib
+            ),
+            peak_cuda_reserved_mib=_known(
+                max, self.peak_cuda_reserved_mib, earlier.peak_cuda_reserved_mib
+            ),
+            peak_rss_mib=_known(max, self.peak_rss_mib, earlier.peak_rss_mib),
+        )
 
 
-LARGEST = ("peak_cuda_allocated_mib", "peak_cuda_reserved_mib", "peak_rss_mib")
+def _known(combine: Any, *values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return combine(known) if known else None
 
 
-class RunEntry:
-    """Collects the facts of a run; `record` writes them once, from whichever thread comes first.
+class RunRecord:
+    """Collects what is known of a run; `record` writes it once, from whichever thread comes first.
 
     Attributes:
-        row: What was known at the start.
-        facts: Columns that were found out since, by this process.
-        rows: The epochs so far.
+        row: All that is known so far, without what `spent` counts.
+        epochs: The epochs so far.
         tracker: Is told of the run as well.
-        earlier: What `spent` told the checkpoint that this process goes on from.
+        load_s, preprocess_s: Seconds of this process before training; None until they are known.
         path: The file that the row was written to; None before.
     """
 
     def __init__(
-        self, row: RunRow, results_dir: Path, device: torch.device, tracker: Guarded
+        self, row: RunRow, results_dir: Path, device: torch.device, tracker: SafeTracker
     ) -> None:
-        self.row, self.facts, self.rows = row, dict[str, Any](), list[EpochRow]()
-        self.earlier: dict[str, Any] = {}
+        self.row, self.tracker, self.epochs = row, tracker, list[EpochRow]()
+        self.load_s: float | None = None
+        self.preprocess_s: float | None = None
         self.path: Path | None = None
-        self.tracker = tracker
-        self._claim: Claim | None = None
+        self._earlier = Spent()
+        self._folder: RunFolder | None = None
         self._results_dir, self._device = results_dir, device
         self._start, self._writing = time.perf_counter(), threading.Lock()
 
-    def claim(self, told: Mapping[str, Any]) -> Claim:
-        """Take a folder for the run; `told` and what it can be recognised by go to its run.json."""
-        wanted = identity(self.row, self.facts["fingerprint"])
-        claimed = self._claim = claim(self._results_dir, self.row, wanted)
-        if claimed.found is None:
-            write_json({**told, "identity": wanted}, claimed.folder / "run.json")
+    def claim(self, description: Mapping[str, Any]) -> RunFolder:
+        """Take a folder for the run; its run.json gets `description` and the run's identity."""
+        known = identity(self.row)
+        folder = self._folder = claim(self._results_dir, self.row, known)
+        if folder.found is None:
+            write_json({**description, "identity": known}, folder.folder / "run.json")
         else:
-            self.earlier, self.rows = claimed.found["run"], claimed.rows
-        self.row = replace(self.row, run_id=claimed.folder.name, started_at=claimed.started_at)
-        known: dict[str, Any] = {
-            name: self.facts.get(name) for name in ("fingerprint", "num_parameters")
-        }
-        self.tracker.started(replace(self.row, **known), self._results_dir, len(self.rows))
-        return claimed
+            self._earlier, self.epochs = Spent(**folder.found["run"]), folder.rows
+        self.row = replace(self.row, run_id=folder.folder.name, started_at=folder.started_at)
+        self.tracker.started(self.row, self._results_dir, len(self.epochs))
+        return folder
 
     def release(self, status: str) -> None:
         """Give the folder back, if there is one; its checkpoint goes with a final `status`."""
-        if self._claim is not None:
-            self._claim.release(status)
+        if self._folder is not None:
+            self._folder.release(status)
 
-    def spent(self) -> dict[str, Any]:
+    def spent(self) -> Spent:
         """Return seconds and peaks of memory over all sessions, as far as they are known."""
-        wall_s = time.perf_counter() - self._start  # no wait: the device may be what failed
-        now = {**self.facts, "wall_s": wall_s, **peaks(self._device)}
-        pairs = {name: (self.earlier.get(name), now.get(name)) for name in (*SUMMED, *LARGEST)}
-        told = {name: [v for v in pair if v is not None] for name, pair in pairs.items()}
-        return {
-            name: (sum if name in SUMMED else max)(values)
-            for name, values in told.items()
-            if values
-        }
+        allocated, reserved = _peak_cuda_mib(self._device)
+        now = Spent(
+            load_s=self.load_s,
+            preprocess_s=self.preprocess_s,
+            wall_s=time.perf_counter() - self._start,  # no wait: the device may be what failed
+            peak_cuda_allocated_mib=allocated,
+            peak_cuda_reserved_mib=reserved,
+            peak_rss_mib=peak_rss_mib(),
+        )
+        return now.after(self._earlier)
 
     def record(self, status: str, error: str | None = None) -> None:
         """Append the row to runs.csv, unless that was done before."""
         with self._writing:
             if self.path is None:
-                facts = {**timings(self.rows), **self.facts, **self.spent()}
-                self.row = replace(self.row, status=status, error=error, **facts)
+                row = replace(self.row, status=status, error=error, **asdict(self.spent()))
+                self.row = with_epochs(row, self.epochs)
                 self.path = append_run(self.row, self._results_dir)
                 self.tracker.finished(self.row)
+
+
+def _peak_cuda_mib(device: torch.device) -> tuple[float | None, float | None]:
+    try:
+        return peak_cuda_mib(device)
+    except RuntimeError:  # after a CUDA error every later call fails
+        return None, None

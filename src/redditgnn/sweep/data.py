@@ -9,7 +9,7 @@ from pathlib import Path
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, UserError
 from redditgnn.graph.data import GraphData
-from redditgnn.run.parts import resolve_device
+from redditgnn.parts import Parts
 from redditgnn.sweep.plan import Job
 
 OF_A_MODEL = ("model", "optimizer", "scheduler", "trainer")
@@ -45,9 +45,8 @@ class Data:
         told = json.dumps([_told(settings), components], sort_keys=True)
         if told in self._built:
             return
-        settings.build("trainer", device=resolve_device(settings.device))
-        model = settings.build("model", self._graph(settings).spec)
-        settings.build("scheduler", settings.build("optimizer", model))
+        parts = Parts(settings, graph=self._graph(settings))
+        _ = parts.trainer, parts.scheduler
         self._built.add(told)
 
     def _graph(self, settings: Settings) -> GraphData:

@@ -23,11 +23,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from redditgnn import CONF_DIR
-from redditgnn.config.compose import ConfigurationError, one_line, refuse_no_option, settings_from
+from redditgnn.config.compose import (
+    ConfigurationError,
+    deletable,
+    one_line,
+    refuse_no_option,
+    settings_from,
+)
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, UserError, require
-from redditgnn.run.batch_size import resolved
+from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.sweep.settings import SweepSettings, sweep_settings
 
 MOST_JOBS = 100_000
@@ -92,7 +98,7 @@ class Planner:
         """
         overrides = [*self.same_for_all, *(f"{key}={value}" for key, value in swept.items())]
         try:
-            settings = resolved(self._settings(overrides))
+            settings = resolve_batch_size(self._settings(overrides))
             self._check(settings)
         except (UserError, *ConfigurationError) as error:
             told = one_line(error) if isinstance(error, ConfigurationError) else str(error)
@@ -152,6 +158,7 @@ class Planner:
 
     def _settings(self, overrides: Sequence[str]) -> Settings:
         refuse_no_option(overrides)
+        overrides = deletable(overrides)
         for text in overrides:
             if text not in self._known:
                 (self._known[text],) = self._parsed([text])

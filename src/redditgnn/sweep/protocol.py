@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from redditgnn.config.settings import Settings
 from redditgnn.errors import RunFailed, UserError
+from redditgnn.record.rows import cells_of
 from redditgnn.record.runs_file import Row
 from redditgnn.sweep.record import Identity, Policy, as_row, recorded
 
@@ -106,4 +107,4 @@ def _ran(settings: Settings) -> Outcome:
     except Exception as error:
         traceback.print_exc()
         return Outcome(status="failed", code=1, error=f"{type(error).__name__}: {error}")
-    return Outcome(status=row.status, row=as_row(asdict(row)))
+    return Outcome(status=row.status, row=as_row(cells_of(row)))

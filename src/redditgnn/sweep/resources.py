@@ -9,7 +9,7 @@ import torch
 
 from redditgnn.config.settings import Settings
 from redditgnn.errors import require
-from redditgnn.run.parts import resolve_device
+from redditgnn.parts import resolve_device
 from redditgnn.sweep.settings import SweepSettings
 
 
@@ -19,6 +19,13 @@ def environments(sweep: SweepSettings, all_settings: Iterable[Settings]) -> list
     Raises:
         ConfigError: there are more jobs than GPUs will take, or no GPU where one is asked for.
     """
+    all_settings = list(all_settings)
+    for settings in all_settings:
+        require(
+            ":" not in settings.device,
+            f"device={settings.device}: a sweep gives each run a GPU itself; use device=cuda, and "
+            "choose GPUs with the variable CUDA_VISIBLE_DEVICES",
+        )
     found = [_threads(sweep.jobs) for _ in range(sweep.jobs)]
     devices = {resolve_device(settings.device).type for settings in all_settings}
     if "cuda" not in devices:

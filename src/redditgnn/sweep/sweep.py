@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from redditgnn.parts import resolve_device
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, prepare_record
 from redditgnn.record.resume import identity, resumable
-from redditgnn.record.rows import RunRow
+from redditgnn.record.rows import RunRow, cells_of
 from redditgnn.record.runs_file import Row
-from redditgnn.run.parts import resolve_device
 from redditgnn.run.row import row_at_start
 from redditgnn.sweep.data import Data, data_of
 from redditgnn.sweep.plan import Job, Planner
@@ -104,7 +104,7 @@ class Sweep:
 
     def _left_by(self, row: RunRow) -> Path | None:
         """Return the folder that such a run left with a checkpoint to go on from."""
-        return resumable(self.results_dir, identity(row, row.fingerprint or ""))
+        return resumable(self.results_dir, identity(row))
 
     def _died(self, job: Job, death: WorkerDied) -> Outcome:
         """Record a run whose process could not do so itself."""
@@ -112,7 +112,7 @@ class Sweep:
         if (folder := self._left_by(row)) is not None:
             row = replace(row, run_id=folder.name)
         append_run(row, self.results_dir)
-        return Outcome(status="failed", code=3, error=str(death), row=as_row(asdict(row)))
+        return Outcome(status="failed", code=3, error=str(death), row=as_row(cells_of(row)))
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self.results.append(Result(job, outcome))
@@ -139,7 +139,7 @@ class Sweep:
         )
 
 
-def swept(command_line: Sequence[str], config_dir: Path | None) -> int:
+def run_sweep(command_line: Sequence[str], config_dir: Path | None) -> int:
     """Plan and run a sweep, print its table, and return the exit code of its worst run.
 
     Raises:

@@ -7,13 +7,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from redditgnn.errors import ConfigError
-from redditgnn.record.rows import EpochRow, RunRow
+from redditgnn.record.rows import EpochRow, RunRow, cells_of
 
 CLOSING_S = 30.0  # at most, for what a tracker still has to send
 INTERRUPTED_S = 3.0  # the same where a signal asks the process to end
@@ -38,7 +37,7 @@ class Tracker(Protocol):
     def close(self) -> None: ...
 
 
-class Guarded:
+class SafeTracker:
     """A tracker that fails at most once, in a warning: the run goes on without it."""
 
     def __init__(self, tracker: Tracker) -> None:
@@ -116,6 +115,6 @@ def settings_of(row: RunRow) -> dict[str, Any]:
 
 def numbers_of(row: EpochRow | RunRow) -> dict[str, float]:
     """Return the columns that hold a measurement."""
-    values: Mapping[str, Any] = asdict(row)
+    values: Mapping[str, Any] = cells_of(row)
     numeric = {k: v for k, v in values.items() if isinstance(v, (int, float)) and k != "seed"}
     return {k: float(v) for k, v in numeric.items() if not isinstance(v, bool) and k != "epoch"}

@@ -36,11 +36,11 @@ class Cadence:
 NEVER = Cadence("", None)
 
 
-class Keeper:
+class Checkpointer:
     """Keeps the state of a training in `path`, where a later process finds it.
 
-    A training calls `visit` at each of its boundaries. A disk that is full costs the checkpoint,
-    not the training: the one before stays.
+    A training calls `maybe_save` at each of its boundaries. A disk that is full costs the
+    checkpoint, not the training: the one before stays.
 
     Args:
         facts: What is kept besides, under `run`.
@@ -74,7 +74,7 @@ class Keeper:
             raise DataError(f"{told}; remove it, and the run begins anew") from error
         self._found = None  # it may be as large as the histories
 
-    def visit(self, state: Callable[[], dict[str, Any]], *, ends_epoch: bool) -> float:
+    def maybe_save(self, state: Callable[[], dict[str, Any]], *, ends_epoch: bool) -> float:
         """Write the state if it is time; return the seconds that this took.
 
         Raises:

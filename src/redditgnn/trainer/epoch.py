@@ -31,7 +31,7 @@ class EpochClock:
         self, sampler: Sampler, num_taken: int, earlier: dict[str, float], device: torch.device
     ) -> None:
         self._watch, self.phases = Stopwatch(device), Phases(device)
-        self._batches, self._num_taken = Prefetched(sampler), num_taken
+        self._batches, self._num_taken = Prefetched(sampler, device), num_taken
         self._earlier, self._paused_s = earlier, 0.0
 
     def batches(self) -> Iterator[Batch]:
@@ -69,13 +69,13 @@ class Prefetched(Generic[Item]):
         prepare_s: Seconds that the background thread has spent making items.
     """
 
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._items = items
+    def __init__(self, items: Iterable[Item], device: torch.device | None = None) -> None:
+        self._items, self._device = items, device
         self.prepare_s = 0.0
 
     def __iter__(self) -> Iterator[Item]:
         source = iter(self._items)
-        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        pool = ThreadPoolExecutor(1, "sampler", self._begin)
         coming: deque[Future[tuple[Item] | None]] = deque()
         try:
             for _ in range(DEPTH):
@@ -85,6 +85,11 @@ class Prefetched(Generic[Item]):
                 yield found[0]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self) -> None:
+        """Make `device` the current one of the thread: kernels of Triton start there."""
+        if self._device is not None and self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
 
     def _next(self, source: Iterator[Item]) -> tuple[Item] | None:
         start = time.perf_counter()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +16,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from redditgnn.errors import TrainingDiverged, require, require_positive
-from redditgnn.evaluation.metrics import Scores, per_node_loss
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import Split
+from redditgnn.metric.base import Scores
+from redditgnn.metric.classification import per_node_loss
 from redditgnn.record import checkpoint
 from redditgnn.record.rows import EpochRow
 from redditgnn.runtime.duration import seconds_of
@@ -34,10 +34,10 @@ from redditgnn.runtime.precision import (
     float32_products,
 )
 from redditgnn.sampler.base import BetweenEpochs, Sampler, nothing_between_epochs
-from redditgnn.trainer.checkpointing import Cadence, Keeper
+from redditgnn.trainer.checkpointing import Cadence, Checkpointer
 from redditgnn.trainer.cuda_graph import CapturedTraining, TakeStep, captured_training
 from redditgnn.trainer.epoch import EpochClock
-from redditgnn.trainer.monitor import Criterion, Monitor
+from redditgnn.trainer.monitor import Monitor, check_criterion
 from redditgnn.trainer.progress import progress_bar
 from redditgnn.trainer.state import TrainingState
 
@@ -46,28 +46,11 @@ Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """What a training has done so far; `best` is the epoch with the best validation score."""
+class TrainingResult:
+    """The epochs of a training; `best` is the one that `trainer.monitor` chose."""
 
-    rows: list[EpochRow] = field(default_factory=list)
-    best: EpochRow | None = None
-
-    @property
-    def epoch_median_s(self) -> float | None:
-        """Median seconds of an epoch; the first, which warms up, counts only if it is alone."""
-        times = [row.epoch_s for row in self.rows]
-        return median(times[1:] or times) if times else None
-
-    @property
-    def time_to_best_s(self) -> float | None:
-        """Seconds of training and evaluation up to and with the best epoch."""
-        if self.best is None:
-            return None
-        return sum(row.epoch_s + row.eval_s for row in self.rows[: self.best.epoch])
-
-    def total(self, column: str) -> float:
-        """Sum one of the columns that hold seconds."""
-        return sum(getattr(row, column) for row in self.rows)
+    rows: list[EpochRow]
+    best: EpochRow | None
 
 
 class Trainer:
@@ -78,7 +61,7 @@ class Trainer:
         eval_every: Epochs between two evaluations on the validation nodes; the last is always
             evaluated.
         patience: Evaluations without improvement before training stops early; None: never.
-        monitor: What the best epoch is best in on the validation nodes, see `Monitor`.
+        monitor: The criterion of the best epoch on the validation nodes, see `Monitor`.
         grad_clip: Largest norm of the gradient over all parameters; None: as it is.
         eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
         precision: What matrix products are computed in, see `redditgnn.runtime.precision`.
@@ -97,7 +80,7 @@ class Trainer:
         epochs: int,
         eval_every: int,
         patience: int | None,
-        monitor: Criterion,
+        monitor: str,
         grad_clip: int | float | None,
         eval_chunk_edges: int | None,
         precision: Precision,
@@ -107,6 +90,7 @@ class Trainer:
         max_time: int | float | str | None,
         device: torch.device,
     ) -> None:
+        check_criterion(monitor)
         require_positive("trainer.epochs", epochs)
         require_positive("trainer.eval_every", eval_every)
         for key, value in (("patience", patience), ("eval_chunk_edges", eval_chunk_edges)):
@@ -154,27 +138,27 @@ class Trainer:
         best_weights: Path,
         record: Callable[[EpochRow], None],
         between_epochs: BetweenEpochs = nothing_between_epochs,
-        keeper: Keeper | None = None,
-    ) -> Training:
+        checkpointer: Checkpointer | None = None,
+    ) -> TrainingResult:
         """Train `model` in place and leave it with the weights of the best epoch.
 
-        Those are also written to `best_weights`, even if the training is cut short. What `keeper`
-        found is gone on with.
+        Those are also written to `best_weights`, even if the training is cut short. It resumes from
+        what `checkpointer` has.
 
         Raises:
             TrainingDiverged: the loss is not finite.
-            KeyboardInterrupt: the process was asked to end; `keeper` has the state.
+            KeyboardInterrupt: the process was asked to end; `checkpointer` has the state.
         """
         monitor = Monitor(self._monitor, self._patience)
         state = TrainingState(model, optimizer, scheduler, sampler, monitor, self._device)
-        if keeper is not None:
-            keeper.restore(state)
+        if checkpointer is not None:
+            checkpointer.restore(state)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
         take_step = partial(self.step, model, forward, optimizer)
         captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = progress_bar(self._epochs * len(sampler), state.num_steps)
-        loop = _Loop(state, take_step, captured, evaluate, between_epochs, keeper, bar)
+        loop = _Loop(state, take_step, captured, evaluate, between_epochs, checkpointer, bar)
         try:
             self._run_epochs(loop, record)
         finally:
@@ -182,7 +166,7 @@ class Trainer:
             if state.best_weights is not None:
                 model.load_state_dict(state.best_weights)
                 checkpoint.save(state.best_weights, best_weights)
-        return Training(state.rows, monitor.best)
+        return TrainingResult(state.rows, monitor.best)
 
     def _run_epochs(self, loop: _Loop, record: Callable[[EpochRow], None]) -> None:
         state = loop.state
@@ -193,7 +177,7 @@ class Trainer:
             row = self._epoch(loop)
             record(row)
             state.end_epoch(row)
-            loop.visit(ends_epoch=True)
+            loop.maybe_save(ends_epoch=True)
 
     def _is_last(self, epoch: int, train_s: float) -> bool:
         """Whether training ends behind `epoch` because there were enough, or time is up."""
@@ -209,22 +193,20 @@ class Trainer:
         _refuse_not_finite("training", train_loss)
         seconds, watch = clock.seconds(), Stopwatch(device)
         val_loss: float | None = None
-        scores: Scores | tuple[None, None, None] = (None, None, None)
+        scores: Scores | None = None
         with loop.between_epochs(epoch, state.model):
             is_last = self._is_last(epoch, state.train_s + seconds["epoch_s"])
             if epoch % self._eval_every == 0 or is_last:
                 val_loss, scores = loop.evaluate(state.model, "val")
                 _refuse_not_finite("validation", val_loss)
-                told = {"loss": f"{train_loss:.4f}", "val": f"{scores[1]:.4f}"}
-                loop.bar.set_postfix(epoch=epoch, **told)
+                shown = {"loss": f"{train_loss:.4f}", "val": f"{scores['micro_f1']:.4f}"}
+                loop.bar.set_postfix(epoch=epoch, **shown)
         return EpochRow(
             epoch=epoch,
             train_loss=train_loss,
             learning_rate=rate,
             val_loss=val_loss,
-            val_accuracy=scores[0],
-            val_micro_f1=scores[1],
-            val_macro_f1=scores[2],
+            val=scores,
             **seconds,
             eval_s=watch.seconds(),
         )
@@ -244,7 +226,7 @@ class Trainer:
             with clock.phases.phase("compute"):
                 loop.state.losses.append(loop.take_step(batch))
             loop.bar.update()
-            clock.pause(loop.visit(clock))
+            clock.pause(loop.maybe_save(clock))
 
     def step(
         self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
@@ -275,14 +257,16 @@ class _Loop:
     captured: CapturedTraining | None
     evaluate: Evaluate
     between_epochs: BetweenEpochs
-    keeper: Keeper | None
+    checkpointer: Checkpointer | None
     bar: tqdm
 
-    def visit(self, clock: EpochClock | None = None, *, ends_epoch: bool = False) -> float:
+    def maybe_save(self, clock: EpochClock | None = None, *, ends_epoch: bool = False) -> float:
         """Say that here a checkpoint may be written; return the seconds that this took."""
-        if self.keeper is None:
+        if self.checkpointer is None:
             return 0.0
-        return self.keeper.visit(partial(self.state.state_dict, clock), ends_epoch=ends_epoch)
+        return self.checkpointer.maybe_save(
+            partial(self.state.state_dict, clock), ends_epoch=ends_epoch
+        )
 
 
 def _refuse_not_finite(kind: str, loss: float) -> None:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from redditgnn.errors import require
+from redditgnn.metric.base import METRICS
 from redditgnn.record.rows import EpochRow
 
-Criterion = Literal["val_micro_f1", "val_loss", "val_micro_f1_and_loss"]
+LOSS = "val_loss"
+AND_LOSS = "_and_loss"
+CRITERIA = (LOSS, *(f"val_{metric.name}{end}" for end in ("", AND_LOSS) for metric in METRICS))
+
+
+def check_criterion(criterion: str) -> None:
+    """Refuse a `trainer.monitor` that is none of `CRITERIA`.
+
+    Raises:
+        ConfigError: names them.
+    """
+    known = " or ".join(CRITERIA)
+    require(criterion in CRITERIA, f"trainer.monitor must be {known}, got {criterion!r}")
 
 
 class Monitor:
     """Watches the validation scores of one training.
 
-    The best epoch has the highest micro-F1, and of equal ones, which small validation sets have
-    many of, the lowest loss; or the lowest loss, of equal ones the first. Or, as GAT's authors
-    have it (Velickovic et al. 2018, section 3.3), it is the last one that neither had a better
-    score before it nor a better loss, and patience lasts while either is equalled or improved.
+    `criterion` is one of `CRITERIA`. With a metric, the best epoch has the best score, and of equal
+    ones, which small validation sets have many of, the lowest loss. With `val_loss` it has the
+    lowest loss, of equal ones the first. With a metric and the loss it is the last epoch that had
+    neither a better score nor a better loss before it, and patience lasts while either is equalled
+    or improved, as in the code of GAT (Velickovic et al. 2018, section 3.3).
 
     Attributes:
         best: The best epoch so far.
     """
 
-    def __init__(self, criterion: Criterion, patience: int | None) -> None:
-        self._criterion, self._patience = criterion, patience
+    def __init__(self, criterion: str, patience: int | None) -> None:
+        name = criterion.removeprefix("val_").removesuffix(AND_LOSS)
+        self._metric = next((metric for metric in METRICS if metric.name == name), None)
+        self._needs_both = criterion.endswith(AND_LOSS)
+        self._patience = patience
         self._highest, self._lowest = float("-inf"), float("inf")
         self._stale = 0
         self.best: EpochRow | None = None
@@ -34,23 +50,28 @@ class Monitor:
 
     def is_best(self, row: EpochRow) -> bool:
         """Take notice of an epoch; return whether it is the best so far."""
-        if row.val_loss is None or row.val_micro_f1 is None:
+        if row.val_loss is None:
             return False
-        holds = row.val_micro_f1 >= self._highest, row.val_loss <= self._lowest
-        if self._criterion == "val_micro_f1_and_loss":
+        score = self._score(row)
+        holds = score >= self._highest, row.val_loss <= self._lowest
+        if self._needs_both:
             is_best, improves = all(holds), any(holds)
         else:
             is_best = improves = self.best is None or self._merit(row) > self._merit(self.best)
-        self._highest = max(self._highest, row.val_micro_f1)
+        self._highest = max(self._highest, score)
         self._lowest = min(self._lowest, row.val_loss)
         self._stale = 0 if improves else self._stale + 1
         if is_best:
             self.best = row
         return is_best
 
-    def _merit(self, row: EpochRow) -> tuple[float, ...]:
+    def _score(self, row: EpochRow) -> float:
+        """Return the score, negative if less is better; of the loss alone, always 0."""
+        if self._metric is None or row.val is None:
+            return 0.0
+        score = row.val[self._metric.name]
+        return score if self._metric.higher_is_better else -score
+
+    def _merit(self, row: EpochRow) -> tuple[float, float]:
         assert row.val_loss is not None
-        assert row.val_micro_f1 is not None
-        if self._criterion == "val_loss":
-            return (-row.val_loss,)
-        return row.val_micro_f1, -row.val_loss
+        return self._score(row), -row.val_loss

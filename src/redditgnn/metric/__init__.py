@@ -1,0 +1,1 @@
+"""Scores of predictions: which there are, and how each is computed."""

@@ -1,0 +1,176 @@
+"""The parts of a run, assembled from its settings in one place.
+
+Training, dry runs, estimates, `sampler.batch_size=auto`, sweeps and benchmarks build from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from redditgnn.config.settings import Settings
+from redditgnn.errors import ConfigError, require
+from redditgnn.evaluation.exact import precomputed
+from redditgnn.graph.data import GraphData
+from redditgnn.kernels.backend import use_backend
+from redditgnn.model.base import Backbone
+from redditgnn.sampler.base import Sampler
+from redditgnn.trainer.loop import Trainer
+
+
+class Parts:
+    """The parts of a run, each built when it is first asked for.
+
+    Attributes:
+        settings: The settings of the run.
+        device: The device that it computes on.
+    """
+
+    def __init__(self, settings: Settings, *, graph: GraphData | None = None) -> None:
+        """Take `graph` instead of loading the dataset, if there is one."""
+        self.settings, self.device = settings, resolve_device(settings.device)
+        if graph is not None:
+            self.graph = graph
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        trainer: Trainer = self.settings.build("trainer", device=self.device)
+        return trainer
+
+    @cached_property
+    def graph(self) -> GraphData:
+        """The dataset: the graph that is evaluated."""
+        graph: GraphData = self.settings.build("dataset", Path(self.settings.data_dir))
+        return graph
+
+    @cached_property
+    def train_graph(self) -> GraphData:
+        """The graph that training sees: under `protocol=inductive` its training nodes only."""
+        inductive = self.settings.protocol == "inductive"
+        return self.graph.induced(self.graph.train_mask) if inductive else self.graph
+
+    @cached_property
+    def model(self) -> Backbone:
+        """The model, on the device; drawn from torch's global generator."""
+        model: Backbone = self.settings.build("model", self.train_graph.spec).to(self.device)
+        return model
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """The sampler over `train_graph`.
+
+        Raises:
+            ConfigError: the model would compute wrong numbers on its batches.
+        """
+        facts: dict[str, Any] = {
+            "num_layers": self.model.num_layers,
+            "device": self.device,
+            "seed": self.settings.seed,
+        }
+        sampler: Sampler = self.settings.build(
+            "sampler", self.train_graph, **facts, **self._sampler_changes
+        )
+        _refuse_missing_edges(self.model, sampler, self.settings)
+        return sampler
+
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        optimizer: Optimizer = self.settings.build("optimizer", self.model)
+        return optimizer
+
+    @cached_property
+    def scheduler(self) -> LRScheduler:
+        scheduler: LRScheduler = self.settings.build("scheduler", self.optimizer)
+        return scheduler
+
+    @contextmanager
+    def in_effect(self) -> Iterator[None]:
+        """Set what the settings ask of the whole process, and restore it in the end."""
+        on_cuda = self.device.type == "cuda"
+        with (
+            torch.cuda.device(self.device) if on_cuda else nullcontext(),
+            use_backend(self.settings.kernels.backend, self.device),
+            self.trainer.in_effect(),
+        ):
+            yield
+
+    @property
+    def components(self) -> dict[str, dict[str, Any]]:
+        """The components as they are used: keys of `sampler` that the model overrules are changed.
+
+        A model that reads no edges while it trains needs no neighbours.
+        """
+        components = self.settings.components
+        return components | {"sampler": components["sampler"] | self._sampler_changes}
+
+    @property
+    def _sampler_changes(self) -> dict[str, Any]:
+        if self.model.reads_edges or "num_neighbors" not in self.settings.components["sampler"]:
+            return {}
+        return {"num_neighbors": [1]}  # the fewest that every sampler can draw
+
+    def anew(self, settings: Settings) -> Parts:
+        """Return parts of `settings` on the same data, with the same trainer and a new model.
+
+        `settings` must not differ in dataset, protocol, device and trainer.
+        """
+        parts = Parts(settings, graph=self.graph)
+        parts.trainer, parts.train_graph = self.trainer, self.train_graph
+        return parts
+
+    def with_precomputed_features(self) -> Parts:
+        """Return parts with the same model on graphs that hold the features which it reads.
+
+        Most models read the features of the dataset: then these are the parts themselves.
+        """
+        if self.model.propagation is None:
+            return self
+        chunk_edges = self.trainer.eval_chunk_edges
+        parts = Parts(
+            self.settings, graph=precomputed(self.model, self.graph, self.device, chunk_edges)
+        )
+        parts.trainer, parts.model = self.trainer, self.model
+        if self.train_graph is self.graph:
+            parts.train_graph = parts.graph
+        else:
+            parts.train_graph = precomputed(self.model, self.train_graph, self.device, chunk_edges)
+        return parts
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name`; `auto` is the first CUDA device where there is one.
+
+    Raises:
+        ConfigError: torch finds no such device.
+    """
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and num_gpus == 0):
+        return torch.device("cpu")
+    index = int(name.partition(":")[2] or 0)
+    require(
+        num_gpus > 0,
+        f"device={name} needs a CUDA device, and torch finds none; use device=auto or device=cpu",
+    )
+    require(
+        index < num_gpus,
+        f"device={name} is not there: torch finds {num_gpus} CUDA devices, counted from 0; "
+        f"use device=cuda:{num_gpus - 1} or lower",
+    )
+    return torch.device("cuda", index)
+
+
+def _refuse_missing_edges(model: Backbone, sampler: Sampler, settings: Settings) -> None:
+    if model.whole_graph_only and sampler.has_halo:
+        raise ConfigError(
+            f"sampler={settings.choices['sampler']} would give wrong numbers: this convolution "
+            "reads more than a node's own in-edges (degrees of its sources, or several hops), and "
+            "the outermost nodes of a batch have none; use sampler=full, sampler=cluster or "
+            "sampler=saint_rw"
+        )

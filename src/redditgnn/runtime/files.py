@@ -1,0 +1,83 @@
+"""Files and folders that are written whole or not at all.
+
+They are written beside their place, flushed to the disk, and then renamed. Who reads meanwhile sees
+what was there before; a crash or a full disk leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def whole_file(path: Path, *, shared: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes the place of `path` if the block ends well.
+
+    `shared`: several processes may write it at once. Elsewhere the next writer removes what a
+    killed one left.
+
+    Raises:
+        OSError: the disk is full or was taken away.
+    """
+    path = path.resolve()  # what a link points to
+    ending = f".{os.getpid()}.tmp" if shared else ".tmp"
+    temporary = path.with_name(f".{path.name}{ending}")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `folder` if the block ends well.
+
+    Raises:
+        OSError: the disk is full or was taken away.
+    """
+    remove_half_written(folder)
+    temporary = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for path in temporary.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    flush_folder(folder.parent)
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove what killed processes left of `folder`."""
+    for stale in folder.parent.glob(f"{folder.name}*.tmp*"):
+        if stale.is_dir():
+            shutil.rmtree(stale)
+        else:
+            stale.unlink()
+
+
+def flush_folder(folder: Path) -> None:
+    """Let a new name outlive a loss of power, where a folder can be opened."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
