@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from redditgnn.dataset.base import Converted, RawGraph
 from redditgnn.dataset.cache import cached
-from redditgnn.dataset.validation import Converted, RawGraph, converted, csr_by_destination
+from redditgnn.dataset.validation import converted, csr_by_destination
 from redditgnn.errors import DataError
 
 ARRAYS = ("x", "rowptr", "col", "y", "train_mask", "val_mask", "test_mask")

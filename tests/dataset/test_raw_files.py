@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from redditgnn.dataset.base import RawGraph
 from redditgnn.dataset.rawfiles import discard_new_files
-from redditgnn.dataset.validation import RawGraph, converted
+from redditgnn.dataset.validation import converted
 from redditgnn.errors import ConfigError, DataError
 
 ANY_COUNTS = "dataset.expected=null"

@@ -30,4 +30,5 @@ def main(argv: Sequence[str]) -> int:
         run_sweep,  # imports torch: a mistake above need not wait for it
     )
 
-    return run_sweep(found.overrides, found.config_dir)
+    results = run_sweep(found.overrides, found.config_dir)
+    return max((result.outcome.code for result in results), default=0)

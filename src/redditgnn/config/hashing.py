@@ -94,6 +94,14 @@ def _component_id(group: str, target: str) -> str:
     return target
 
 
+def today(group: str, target: str) -> str:
+    """Return the import path now of what was `target` when a run recorded it."""
+    for option, path in FIRST_PATHS.get(group, {}).items():
+        if path == target:
+            return packaged_targets(group).get(option, target)
+    return target
+
+
 @functools.cache
 def packaged_targets(group: str) -> dict[str, str]:
     """Return the `_target_` of every option of `group` in our conf/ whose code is ours."""

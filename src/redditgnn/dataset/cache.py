@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from redditgnn.dataset.base import MASKS, Converted
 from redditgnn.dataset.half_precision import DTYPES, FeatureDtype, in_16_bits
-from redditgnn.dataset.validation import MASKS, Converted
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint, hashed

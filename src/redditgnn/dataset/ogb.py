@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from redditgnn.dataset.base import Converted, Mask, RawGraph
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.rawfiles import damaged, discard_new_files, not_fetched, reason
-from redditgnn.dataset.validation import Converted, Mask, RawGraph, converted
+from redditgnn.dataset.validation import converted
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from redditgnn.dataset.base import Converted, RawGraph
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.dataset.source import Source
-from redditgnn.dataset.validation import Converted, RawGraph, converted
+from redditgnn.dataset.validation import converted
 from redditgnn.graph.data import GraphData
 
 

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
+from redditgnn.dataset.base import Converted, Labels, RawGraph
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.rawfiles import marked_as_copy
 from redditgnn.dataset.source import Source
 from redditgnn.dataset.split import SplitRule
-from redditgnn.dataset.validation import Converted, Labels, RawGraph, converted, row_normalized
+from redditgnn.dataset.validation import converted, row_normalized
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
 

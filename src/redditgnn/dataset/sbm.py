@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int32, Int64
 from numpy import ndarray
 
+from redditgnn.dataset.base import MASKS, Converted, Mask
 from redditgnn.dataset.blockmodel import (
     block_model_edges,
     class_features,
@@ -25,7 +26,6 @@ from redditgnn.dataset.blockmodel import (
 )
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.half_precision import FeatureDtype
-from redditgnn.dataset.validation import MASKS, Converted, Mask
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
 from redditgnn.runtime.memory import GIB, free_memory

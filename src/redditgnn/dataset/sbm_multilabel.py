@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from redditgnn.dataset.base import Converted
 from redditgnn.dataset.cache import OF_ITS_LOADING, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.sbm import BlockModel
-from redditgnn.dataset.validation import Converted
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.data import GraphData
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 from numpy import ndarray
 
-from redditgnn.dataset.validation import MASKS, Labels, Mask
+from redditgnn.dataset.base import MASKS, Labels, Mask
 from redditgnn.errors import ConfigError
 
 # Of as many nodes as the files say: that they agree is checked later.

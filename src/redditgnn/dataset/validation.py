@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int32, Int64, Integer
+from jaxtyping import Float, Float32, Int32, Int64, Integer
 from numpy import ndarray
 
+from redditgnn.dataset.base import MASKS, Converted, Labels, Mask, RawGraph
 from redditgnn.errors import DataError
 
-MASKS = ("train_mask", "val_mask", "test_mask")
-Mask = Bool[ndarray, " nodes"]
-Labels = Int64[ndarray, " nodes"] | Float32[ndarray, "nodes classes"]
 _SIZES = ("num_nodes", "num_edges", "num_features", "num_classes")
 _SPLITS = ("num_train", "num_val", "num_test")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawGraph:
-    """A graph as its files have it, not checked yet; `edge_index` is (source, destination).
-
-    `masks` are those of training, validation and test nodes, in this order.
-    """
-
-    x: Float32[ndarray, "rows features"]
-    edge_index: Integer[ndarray, "2 edges"]
-    y: Int64[ndarray, " labels"] | Float32[ndarray, "labels classes"]
-    masks: tuple[
-        Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
-    ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Converted:
-    """The arrays of a `GraphData` by name, facts to keep beside them, and the files behind them."""
-
-    arrays: dict[str, ndarray]
-    num_classes: int
-    facts: dict[str, Any] = field(default_factory=dict)
-    raw_files: tuple[Path, ...] = ()
 
 
 def converted(

@@ -1,1 +1,9 @@
-"""Layers for PyG users: same constructors and parameters as PyG's, computed by our kernels."""
+"""Layers for PyG users: PyG's constructors and parameters, computed by the kernels of redditgnn.
+
+`FusedGATConv` and `FusedGATv2Conv` take a plain `edge_index` where PyG's `GATConv` and `GATv2Conv`
+do, and never hold a tensor with a row for each edge.
+"""
+
+from redditgnn.nn.attention import FusedGATConv, FusedGATv2Conv
+
+__all__ = ["FusedGATConv", "FusedGATv2Conv"]

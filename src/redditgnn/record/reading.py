@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,7 @@ from redditgnn.record.runs_file import read_rows
 
 NUMBERS = ("test_accuracy", "test_micro_f1", "epoch_median_s")
 TEXTS = ("status", "experiment", "seed", "config_hash", "fingerprint")
+ALWAYS_TEXT = ("run_id", "config_hash", "fingerprint", "commit", "hyperparameters")
 FILE = "file"  # a column of our own: where a row was read
 
 
@@ -29,6 +32,33 @@ def read_runs(paths: Iterable[Path]) -> pd.DataFrame:
     """
     tables = [_read(path) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*TEXTS, FILE])
+
+
+def load_results(results_dir: str | Path = "results") -> pd.DataFrame:
+    """Return the rows of `results_dir/runs.csv` with numbers as numbers.
+
+    The settings in the column `hyperparameters` become columns of their own: `model.heads`,
+    `sampler.batch_size`, ... Other columns are as `results/README.md` explains them.
+
+    Raises:
+        DataError: there is no such file, or it is no table of runs.
+    """
+    path = Path(results_dir) / "runs.csv"
+    if not path.exists():
+        raise DataError(f"{path} does not exist; results_dir must be the folder of a run")
+    return typed_rows(read_rows(path)[1])
+
+
+def typed_rows(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """Return rows of text as a table: numbers where a column holds them, a column a setting."""
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return table
+    for name in table.columns.difference(ALWAYS_TEXT):
+        with suppress(ValueError):
+            table[name] = pd.to_numeric(table[name])
+    settings = pd.DataFrame([json.loads(text or "{}") for text in table.pop("hyperparameters")])
+    return table.join(settings)
 
 
 def _read(path: Path) -> pd.DataFrame:

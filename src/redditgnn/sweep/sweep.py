@@ -139,8 +139,8 @@ class Sweep:
         )
 
 
-def run_sweep(command_line: Sequence[str], config_dir: Path | None) -> int:
-    """Plan and run a sweep, print its table, and return the exit code of its worst run.
+def run_sweep(command_line: Sequence[str], config_dir: Path | None = None) -> list[Result]:
+    """Plan and run a sweep, print its table, and return how each job ended.
 
     Raises:
         UserError: something is wrong with the command line, a job or the data; nothing was run.
@@ -168,7 +168,7 @@ def run_sweep(command_line: Sequence[str], config_dir: Path | None) -> int:
             sweep.run(jobs if search is None else search.jobs())
         finally:
             _conclude(sweep)
-    return max((result.outcome.code for result in sweep.results), default=0)
+    return sweep.results
 
 
 def _processes(sweep: SweepSettings, jobs: Sequence[Job], results_dir: Path) -> Workers:

@@ -1,0 +1,63 @@
+"""The dataset contract.
+
+A dataset is a function `load(data_dir, **yaml)` that returns a `GraphData`, see `Load`. Most read
+files into a `RawGraph`, let `redditgnn.dataset.validation.converted` check and sort it, and hand
+the `Converted` arrays to `redditgnn.dataset.cache.cached`, which maps them into memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from jaxtyping import Bool, Float32, Int64, Integer
+from numpy import ndarray
+
+from redditgnn.graph.data import GraphData
+
+
+class Load(Protocol):
+    """Loads a dataset; keyword arguments are the keys of its YAML file."""
+
+    def __call__(self, data_dir: Path, **settings: Any) -> GraphData:
+        """Return the graph whose files are below `data_dir`, fetched first where that is possible.
+
+        Raises:
+            DataError: the files are missing, damaged, or not what is expected.
+        """
+        ...
+
+
+MASKS = ("train_mask", "val_mask", "test_mask")
+
+
+Mask = Bool[ndarray, " nodes"]
+
+
+Labels = Int64[ndarray, " nodes"] | Float32[ndarray, "nodes classes"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawGraph:
+    """A graph as its files have it, not checked yet; `edge_index` is (source, destination).
+
+    `masks` are those of training, validation and test nodes, in this order.
+    """
+
+    x: Float32[ndarray, "rows features"]
+    edge_index: Integer[ndarray, "2 edges"]
+    y: Int64[ndarray, " labels"] | Float32[ndarray, "labels classes"]
+    masks: tuple[
+        Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Converted:
+    """The arrays of a `GraphData` by name, facts to keep beside them, and the files behind them."""
+
+    arrays: dict[str, ndarray]
+    num_classes: int
+    facts: dict[str, Any] = field(default_factory=dict)
+    raw_files: tuple[Path, ...] = ()
