@@ -12,6 +12,7 @@ from hydra.utils import get_object
 from redditgnn import CONF_DIR
 from redditgnn.config import experiments
 from redditgnn.config import settings as config
+from redditgnn.config.arguments import parameters_of
 from redditgnn.config.compose import compose_experiment, compose_settings
 from redditgnn.config.experiments import Experiments
 from redditgnn.config.settings import GROUPS
@@ -45,7 +46,7 @@ def component(path: Path) -> dict[str, Any]:
 
 
 def keyword_only(target: Any) -> dict[str, inspect.Parameter]:
-    parameters = inspect.signature(target).parameters
+    parameters = parameters_of(target)
     return {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from beartype import BeartypeConf
 from beartype.door import is_bearable
+from typing_extensions import Unpack
 
 from redditgnn.errors import ConfigError, require
 
@@ -33,7 +34,7 @@ def check_types(group: str, call: partial[Any]) -> None:
     prefix = f"{group}." if group else ""
     _refuse_unknown(prefix, call)
     ours = _is_ours(call.func) or _is_ours(_constructor(call.func))
-    hints = typing.get_type_hints(_constructor(call.func)) if ours else _numbers(call.func)
+    hints = _annotations(call.func) if ours else _numbers(call.func)
     for key, value in call.keywords.items():
         if key in hints and not _fits(value, hints[key]):
             raise ConfigError(f"{prefix}{key} must be {_spoken(hints[key])}, got {value!r}")
@@ -41,7 +42,7 @@ def check_types(group: str, call: partial[Any]) -> None:
 
 
 def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
-    parameters = _parameters(call.func)
+    parameters = parameters_of(call.func)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     for key in call.keywords:
@@ -52,7 +53,7 @@ def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
 
 def refuse_missing(prefix: str, call: partial[Any], facts: Sequence[str] = ()) -> None:
     """Refuse a `call` that lacks a keyword argument which is not among the `facts` either."""
-    for name, parameter in _parameters(call.func).items():
+    for name, parameter in parameters_of(call.func).items():
         needed = parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
         if needed and name not in call.keywords and name not in facts:
             key = prefix + name
@@ -69,11 +70,41 @@ def _refuse_extreme(key: str, value: Any) -> None:
             require(abs(number) < 2**63, f"{key} must be below 2**63, got {value}")
 
 
-def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of `target` by name; those of `**kwargs: Unpack[...]` one by one."""
     try:
-        return inspect.signature(target).parameters
-    except ValueError:  # it is written in C and does not tell
+        parameters = dict(inspect.signature(target).parameters)
+    except ValueError:  # it is written in C and has no signature
         return {"anything": inspect.Parameter("anything", inspect.Parameter.VAR_KEYWORD)}
+    for name, keys in _unpacked(target).items():
+        del parameters[name]
+        parameters |= {
+            key: inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=hint)
+            for key, hint in keys.items()
+        }
+    return parameters
+
+
+def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of the parameters of `target`; those of `Unpack[...]` one by one."""
+    hints = typing.get_type_hints(_constructor(target))
+    for name, keys in _unpacked(target).items():
+        del hints[name]
+        hints |= keys
+    return hints
+
+
+def _unpacked(target: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """Return the keys and types of each parameter `**name: Unpack[SomeTypedDict]` of ours."""
+    constructor = _constructor(target)
+    if not (_is_ours(target) or _is_ours(constructor)):
+        return {}
+    hints = typing.get_type_hints(constructor)
+    return {
+        name: typing.get_type_hints(typing.get_args(hint)[0])
+        for name, hint in hints.items()
+        if typing.get_origin(hint) is Unpack
+    }
 
 
 def _is_ours(function: Any) -> bool:
@@ -85,7 +116,7 @@ def _constructor(target: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _numbers(target: Callable[..., Any]) -> Mapping[str, Any]:
-    parameters = _parameters(target).values()
+    parameters = parameters_of(target).values()
     defaults = {p.name: float for p in parameters if type(p.default) in (int, float)}
     integers = {p.name: int for p in parameters if p.annotation in (int, "int")}
     return defaults | integers

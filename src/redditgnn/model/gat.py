@@ -7,13 +7,14 @@ Departs from the paper: `hidden_channels` is the width of a hidden layer over al
 from __future__ import annotations
 
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from redditgnn.errors import require_probability
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import Rows, gathered_unless_sparse
 from redditgnn.kernels.attention.operator import attention_bytes_per_edge, require_slope
-from redditgnn.model.stack import ConvStack, Jump, Norm, check_heads
+from redditgnn.model.stack import ConvStack, StackSettings, check_heads
 from redditgnn.nn.attention import FusedGATConv
 
 
@@ -31,20 +32,14 @@ class GAT(ConvStack):
         self,
         spec: GraphSpec,
         *,
-        hidden_channels: int,
-        num_layers: int,
         heads: int,
         out_heads: int,
-        dropout: int | float,
-        input_dropout: int | float,
         attention_dropout: int | float,
         value_dropout: int | float,
         negative_slope: int | float,
-        norm: Norm | None,
-        residual: bool,
-        jk: Jump | None,
+        **stack: Unpack[StackSettings],
     ) -> None:
-        check_heads(hidden_channels, heads, out_heads)
+        check_heads(stack["hidden_channels"], heads, out_heads)
         require_probability("model.attention_dropout", attention_dropout)
         require_probability("model.value_dropout", value_dropout)
         require_slope("model.negative_slope", negative_slope)
@@ -52,17 +47,8 @@ class GAT(ConvStack):
         self._attention = {"dropout": attention_dropout, "negative_slope": negative_slope}
         if value_dropout:
             self._attention["value_dropout"] = value_dropout
-        self._widest = max(hidden_channels, out_heads * spec.num_classes)
-        super().__init__(
-            spec,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            norm=norm,
-            residual=residual,
-            jk=jk,
-        )
+        self._widest = max(stack["hidden_channels"], out_heads * spec.num_classes)
+        super().__init__(spec, **stack)
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         heads = self._out_heads if gives_logits else self._heads

@@ -6,12 +6,13 @@ arXiv:2105.14491. `hidden_channels` is the width over all heads, as in `redditgn
 from __future__ import annotations
 
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import Rows, first_rows, gathered_unless_sparse
 from redditgnn.model.gat import GAT
-from redditgnn.model.stack import Jump, Norm
+from redditgnn.model.stack import StackSettings
 from redditgnn.nn.attention import FusedGATv2Conv
 
 
@@ -25,32 +26,20 @@ class GATv2(GAT):
         self,
         spec: GraphSpec,
         *,
-        hidden_channels: int,
-        num_layers: int,
         heads: int,
         out_heads: int,
-        dropout: int | float,
-        input_dropout: int | float,
         attention_dropout: int | float,
         negative_slope: int | float,
-        norm: Norm | None,
-        residual: bool,
-        jk: Jump | None,
+        **stack: Unpack[StackSettings],
     ) -> None:
         super().__init__(
             spec,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
             heads=heads,
             out_heads=out_heads,
-            dropout=dropout,
-            input_dropout=input_dropout,
             attention_dropout=attention_dropout,
             value_dropout=0.0,  # scores are computed from the same values
             negative_slope=negative_slope,
-            norm=norm,
-            residual=residual,
-            jk=jk,
+            **stack,
         )
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import Rows
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.model.stack import BatchNorm, ConvStack, Jump, Norm
+from redditgnn.model.stack import BatchNorm, ConvStack, StackSettings
 from redditgnn.nn.convs import LinearGINConv
 
 
@@ -24,26 +25,11 @@ class GIN(ConvStack):
         self,
         spec: GraphSpec,
         *,
-        hidden_channels: int,
-        num_layers: int,
         train_eps: bool,
-        dropout: int | float,
-        input_dropout: int | float,
-        norm: Norm | None,
-        residual: bool,
-        jk: Jump | None,
+        **stack: Unpack[StackSettings],
     ) -> None:
-        self._inside, self._train_eps = hidden_channels, train_eps
-        super().__init__(
-            spec,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            norm=norm,
-            residual=residual,
-            jk=jk,
-        )
+        self._inside, self._train_eps = stack["hidden_channels"], train_eps
+        super().__init__(spec, **stack)
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         perceptron = nn.Sequential(

@@ -6,12 +6,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.model.stack import ConvStack, Jump, Norm
+from redditgnn.model.stack import ConvStack, StackSettings
 from redditgnn.nn.pna import LinearPNAConv
 
 Aggregator = Literal["mean", "max", "min", "std"]
@@ -33,34 +34,20 @@ class PNA(ConvStack):
         aggregators: list[Aggregator],
         scalers: list[Scaler],
         towers: int,
-        hidden_channels: int,
-        num_layers: int,
-        dropout: int | float,
-        input_dropout: int | float,
-        norm: Norm | None,
-        residual: bool,
-        jk: Jump | None,
+        **stack: Unpack[StackSettings],
     ) -> None:
         require(len(aggregators) > 0, "model.aggregators must name one at least, as in [mean, max]")
         require(len(scalers) > 0, "model.scalers must name one at least, as in [identity]")
         require_positive("model.towers", towers)
+        width = stack["hidden_channels"]
         require(
-            hidden_channels % towers == 0,
-            f"model.hidden_channels must be a multiple of model.towers={towers}, "
-            f"got {hidden_channels}; try {max(1, round(hidden_channels / towers)) * towers}",
+            width % towers == 0,
+            f"model.hidden_channels must be a multiple of model.towers={towers}, got {width}; "
+            f"try {max(1, round(width / towers)) * towers}",
         )
         self._aggregators, self._scalers, self._towers = aggregators, scalers, towers
         self._mean_log_degree = spec.mean_log_degree or 1.0  # no edges: nothing to compare with
-        super().__init__(
-            spec,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            norm=norm,
-            residual=residual,
-            jk=jk,
-        )
+        super().__init__(spec, **stack)
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         conv = LinearPNAConv(

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from redditgnn.errors import ConfigError, require
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import first_rows
-from redditgnn.model.stack import ConvStack, Jump, Norm
+from redditgnn.model.stack import ConvStack, StackSettings
 
 
 class PygStack(ConvStack):
@@ -31,26 +32,11 @@ class PygStack(ConvStack):
         spec: GraphSpec,
         *,
         conv: Callable[..., nn.Module],
-        hidden_channels: int,
-        num_layers: int,
-        dropout: int | float,
-        input_dropout: int | float,
-        norm: Norm | None,
-        residual: bool,
-        jk: Jump | None,
+        **stack: Unpack[StackSettings],
     ) -> None:
-        self._widest = max(hidden_channels, spec.num_features)
+        self._widest = max(stack["hidden_channels"], spec.num_features)
         self._conv = conv
-        super().__init__(
-            spec,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            norm=norm,
-            residual=residual,
-            jk=jk,
-        )
+        super().__init__(spec, **stack)
         self.whole_graph_only = not all(map(_is_local, self.convs))
         self._takes_weight = all(map(_is_weighted_sum, self.convs))
         self._sums = any(map(_grows_with_edges, self.convs))

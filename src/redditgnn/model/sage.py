@@ -10,12 +10,13 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch_geometric.nn import SAGEConv
+from typing_extensions import Unpack
 
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import Rows, first_rows
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
-from redditgnn.model.stack import ConvStack, Jump, Norm
+from redditgnn.model.stack import ConvStack, StackSettings
 from redditgnn.nn.convs import LinearSAGEConv
 from redditgnn.nn.lstm import PackedLSTMAggregation
 
@@ -35,26 +36,11 @@ class GraphSAGE(ConvStack):
         spec: GraphSpec,
         *,
         aggr: Aggregator,
-        hidden_channels: int,
-        num_layers: int,
-        dropout: int | float,
-        input_dropout: int | float,
-        norm: Norm | None,
-        residual: bool,
-        jk: Jump | None,
+        **stack: Unpack[StackSettings],
     ) -> None:
         self.aggr, self.reads_rows = aggr, aggr in ("mean", "gcn")
-        self._widest = max(spec.num_features, hidden_channels)
-        super().__init__(
-            spec,
-            hidden_channels=hidden_channels,
-            num_layers=num_layers,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            norm=norm,
-            residual=residual,
-            jk=jk,
-        )
+        self._widest = max(spec.num_features, stack["hidden_channels"])
+        super().__init__(spec, **stack)
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
         if self.reads_rows:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import JumpingKnowledge
+from typing_extensions import Unpack
 
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.graph.batch import Block
@@ -37,15 +38,26 @@ class BatchNorm(nn.BatchNorm1d):
 NORMS = {"batch": BatchNorm, "layer": nn.LayerNorm}
 
 
+class StackSettings(TypedDict):
+    """The keys that every stack has; subclasses add their own and pass these on."""
+
+    hidden_channels: int
+    num_layers: int
+    dropout: int | float
+    input_dropout: int | float
+    norm: Norm | None
+    residual: bool
+    jk: Jump | None
+
+
 class ConvStack(Backbone):
     """Dropout, convolution, normalisation and activation, `num_layers` times.
 
     Layer l applies dropout to its input (`input_dropout` to the features, `dropout` to hidden
-    states) and ends in norm and activation, bar the last one, which gives the logits. With `jk`
+    states) and ends in norm and activation, except the last one, which gives the logits. With `jk`
     the last layer is like the others and a linear layer reads all of them (Xu et al. 2018,
     arXiv:1806.03536). With `residual` a layer's input is added to the output of its convolution,
     through a linear map where their widths differ.
-
     """
 
     activation: Callable[[Tensor], Tensor] = staticmethod(F.relu)
@@ -54,24 +66,16 @@ class ConvStack(Backbone):
     reads_rows = False
     """Layer 0 takes features that are not gathered yet; other layers always take a tensor."""
 
-    def __init__(
-        self,
-        spec: GraphSpec,
-        *,
-        hidden_channels: int,
-        num_layers: int,
-        dropout: int | float,
-        input_dropout: int | float,
-        norm: Norm | None,
-        residual: bool,
-        jk: Jump | None,
-    ) -> None:
+    def __init__(self, spec: GraphSpec, **settings: Unpack[StackSettings]) -> None:
         super().__init__()
+        hidden_channels, num_layers = settings["hidden_channels"], settings["num_layers"]
+        norm, residual, jk = settings["norm"], settings["residual"], settings["jk"]
         require_positive("model.hidden_channels", hidden_channels)
         require_positive("model.num_layers", num_layers)
-        require_probability("model.dropout", dropout)
-        require_probability("model.input_dropout", input_dropout)
-        self.num_layers, self.dropout, self.input_dropout = num_layers, dropout, input_dropout
+        require_probability("model.dropout", settings["dropout"])
+        require_probability("model.input_dropout", settings["input_dropout"])
+        self.num_layers = num_layers
+        self.dropout, self.input_dropout = settings["dropout"], settings["input_dropout"]
         last = hidden_channels if jk else spec.num_classes
         widths = [spec.num_features, *[hidden_channels] * (num_layers - 1), last]
         self.convs = nn.ModuleList(

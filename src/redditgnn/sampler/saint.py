@@ -11,11 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TypedDict
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from typing_extensions import Unpack
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
@@ -23,6 +25,17 @@ from redditgnn.graph.data import GraphData
 from redditgnn.runtime.memory import GIB, free_memory
 from redditgnn.runtime.numba_threads import numba_works
 from redditgnn.sampler.subgraph import Inclusions, subgraph_batch, subgraphs_of
+
+
+class SaintSettings(TypedDict):
+    """The keys that every GraphSAINT sampler has, and the facts of its run."""
+
+    num_layers: int
+    device: torch.device
+    seed: int
+    batch_size: int
+    num_steps: int
+    sample_coverage: int
 
 
 class SaintSampler(ABC):
@@ -40,17 +53,9 @@ class SaintSampler(ABC):
     drawn_with = ""
     """The other key that `bytes_per_draw` depends on, as a mistake names it."""
 
-    def __init__(
-        self,
-        graph: GraphData,
-        *,
-        num_layers: int,
-        device: torch.device,
-        seed: int,
-        batch_size: int,
-        num_steps: int,
-        sample_coverage: int,
-    ) -> None:
+    def __init__(self, graph: GraphData, **settings: Unpack[SaintSettings]) -> None:
+        batch_size, num_steps = settings["batch_size"], settings["num_steps"]
+        num_layers, sample_coverage = settings["num_layers"], settings["sample_coverage"]
         require_positive("sampler.batch_size", batch_size)
         require_positive("sampler.num_steps", num_steps)
         require_positive("sampler.sample_coverage", sample_coverage)
@@ -60,7 +65,7 @@ class SaintSampler(ABC):
         )
         self._graph, self._num_layers = graph, num_layers
         self._batch_size, self._num_steps = batch_size, num_steps
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(settings["seed"])
         self.generators = (self._generator,)
         self._refuse_too_large(free_memory(torch.device("cpu")))
         self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
@@ -164,27 +169,14 @@ class SaintRandomWalk(SaintSampler):
         self,
         graph: GraphData,
         *,
-        num_layers: int,
-        device: torch.device,
-        seed: int,
-        batch_size: int,
-        num_steps: int,
-        sample_coverage: int,
         walk_length: int,
+        **saint: Unpack[SaintSettings],
     ) -> None:
         require_positive("sampler.walk_length", walk_length)
         self._walk_length = walk_length
         self.bytes_per_draw = 16 * (walk_length + 1) + 40
         self.drawn_with = f" with sampler.walk_length={walk_length}"
-        super().__init__(
-            graph,
-            num_layers=num_layers,
-            device=device,
-            seed=seed,
-            batch_size=batch_size,
-            num_steps=num_steps,
-            sample_coverage=sample_coverage,
-        )
+        super().__init__(graph, **saint)
 
     def draw(self) -> Int64[Tensor, " drawn"]:
         walk = [
