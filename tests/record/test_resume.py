@@ -281,7 +281,7 @@ def put_another_model_there(path: Path) -> None:
         (flip_a_byte, "is damaged"),
         (empty, "is damaged"),
         (put_weights_there, "is no checkpoint of a run"),
-        (put_another_model_there, "cannot be gone on with: it is of another training"),
+        (put_another_model_there, "cannot be resumed: it is of another training"),
     ],
 )
 def test_a_checkpoint_that_is_of_no_use_is_named_with_the_way_out(
@@ -332,7 +332,7 @@ def test_a_run_that_goes_on_says_so_in_one_line(
     path = interrupted(settings(), monkeypatch)
     with caplog.at_level(logging.INFO, "redditgnn"):
         run.run(settings())
-    assert f"run {path.parent.name} goes on behind epoch 1, step 2" in caplog.messages
+    assert f"run {path.parent.name} resumes after epoch 1, step 2" in caplog.messages
 
 
 @pytest.mark.parametrize("change", ["seed=1", "model.norm=batch", "protocol=inductive"])

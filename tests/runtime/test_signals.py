@@ -212,7 +212,7 @@ def test_a_run_killed_at_random_moments_gives_what_an_undisturbed_one_gives(
     last = start(killed, *chosen)
     _, told = last.communicate(timeout=300)
     assert last.returncode == 0, told
-    assert told.count("goes on behind epoch") == 1
+    assert told.count("resumes after epoch") == 1
     assert epochs_of(killed) == epochs_of(undisturbed)
     (row,), (other,) = rows_of(killed), rows_of(undisturbed)
     for name in ("status", "epochs", "best_epoch", "test_micro_f1", "test_macro_f1"):

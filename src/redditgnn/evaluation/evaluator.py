@@ -37,7 +37,7 @@ class Evaluator:
 
 
 class HistoryRefresh:
-    """Tells a sampler that keeps histories the exact states behind an epoch, where it asks.
+    """Gives a sampler that keeps histories the exact states after an epoch, where it asks.
 
     They come from the evaluation of that epoch if it reads the graph that training sees, from a
     pass of its own if not. `inference` reads that graph. What the sampler finds out goes to

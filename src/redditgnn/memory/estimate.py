@@ -36,7 +36,7 @@ class Estimate:
     Attributes:
         weights: Parameters, buffers and the optimizer's state.
         histories: Of `sampler=gas`, wherever it keeps them.
-        batches: Those that exist at once, bar what is the graph's own; on CUDA with that.
+        batches: Those that exist at once, except what is the graph's own; on CUDA with that.
         precomputed: What takes the place of the features, see `evaluation.exact.precomputed`.
         step: Activations, gradients and temporaries of a training step, at their peak.
         left: What of that stays: gradients, and what the only batch of all epochs keeps.
@@ -83,7 +83,7 @@ def estimate(parts: Parts, batch: Batch, num_batches: int) -> Estimate:
     graph, train_graph, device = parts.graph, parts.train_graph, parts.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         mini = Miniature(parts)
-        sizes = Sizes(shape_of(batch), mini.taken)
+        sizes = Sizes(shape_of(batch), mini.reserved)
         trace = mini.step(batch, sizes)
         limit = mini.inference(graph).most_edges(mini.model)
         evaluation = mini.evaluation(graph, limit)
@@ -129,7 +129,7 @@ class Miniature:
     """A model and its optimizer, made to compute on small graphs and be thrown away.
 
     Attributes:
-        taken: Numbers that a small size must not divide.
+        reserved: Numbers that a small size must not divide.
         copies: How many times as wide as the graph's the features are that the model reads.
         histories: Bytes a node of what layers leave in histories.
     """
@@ -141,7 +141,7 @@ class Miniature:
         self.copies = _copies_of_features(self.model)
         self._width = self.copies * parts.train_graph.x.size(1)
         numbers = [parameter.numel() for parameter in self.model.parameters()]
-        self.taken = [*numbers, self._width, parts.train_graph.num_classes]
+        self.reserved = [*numbers, self._width, parts.train_graph.num_classes]
 
     @property
     def held(self) -> list[Any]:
@@ -171,7 +171,7 @@ class Miniature:
         real = Shape(
             nodes=graph.num_nodes, rows=(graph.num_nodes,) * layers, edges=(edges,) * layers
         )
-        sizes = Sizes(real, self.taken)
+        sizes = Sizes(real, self.reserved)
         small = small_graph(graph, sizes)
         small = replace(small, x=self._features(small.x)).to(self._device)
         sparse = small.rows().sparse

@@ -38,10 +38,10 @@ def shape_of(batch: Batch) -> Shape:
 
 
 class Sizes:
-    """The small sizes that stand for those of `shape`; none divides a number in `taken`."""
+    """The small sizes that stand for those of `shape`; none divides a number in `reserved`."""
 
-    def __init__(self, shape: Shape, taken: Iterable[int]) -> None:
-        self._taken = {number for number in taken if number}
+    def __init__(self, shape: Shape, reserved: Iterable[int]) -> None:
+        self._reserved = {number for number in reserved if number}
         self._used: set[int] = set()
         degree = max(shape.edges, default=0) / max(1, shape.nodes)
         nodes = min(MOST_NODES, max(LEAST, round(MOST_EDGES / max(1.0, degree))))
@@ -58,21 +58,23 @@ class Sizes:
 
     def counted_as(self, real: Shape | None = None) -> Counted:
         """Return what turns numbers of elements into those at `real`; None: at the shape."""
-        return Counted(self.small, real or self.real, self.entries, sum(self._taken))
+        return Counted(self.small, real or self.real, self.entries, sum(self._reserved))
 
     def _primes(self, sizes: set[int], share: float) -> dict[int, int]:
         """Return a prime for each size, in the same order, about `share` of it."""
-        found: dict[int, int] = {}
+        small_sizes: dict[int, int] = {}
         for size in sorted(sizes):
-            least = max(LEAST, round(size * share), *(prime + 1 for prime in found.values()), 2)
-            found[size] = next(n for n in count(least) if self._is_free(n))
-            self._used.add(found[size])
-        return found
+            least = max(
+                LEAST, round(size * share), *(prime + 1 for prime in small_sizes.values()), 2
+            )
+            small_sizes[size] = next(n for n in count(least) if self._is_free(n))
+            self._used.add(small_sizes[size])
+        return small_sizes
 
     def _is_free(self, number: int) -> bool:
         if number in self._used or any(number % n == 0 for n in range(2, int(number**0.5) + 1)):
             return False
-        return all(width % number for width in self._taken)
+        return all(width % number for width in self._reserved)
 
 
 class Counted:

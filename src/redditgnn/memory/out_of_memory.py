@@ -28,7 +28,7 @@ Need = Callable[[], Estimate]
 
 
 class Phase(Enum):
-    """Where in a run memory can run out, as it is told."""
+    """The phases of a run in which memory can run out."""
 
     LOADING = "loading the dataset"
     BUILDING = "building the model and the sampler"
@@ -64,7 +64,7 @@ REMEDIES = (
 
 
 class MemoryWatch:
-    """Turns the several ways in which memory runs out into `OutOfMemory`, told with its phase.
+    """Turns the several ways in which memory runs out into `OutOfMemory`, which names the phase.
 
     Attributes:
         need: Estimates what the run needs; asked only when memory ran out.
@@ -103,10 +103,10 @@ class MemoryWatch:
         if self.need is None:
             return was_free
         try:
-            found = self.need()
+            estimate = self.need()
         except (RuntimeError, MemoryError, RedditGNNError):  # no memory to estimate it with
             return was_free
-        needs = found.testing if phase in EVALUATING else found.training
+        needs = estimate.testing if phase in EVALUATING else estimate.training
         return f"the estimate is {needs / MIB:,.0f} MiB, and {was_free}"
 
 
@@ -119,14 +119,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def remedies(phase: Phase, settings: Settings) -> str:
     """Name the keys that help, of those that the chosen components have."""
-    told = []
+    texts = []
     for remedy in REMEDIES:
         group, name = remedy.key.split(".")
         component = settings.components[group]
         if phase in remedy.phases and name in component and component[name] not in remedy.least:
-            told.append(remedy.advice.format(key=remedy.key, value=component[name]))
+            texts.append(remedy.advice.format(key=remedy.key, value=component[name]))
     if settings.components["trainer"].get("memory_limit_gib") is not None:
-        told.append("raise trainer.memory_limit_gib")
+        texts.append("raise trainer.memory_limit_gib")
     if phase is Phase.TRAINING and "batch_size" not in settings.components["sampler"]:
-        told.append("take a sampler with batches, such as sampler=gas or sampler=neighbor")
-    return ", ".join(told[:-1]) + " or " + told[-1] if told[1:] else "".join(told)
+        texts.append("take a sampler with batches, such as sampler=gas or sampler=neighbor")
+    return ", ".join(texts[:-1]) + " or " + texts[-1] if texts[1:] else "".join(texts)

@@ -18,15 +18,17 @@ CountedAs = Callable[[int], float]
 class TensorTrace(TorchDispatchMode):
     """Notes every storage that comes into being while it is active, and when it is freed.
 
-    What torch's operators allocate and free within themselves is not seen, what ours do is. Tensors
-    that Numba made count from when an operator of torch first reads them. Tensors in `known` were
-    there before: they do not count.
+    What torch's operators allocate and free within themselves does not count. What ours do does.
+    Tensors that Numba made count from when an operator of torch first reads them. Tensors in
+    `existing` were there before: they do not count.
     """
 
-    def __init__(self, known: Iterable[Any] = ()) -> None:
+    def __init__(self, existing: Iterable[Any] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._known = [t.untyped_storage() for t in _strided(known)]  # else addresses come back
-        self._alive = {storage._cdata for storage in self._known}
+        self._existing = [
+            t.untyped_storage() for t in _strided(existing)
+        ]  # else addresses come back
+        self._alive = {storage._cdata for storage in self._existing}
         self._events: list[tuple[int, int]] = []  # elements, and bytes of one: negative when freed
 
     def __torch_dispatch__(

@@ -23,17 +23,16 @@ log = logging.getLogger(__name__)
 def save(values: Mapping[str, Any], path: Path) -> None:
     """Write tensors, numbers and text to `path` atomically, and see that they are on the disk.
 
-    A disk that is full costs the file, not what is going on: a warning says so, and what was there
-    before still is.
+    A full disk costs the file, not the run: a warning says so, and the file from before stays.
     """
     try:
         with whole_file(path) as file:
-            _write(values, file)
+            _save_archive(values, file)
     except OSError as error:
         log.warning("%s could not be written: %s", path, error.strerror or error)
 
 
-def _write(values: Mapping[str, Any], file: IO[bytes]) -> None:
+def _save_archive(values: Mapping[str, Any], file: IO[bytes]) -> None:
     """Call torch.save, whose archive answers an error of the disk with one of its own.
 
     Raises:
@@ -60,6 +59,7 @@ def load(path: Path) -> dict[str, Any]:
         values: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
     except (zipfile.BadZipFile, UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0]
-        told = f"{path} is damaged ({reason})"
-        raise DataError(f"{told}; remove it, and the run begins anew") from error
+        raise DataError(
+            f"{path} is damaged ({reason}); remove it, and the run begins anew"
+        ) from error
     return values

@@ -25,12 +25,12 @@ def files_of(results_dir: Path) -> list[Path]:
 
 
 def read_runs(paths: Iterable[Path]) -> pd.DataFrame:
-    """Read all rows as text, for a hash may look like a number, bar what is averaged.
+    """Read all rows as text, since a hash may look like a number, except the columns in `NUMBERS`.
 
     Raises:
         DataError: a file is no table of runs.
     """
-    tables = [_read(path) for path in paths]
+    tables = [_read_table(path) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*TEXTS, FILE])
 
 
@@ -61,7 +61,7 @@ def typed_rows(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     return table.join(settings)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read_table(path: Path) -> pd.DataFrame:
     columns, rows = read_rows(path)
     if missing := [name for name in (*TEXTS, *NUMBERS) if name not in columns]:
         raise DataError(f"{path} has no column {missing[0]}: it is no table of runs")
@@ -70,6 +70,6 @@ def _read(path: Path) -> pd.DataFrame:
         try:
             runs[name] = pd.to_numeric(runs[name])  # NaN where a run did not get that far
         except ValueError as error:  # "Unable to parse string "0,8" at position 3"
-            told = str(error).splitlines()[0]
-            raise DataError(f"{path}: {name} must be numbers: {told}; mend that row") from error
+            reason = str(error).splitlines()[0]
+            raise DataError(f"{path}: {name} must be numbers: {reason}; mend that row") from error
     return runs.assign(**{FILE: str(path)})

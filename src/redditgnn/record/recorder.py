@@ -35,15 +35,15 @@ class EpochRecorder:
     """Writes epochs.csv of one run, a flushed line an epoch, and histories.csv if there are rows.
 
     The latter has a line a layer of every epoch, where `sampler.log_staleness` asks for it.
-    `continued`: how many epochs of the files that an earlier process left are kept; None: the
-    files are new.
+    `num_epochs`: how many epochs stay of the files that an earlier process left; None: the files
+    are new.
     """
 
-    def __init__(self, folder: Path, continued: int | None = None) -> None:
-        if continued is not None:
+    def __init__(self, folder: Path, num_epochs: int | None = None) -> None:
+        if num_epochs is not None:
             for name in ("epochs.csv", "histories.csv"):
-                _cut_behind(continued, folder / name)
-        self._folder, self._mode = folder, "x" if continued is None else "a"
+                _cut_after(num_epochs, folder / name)
+        self._folder, self._mode = folder, "x" if num_epochs is None else "a"
         self._epochs = _Lines(folder / "epochs.csv", EpochRow, self._mode)
         self._histories: _Lines | None = None
 
@@ -80,12 +80,12 @@ class _Lines:
             self._writer.writerow(columns_of(kind))
 
     def write(self, row: EpochRow | HistoryRow) -> None:
-        with _errors_named(self._path):
+        with _named_errors(self._path):
             self._writer.writerow(_rounded(cells_of(row)).values())
             self._file.flush()
 
     def sync(self) -> None:
-        with _errors_named(self._path):
+        with _named_errors(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -93,17 +93,17 @@ class _Lines:
         self._file.close()
 
 
-def _cut_behind(epoch: int, path: Path) -> None:
+def _cut_after(epoch: int, path: Path) -> None:
     """Drop the lines of later epochs, and those that are damaged, if there is such a file."""
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = file.readlines()
-    # Behind a loss of power a line may be torn off, or be of zeros: none behind it counts.
+    # After a loss of power a line may be torn off, or be of zeros: none after it counts.
     whole = takewhile(lambda line: re.match(r"\d+,.*\n", line), lines[1:])
-    kept = [*lines[:1], *(line for line in whole if int(line.partition(",")[0]) <= epoch)]
+    rows = [*lines[:1], *(line for line in whole if int(line.partition(",")[0]) <= epoch)]
     with whole_file(path) as file:
-        file.write("".join(kept).encode())
+        file.write("".join(rows).encode())
 
 
 def append_run(row: RunRow, results_dir: Path) -> Path:
@@ -120,8 +120,8 @@ def append_run(row: RunRow, results_dir: Path) -> Path:
             complete(path, COLUMNS, REQUIRED)
             append_row(path, COLUMNS, values)
     except (OSError, DataError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error)
-        raise NotRecorded(_rescued(row.run_id, values, path, told)) from error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise NotRecorded(_rescue(row.run_id, values, path, reason)) from error
     return path
 
 
@@ -145,29 +145,29 @@ def prepare_record(results_dir: Path) -> None:
         ) from error
 
 
-def _rescued(run_id: str, values: Mapping[str, Any], path: Path, why: str | None) -> str:
+def _rescue(run_id: str, values: Mapping[str, Any], path: Path, reason: str | None) -> str:
     """Put a row that `path` did not take elsewhere, and say where."""
     text = as_csv(COLUMNS, values, with_header=True)
     for folder in (path.parent / "runs" / run_id, Path(tempfile.gettempdir())):
-        kept = folder / f"row-{run_id}.csv"
+        rescue = folder / f"row-{run_id}.csv"
         try:
-            kept.write_text(text, encoding="utf-8")
+            rescue.write_text(text, encoding="utf-8")
         except OSError:
             continue
-        return f"{path} cannot be written: {why}; its row is in {kept}, append its last line"
+        return f"{path} cannot be written: {reason}; its row is in {rescue}, append its last line"
     print(text, file=sys.stderr, end="")
-    return f"{path} cannot be written: {why}; its row is printed above"
+    return f"{path} cannot be written: {reason}; its row is printed above"
 
 
 def write_json(values: Mapping[str, Any], path: Path) -> None:
     """Write a new file of `values`; never over an old one."""
-    with _errors_named(path), path.open("x", encoding="utf-8") as file:
+    with _named_errors(path), path.open("x", encoding="utf-8") as file:
         json.dump(values, file, indent=2, default=str)
         file.write("\n")
 
 
 @contextlib.contextmanager
-def _errors_named(path: Path) -> Iterator[None]:
+def _named_errors(path: Path) -> Iterator[None]:
     """Turn a full disk, or one that was taken away, into `NotRecorded`."""
     try:
         yield

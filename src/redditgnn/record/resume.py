@@ -1,7 +1,7 @@
-"""Which folder a run works in: that of one which was killed and can be gone on with, or a new one.
+"""The folder that a run works in: a new one, or that of a killed run which can be resumed.
 
-A run is gone on with only if configuration, seed and data are the same, and the code, versions and
-device type that it began with: then it ends as if nothing had happened.
+A run is resumed only if configuration, seed and data are the same, and the code, versions and
+device type that it began with. Then it ends as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from redditgnn.record.runs_file import read_rows
 CHECKPOINT = "checkpoint.pt"
 SAME_RUN = ("config_hash", "seed", "fingerprint")
 SAME_MAKER = ("commit", "source", "torch_version", "pyg_version", "device")
-FINAL = ("completed", "diverged")  # going on would change nothing
+FINAL = ("completed", "diverged")  # resuming would change nothing
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ class RunFolder:
     """A run's folder, locked for this process.
 
     Attributes:
-        found: The checkpoint to go on from; None: the run is new.
+        resumed_from: The checkpoint to resume from; None: the run is new.
         started_at: Of the first session.
     """
 
     folder: Path
     lock: FileLock
-    found: dict[str, Any] | None
+    resumed_from: dict[str, Any] | None
     started_at: str
 
     @property
@@ -51,11 +51,11 @@ class RunFolder:
     @property
     def rows(self) -> list[EpochRow]:
         """The epochs that were over."""
-        return [] if self.found is None else [EpochRow(**row) for row in self.found["rows"]]
+        return [EpochRow(**row) for row in (self.resumed_from or {"rows": []})["rows"]]
 
     def recorder(self) -> EpochRecorder:
-        """Open the files of the run's epochs, behind those that the checkpoint knows of."""
-        return EpochRecorder(self.folder, None if self.found is None else len(self.rows))
+        """Open the files of the run's epochs, after those that the checkpoint knows of."""
+        return EpochRecorder(self.folder, None if self.resumed_from is None else len(self.rows))
 
     def release(self, status: str) -> None:
         """Let others have the run; its checkpoint goes with a `status` that is final."""
@@ -70,13 +70,13 @@ def identity(row: RunRow) -> dict[str, Any]:
     return {name: cells[name] for name in (*SAME_RUN, *SAME_MAKER, "started_at")}
 
 
-def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> RunFolder:
-    """RunFolder the newest run that was killed and can be gone on with, or the folder of a new one.
+def claim(results_dir: Path, row: RunRow, own: dict[str, Any]) -> RunFolder:
+    """Claim the newest folder of a killed run of identity `own` that can be resumed, or a new one.
 
     Raises:
         DataError: the checkpoint is damaged, or the folder cannot be made.
     """
-    for folder, told in _unfinished(results_dir, wanted):
+    for folder, other in _unfinished(results_dir, own):
         lock = FileLock(folder / ".lock")
         try:
             lock.acquire(blocking=False)
@@ -84,9 +84,9 @@ def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> RunFolder:
             continue
         # It may have been completed, and its checkpoint removed, before the lock was free.
         if (folder / CHECKPOINT).exists() and not _is_completed(results_dir, folder.name):
-            if (other := _difference(told, wanted)) is None:
-                return _continued(folder, lock, told)
-            log.info("run %s was killed, but had another %s: begins anew", folder.name, other)
+            if (difference := _difference(other, own)) is None:
+                return _resume(folder, lock, other)
+            log.info("run %s was killed, but had another %s: begins anew", folder.name, difference)
         lock.release()
     folder = results_dir / "runs" / row.run_id
     try:
@@ -95,45 +95,48 @@ def claim(results_dir: Path, row: RunRow, wanted: dict[str, Any]) -> RunFolder:
         lock.acquire(blocking=False)
     except OSError as error:
         raise DataError(f"results_dir={folder} cannot be written: {error.strerror}") from error
-    return RunFolder(folder=folder, lock=lock, found=None, started_at=row.started_at)
+    return RunFolder(folder=folder, lock=lock, resumed_from=None, started_at=row.started_at)
 
 
-def resumable(results_dir: Path, wanted: dict[str, Any]) -> Path | None:
-    """Return the newest folder with a checkpoint that the run that is wanted could go on from.
+def resumable(results_dir: Path, own: dict[str, Any]) -> Path | None:
+    """Return the newest folder with a checkpoint that a run of identity `own` could resume from.
 
     Its device is not looked at: on a cluster the run has another than this process.
     """
-    for folder, told in _unfinished(results_dir, wanted):
-        if _difference(told, {**wanted, "device": told.get("device")}) is None:
+    for folder, other in _unfinished(results_dir, own):
+        if _difference(other, {**own, "device": other.get("device")}) is None:
             return folder
     return None
 
 
-def _unfinished(results_dir: Path, wanted: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Give the folders, newest first, with a checkpoint of the run that is wanted."""
+def _unfinished(results_dir: Path, own: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the folders with a checkpoint of the run `own`, newest first, and their identities."""
     for path in sorted(results_dir.glob(f"runs/*/{CHECKPOINT}"), reverse=True):
         try:
-            told = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))["identity"]
-            is_same = all(told[name] == wanted[name] for name in SAME_RUN)
+            text = (path.parent / "run.json").read_text(encoding="utf-8")
+            other = json.loads(text)["identity"]
+            is_same = all(other[name] == own[name] for name in SAME_RUN)
         except (OSError, ValueError, KeyError, TypeError):  # nobody can tell what run it was
             continue
         if is_same:
-            yield path.parent, told
+            yield path.parent, other
 
 
-def _difference(told: dict[str, Any], wanted: dict[str, Any]) -> str | None:
-    """Say what is not as it was when the run began."""
+def _difference(other: dict[str, Any], own: dict[str, Any]) -> str | None:
+    """Describe the first thing that is not as it was when the run began; None: all is."""
     for name in SAME_MAKER:
-        if told.get(name) != wanted[name]:
-            return f"{name} ({told.get(name)}, now {wanted[name]})"
+        if other.get(name) != own[name]:
+            return f"{name} ({other.get(name)}, now {own[name]})"
     return None
 
 
-def _continued(folder: Path, lock: FileLock, told: dict[str, Any]) -> RunFolder:
+def _resume(folder: Path, lock: FileLock, other: dict[str, Any]) -> RunFolder:
     try:
-        found = checkpoint.load(folder / CHECKPOINT)
-        claimed = RunFolder(folder=folder, lock=lock, found=found, started_at=told["started_at"])
-        epochs, steps = len(claimed.rows), len(found["losses"])
+        state = checkpoint.load(folder / CHECKPOINT)
+        run_folder = RunFolder(
+            folder=folder, lock=lock, resumed_from=state, started_at=other["started_at"]
+        )
+        epochs, steps = len(run_folder.rows), len(state["losses"])
     except (DataError, KeyError, TypeError) as error:
         lock.release()
         if isinstance(error, DataError):
@@ -141,8 +144,8 @@ def _continued(folder: Path, lock: FileLock, told: dict[str, Any]) -> RunFolder:
         raise DataError(
             f"{folder / CHECKPOINT} is no checkpoint of a run; remove it, and the run begins anew"
         ) from error
-    log.info("run %s goes on behind epoch %d, step %d", folder.name, epochs, steps)
-    return claimed
+    log.info("run %s resumes after epoch %d, step %d", folder.name, epochs, steps)
+    return run_folder
 
 
 def _is_completed(results_dir: Path, run_id: str) -> bool:

@@ -57,10 +57,10 @@ class RunRow:
     """One line of runs.csv; what a run that failed did not reach stays empty.
 
     Scores are those of the weights with the best validation score. `train_loss` is that epoch's.
-    `config_hash` covers every setting that scores depend on, bar `seed`: rows that share it and
+    `config_hash` covers every setting that scores depend on, except `seed`: rows that share it and
     `fingerprint` are repetitions of one experiment. Seconds depend on `device_name`, `num_threads`
     and `kernels_backend` as well. CUDA columns are empty on a CPU. `train_s` and `eval_s` sum up
-    epochs.csv; the one evaluation on test nodes behind them is in `wall_s` alone.
+    epochs.csv; the one evaluation on test nodes after them is in `wall_s` alone.
     """
 
     run_id: str

@@ -2,7 +2,7 @@
 
 A row is one line. A line that a crash or a full disk cut off (no line end, fields missing, a quote
 that does not close) is no data: it is moved to a file beside, `NAME.rejected-TIME`, and nothing
-else is touched. A file that has fewer columns than are written now is completed, and kept as
+else is touched. A file that has fewer columns than are written now is completed, and stays as
 `NAME.before-VERSION`.
 """
 
@@ -101,22 +101,26 @@ def complete(path: Path, columns: Sequence[str], required: Sequence[str]) -> Non
     missing = [name for name in columns if name not in parsed.columns]
     unknown = [name for name in parsed.columns if name not in columns]
     if unknown or set(missing) & set(required):
-        told = f"{unknown[0]!r} is unknown" if unknown else f"{missing[0]!r} is missing"
+        reason = f"{unknown[0]!r} is unknown" if unknown else f"{missing[0]!r} is missing"
         raise DataError(
-            f"{path} has other columns than this version writes ({told}); rename it, or set "
+            f"{path} has other columns than this version writes ({reason}); rename it, or set "
             "another results_dir"
         )
-    kept = _kept(path)
+    backup = _back_up(path)
     rows = _mended(path).rows
-    made = [as_csv(columns, row, with_header=False, line_end=parsed.line_end) for row in rows]
-    _replace(path, [(",".join(columns) + parsed.line_end).encode(), *(m.encode() for m in made)])
-    _tell(f"{path}: new columns {', '.join(missing) or 'in another order'}; the old is {kept.name}")
+    lines = [as_csv(columns, row, with_header=False, line_end=parsed.line_end) for row in rows]
+    _replace(
+        path, [(",".join(columns) + parsed.line_end).encode(), *(line.encode() for line in lines)]
+    )
+    _tell(
+        f"{path}: new columns {', '.join(missing) or 'in another order'}; the old is {backup.name}"
+    )
 
 
 def as_csv(
     columns: Sequence[str], values: Mapping[str, Any], with_header: bool, line_end: str = "\n"
 ) -> str:
-    """Return the row as one line of CSV, behind a line of column names if asked for."""
+    """Return the row as one line of CSV, after a line of column names if asked for."""
     text = StringIO()
     writer = csv.writer(text, lineterminator=line_end)
     if with_header:
@@ -146,7 +150,7 @@ def _parsed(path: Path) -> _Parsed:
     columns = _columns(path, header)
     rows, whole, cut_off = [], [], []
     for line in lines:
-        cells = _cells(line, columns)
+        cells = _parse_line(line, columns)
         if cells is not None:
             rows.append(dict(zip(columns, cells, strict=True)))
             whole.append(line)
@@ -177,7 +181,7 @@ def _columns(path: Path, header: bytes) -> list[str]:
     return columns
 
 
-def _cells(line: bytes, columns: Sequence[str]) -> list[str] | None:
+def _parse_line(line: bytes, columns: Sequence[str]) -> list[str] | None:
     """Return the fields of a line, None if it is not whole."""
     try:
         rows = list(csv.reader([line.decode()], strict=True))
@@ -231,10 +235,10 @@ def _mended(path: Path) -> _Parsed:
     return _parsed(path)
 
 
-def _kept(path: Path) -> Path:
-    kept = _free(path, f"before-{__version__}")
-    shutil.copy2(path, kept)
-    return kept
+def _back_up(path: Path) -> Path:
+    backup = _free(path, f"before-{__version__}")
+    shutil.copy2(path, backup)
+    return backup
 
 
 def _free(path: Path, ending: str) -> Path:

@@ -1,6 +1,7 @@
 """`sampler.batch_size=auto`: the largest batch whose training step fits in memory.
 
-It is found before the run begins, and is then the setting of the run as if it had been written.
+It is searched before the run begins. Then it is the setting of the run, as if a user had written
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from redditgnn.runtime.memory import free_memory
 
 AUTO = "auto"
 SHARE = 0.8  # of free memory: batches differ, and others need some too
-BISECTIONS = 2  # so that small changes of what is free do not change what is found
+BISECTIONS = 2  # so that small changes of what is free do not change the result
 _sizes: dict[str, int] = {}  # settings except the seed -> batch size: repetitions have the same
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,10 @@ def resolve_batch_size(settings: Settings) -> Settings:
         ConfigError: not even a batch of one fits, or the settings are wrong elsewhere.
     """
     sampler = settings.components["sampler"]
-    given = sampler.get("batch_size")
-    if given != AUTO:
-        is_text = isinstance(given, str)
-        require(not is_text, f"sampler.batch_size must be an int or auto, got {given!r}")
+    batch_size = sampler.get("batch_size")
+    if batch_size != AUTO:
+        is_text = isinstance(batch_size, str)
+        require(not is_text, f"sampler.batch_size must be an int or auto, got {batch_size!r}")
         return settings
     with_size(settings, 1).check()
     places = [settings.device, settings.data_dir, settings.kernels.backend]

@@ -159,7 +159,9 @@ def _train(
 
     # Of other samplers nobody knows what they will draw next.
     cadence = parts.trainer.cadence if isinstance(parts.sampler, Resumable) else NEVER
-    checkpointer = Checkpointer(folder.checkpoint, cadence, interruption, spent, folder.found)
+    checkpointer = Checkpointer(
+        folder.checkpoint, cadence, interruption, spent, folder.resumed_from
+    )
     return parts.trainer.fit(
         parts.model,
         parts.optimizer,

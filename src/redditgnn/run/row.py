@@ -129,17 +129,17 @@ class Spent:
 
 
 def _known(combine: Any, *values: float | None) -> float | None:
-    known = [value for value in values if value is not None]
-    return combine(known) if known else None
+    numbers = [value for value in values if value is not None]
+    return combine(numbers) if numbers else None
 
 
 class RunRecord:
-    """Collects what is known of a run; `record` writes it once, from whichever thread comes first.
+    """Collects the columns of a run; `record` writes them once, from whichever thread comes first.
 
     Attributes:
-        row: All that is known so far, without what `spent` counts.
+        row: The columns so far, without those that `spent` counts.
         epochs: The epochs so far.
-        tracker: Is told of the run as well.
+        tracker: Follows the run as well.
         load_s, preprocess_s: Seconds of this process before training; None until they are known.
         path: The file that the row was written to; None before.
     """
@@ -158,12 +158,12 @@ class RunRecord:
 
     def claim(self, description: Mapping[str, Any]) -> RunFolder:
         """Take a folder for the run; its run.json gets `description` and the run's identity."""
-        known = identity(self.row)
-        folder = self._folder = claim(self._results_dir, self.row, known)
-        if folder.found is None:
-            write_json({**description, "identity": known}, folder.folder / "run.json")
+        own = identity(self.row)
+        folder = self._folder = claim(self._results_dir, self.row, own)
+        if folder.resumed_from is None:
+            write_json({**description, "identity": own}, folder.folder / "run.json")
         else:
-            self._earlier, self.epochs = Spent(**folder.found["run"]), folder.rows
+            self._earlier, self.epochs = Spent(**folder.resumed_from["run"]), folder.rows
         self.row = replace(self.row, run_id=folder.folder.name, started_at=folder.started_at)
         self.tracker.started(self.row, self._results_dir, len(self.epochs))
         return folder

@@ -43,8 +43,8 @@ class Checkpointer:
     checkpoint, not the training: the one before stays.
 
     Args:
-        facts: What is kept besides, under `run`.
-        found: What an earlier process left, to go on with; None: begin anew.
+        spent: Returns seconds and memory of the run so far, which are saved under `run`.
+        resumed_from: The state that an earlier process left; None: the training begins anew.
     """
 
     def __init__(
@@ -52,27 +52,28 @@ class Checkpointer:
         path: Path,
         cadence: Cadence,
         interruption: Interruption,
-        facts: Callable[[], dict[str, Any]],
-        found: dict[str, Any] | None,
+        spent: Callable[[], dict[str, Any]],
+        resumed_from: dict[str, Any] | None,
     ) -> None:
-        self._path, self._found = path, found
-        self._cadence, self._interruption, self._facts = cadence, interruption, facts
+        self._path, self._resumed_from = path, resumed_from
+        self._cadence, self._interruption, self._spent = cadence, interruption, spent
         self._epochs, self._due = 0, self._next_time(0.0)
 
     def restore(self, state: TrainingState) -> None:
-        """Let `state` become what was found, if something was.
+        """Load the state that an earlier process left into `state`, if there is one.
 
         Raises:
-            DataError: that is of another training.
+            DataError: it is of another training.
         """
-        if self._found is None:
+        if self._resumed_from is None:
             return
         try:
-            state.load_state_dict(self._found)
+            state.load_state_dict(self._resumed_from)
         except DataError as error:
-            told = f"{self._path} cannot be gone on with: {error}"
-            raise DataError(f"{told}; remove it, and the run begins anew") from error
-        self._found = None  # it may be as large as the histories
+            raise DataError(
+                f"{self._path} cannot be resumed: {error}; remove it, and the run begins anew"
+            ) from error
+        self._resumed_from = None  # it may be as large as the histories
 
     def maybe_save(self, state: Callable[[], dict[str, Any]], *, ends_epoch: bool) -> float:
         """Write the state if it is time; return the seconds that this took.
@@ -83,7 +84,7 @@ class Checkpointer:
         self._epochs += ends_epoch
         if not (self._interruption.is_requested or self._is_due(ends_epoch)):
             return 0.0
-        seconds = 0.0 if self._cadence.is_never else self._write(state)
+        seconds = 0.0 if self._cadence.is_never else self._write_checkpoint(state)
         self._epochs, self._due = 0, self._next_time(seconds)
         self._interruption.leave()
         return seconds
@@ -97,7 +98,7 @@ class Checkpointer:
         seconds = self._cadence.seconds
         return float("inf") if seconds is None else time.monotonic() + max(seconds, PAUSE * cost_s)
 
-    def _write(self, state: Callable[[], dict[str, Any]]) -> float:
+    def _write_checkpoint(self, state: Callable[[], dict[str, Any]]) -> float:
         start = time.perf_counter()
-        checkpoint.save(state() | {"run": self._facts()}, self._path)
+        checkpoint.save(state() | {"run": self._spent()}, self._path)
         return time.perf_counter() - start

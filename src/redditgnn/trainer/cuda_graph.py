@@ -25,7 +25,9 @@ from redditgnn.sampler.base import Sampler, StaticSampler
 
 log = logging.getLogger(__name__)
 
-_failed: list[Any] = []  # kept, since torch's allocator may go on to ask them whether they capture
+_failed: list[
+    Any
+] = []  # never freed, since torch's allocator may go on to ask them whether they capture
 
 Result = TypeVar("Result")
 TakeStep = Callable[[Batch], Tensor]
@@ -151,7 +153,7 @@ class CapturedTraining:
 
 
 def _watched(step: StaticStep) -> bool:
-    """Take a step that may not wait for the device: what most captures fail of, found before."""
+    """Take a step that may not wait for the device: most captures that fail do so here."""
     before = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
@@ -189,7 +191,7 @@ def captured_training(
 
 
 def make_capturable(optimizer: Optimizer, device: torch.device) -> None:
-    """Keep what the optimizer counts and is told on the device, where a graph can read it.
+    """Keep what the optimizer counts and reads on the device, where a graph can read it.
 
     A learning rate that is a number would be frozen; one that is a tensor is filled in place by
     torch's schedulers. One that comes out of a checkpoint is on the CPU. SGD, which counts nothing,

@@ -80,9 +80,9 @@ class Prefetched(Generic[Item]):
         try:
             for _ in range(DEPTH):
                 coming.append(pool.submit(self._next, source))
-            while (found := coming.popleft().result()) is not None:
+            while (item := coming.popleft().result()) is not None:
                 coming.append(pool.submit(self._next, source))
-                yield found[0]
+                yield item[0]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -180,7 +180,7 @@ class Trainer:
             loop.maybe_save(ends_epoch=True)
 
     def _is_last(self, epoch: int, train_s: float) -> bool:
-        """Whether training ends behind `epoch` because there were enough, or time is up."""
+        """Whether training ends after `epoch` because there were enough, or time is up."""
         return epoch == self._epochs or (self._max_s is not None and train_s >= self._max_s)
 
     def _epoch(self, loop: _Loop) -> EpochRow:
@@ -214,7 +214,7 @@ class Trainer:
     def _take_steps(self, loop: _Loop, clock: EpochClock) -> None:
         """Take the steps that the epoch still has, one a batch.
 
-        Their losses are kept on the device: one wait an epoch, not one a batch.
+        Their losses stay on the device: one wait an epoch, not one a batch.
         """
         if loop.captured is not None:
             with clock.phases.phase("compute"):

@@ -17,8 +17,8 @@ def check_criterion(criterion: str) -> None:
     Raises:
         ConfigError: names them.
     """
-    known = " or ".join(CRITERIA)
-    require(criterion in CRITERIA, f"trainer.monitor must be {known}, got {criterion!r}")
+    options = " or ".join(CRITERIA)
+    require(criterion in CRITERIA, f"trainer.monitor must be {options}, got {criterion!r}")
 
 
 class Monitor:

@@ -1,8 +1,8 @@
-"""Everything that decides how a training goes on, to be written between any two of its steps.
+"""The state of a training, which can be saved between any two of its steps.
 
 The position of the sampler is the states of its generators when the epoch began, and the number of
 steps taken since: batches are prepared ahead of the training, so its generators are ahead, too.
-Whoever goes on draws the epoch's batches again and skips those that were trained on.
+Who resumes draws the epoch's batches again and skips those that were trained on.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class TrainingState:
 
     def state_dict(self, clock: EpochClock | None = None) -> dict[str, Any]:
         """Return all of it as tensors, numbers and text; `clock` is that of the epoch at hand."""
-        kept = self.sampler if isinstance(self.sampler, KeepsHistories) else None
+        historian = self.sampler if isinstance(self.sampler, KeepsHistories) else None
         on_cuda = self._device.type == "cuda"
         return {
             "model": self.model.state_dict(),
@@ -91,7 +91,7 @@ class TrainingState:
             "generator": torch.get_rng_state(),
             "cuda_generator": torch.cuda.get_rng_state(self._device) if on_cuda else None,
             "sampler": self._position,
-            "histories": None if kept is None else kept.state_dict(),
+            "histories": None if historian is None else historian.state_dict(),
             "rows": [asdict(row) for row in self.rows],
             "best_weights": self.best_weights,
             "losses": torch.stack(self.losses) if self.losses else torch.empty(0),
@@ -99,7 +99,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Become what `state_dict` told.
+        """Restore what `state_dict` returned.
 
         Raises:
             DataError: it tells of another model or sampler.
