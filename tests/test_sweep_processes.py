@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-import chaos_sweep
 from redditgnn.sweep.processes import Pool
 from redditgnn.sweep.work import WorkerDied
+from scripts import chaos_sweep
 
 SMALL = ["dataset=sbm", "dataset.scale=0.005", "device=cpu", "sampler=full", "model=sage"]
 ENDLESS = ["trainer.epochs=1000000", "trainer.patience=null"]

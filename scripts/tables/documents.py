@@ -11,7 +11,7 @@ import pandas as pd
 
 from redditgnn.errors import UserError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def main(

@@ -23,12 +23,12 @@ from typing import Any
 import psutil
 import torch
 
-from benchrow import load_graph
-from layer_kinds import Work
-from layers import SIDES, Case, exact
 from redditgnn.graph import GraphData
 from redditgnn.memory import GIB, private_bytes
-from sidebyside import PeakMemory, how_it_died, out_of_memory_text
+from scripts.bench.cases.layer_kinds import Work
+from scripts.bench.cases.layers import SIDES, Case, exact
+from scripts.bench.rows.row import load_graph
+from scripts.bench.timing.alternate import PeakMemory, how_it_died, out_of_memory_text
 
 LEFT_FREE_GIB = 1.0
 SMALL_NODES = 500
@@ -62,7 +62,15 @@ def probe(work: Work, side: str, phase: str, place: Place, timeout_s: float = 18
     told = {"work": asdict(work), "side": side, "phase": phase, "place": asdict(place)}
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "found.json"
-        command = [sys.executable, "-W", "ignore", __file__, json.dumps(told), str(answer)]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            __spec__.name,
+            json.dumps(told),
+            str(answer),
+        ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
-"""Put what bench_matrix.py measured into docs/samplers.md and README.md.
+"""Put what scripts.bench.matrix measured into docs/samplers.md and README.md.
 
-usage: python scripts/samplers_table.py [--check]
+usage: python -m scripts.tables.samplers [--check]
 
 --check only exits 1 if a file is stale. The score to reach is 95 % of the best validation micro-F1
 that any run of the table had in any epoch, in seconds of training, without evaluation.
@@ -16,8 +16,8 @@ from statistics import median
 
 import pandas as pd
 
-import generated
-from generated import ROOT, commits, insert, line, listed
+from scripts.tables import documents as generated
+from scripts.tables.documents import ROOT, commits, insert, line, listed
 
 MATRIX, DOCUMENT = Path("results/bench/cpu-matrix.csv"), Path("docs/samplers.md")
 BEGIN, END = "<!-- samplers: made by 'make table' -->", "<!-- end of samplers -->"
@@ -50,7 +50,9 @@ def made(root: Path) -> dict[Path, str]:
     cells = pd.read_csv(root / MATRIX, dtype={"commit": str})
     done = cells[cells.status == "completed"].copy()
     if done.dataset.nunique() != 1:  # one score is to be reached by all
-        sys.exit(f"{MATRIX} mixes graphs ({listed(done.dataset)}); bench_matrix.py --out keeps one")
+        sys.exit(
+            f"{MATRIX} mixes graphs ({listed(done.dataset)}); scripts.bench.matrix --out keeps one"
+        )
     done["curves"] = done.curves.map(json.loads)
     score = SHARE * max(point[1] for curves in done.curves for run in curves for point in run)
     lines = {index: cell_line(cell, score) for index, cell in done.iterrows()}
@@ -77,7 +79,7 @@ def cell_line(cell: pd.Series, score: float) -> str:
 
 
 def model_of(cell: pd.Series) -> str:
-    """Name the model, and the overrides of bench_matrix.py that other pairs do not have."""
+    """Name the model, and the overrides of scripts.bench.matrix that other pairs do not have."""
     _, _, behind_epochs = cell.settings.partition("trainer.epochs=")
     return " ".join([cell.model, *behind_epochs.split()[1:]])
 

@@ -1,6 +1,6 @@
 """Train every model with every sampler, with a few seeds: which sampler when.
 
-usage: python scripts/bench_matrix.py [--pairs M/S,...] [--models M,...] [--samplers S,...] [...]
+usage: python -m scripts.bench.matrix [--pairs M/S,...] [--models M,...] [--samplers S,...] [...]
 
 On Reddit where data_dir has it, on dataset=sbm where not. Each run is one `redditgnn train` in a
 process of its own; a cell, a pair with all its seeds, is a row of results/bench/*matrix.csv.
@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from benchrow import BENCH, ROOT
+from scripts.bench.rows.row import BENCH, ROOT
 
 # Two layers of 64, so that a pair differs from others in the model and in the sampler alone.
 MODELS = {

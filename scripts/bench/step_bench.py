@@ -1,4 +1,4 @@
-"""What the pieces of work of bench_step.py share: graph, options, training settings, rows."""
+"""What the pieces of work of scripts.bench.step share: graph, options, training settings, rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchrow import Row, Sheet, dataset_name, load_graph, timed
-from our_training import OurTraining, first_targets
-from peer_training import PeerModel, PeerTraining, best_num_workers, pyg_data, sage_convs
-from probe import limit_memory
 from redditgnn.graph import GraphData
-from sidebyside import Memory, Side, alternate, memory_of
+from scripts.bench.cases.training import OurTraining, first_targets
+from scripts.bench.layer_probe import limit_memory
+from scripts.bench.peers.pyg_training import (
+    PeerModel,
+    PeerTraining,
+    best_num_workers,
+    pyg_data,
+    sage_convs,
+)
+from scripts.bench.rows.row import Row, Sheet, dataset_name, load_graph, timed
+from scripts.bench.timing.alternate import Memory, Side, alternate, memory_of
 
 FANOUTS, BATCH_SIZE, HIDDEN, DROPOUT, LR = [25, 10], 1024, 256, 0.5, 0.01
 TUNING_BATCHES = 4

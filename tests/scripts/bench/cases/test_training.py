@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from our_training import OurTraining
 from redditgnn.graph import GraphData
+from scripts.bench.cases.training import OurTraining
 
 MakeGraph = Callable[..., GraphData]
 

@@ -16,9 +16,9 @@ import torch
 from redditgnn.config import compose_settings
 from redditgnn.graph import GraphData
 from redditgnn.provenance import package_version, provenance
-from sidebyside import Timing, paired_ratio
+from scripts.bench.timing.alternate import Timing, paired_ratio
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 BENCH = Path("results") / "bench"
 VERSIONS = ("torch_sparse", "pyg_lib", "dgl", "numba", "triton")
 

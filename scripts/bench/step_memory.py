@@ -1,4 +1,4 @@
-"""Measure the memory of one training step in a process of its own: one point of bench_memory.py.
+"""Measure the memory of one training step in a process of its own.
 
 The first step warms up: it compiles, and makes what the optimizer and the histories keep. Then all
 that is there (graph, features, weights, histories) is the base, and the peak of a second step above
@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from our_training import OurTraining
 from redditgnn.config import compose_settings
 from redditgnn.graph import Batch, GraphData, Sampler
-from sidebyside import MIB, PeakMemory, how_it_died, out_of_memory_text
+from scripts.bench.cases.training import OurTraining
+from scripts.bench.timing.alternate import MIB, PeakMemory, how_it_died, out_of_memory_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,16 @@ class OneBatch:
 
 def measure(overrides: list[str], data_dir: str, device_name: str, timeout_s: float) -> Measured:
     """Measure in a new process; whatever happens to that one, return."""
-    command = [sys.executable, "-W", "ignore", __file__, data_dir, device_name, *overrides]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        __spec__.name,
+        data_dir,
+        device_name,
+        *overrides,
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:

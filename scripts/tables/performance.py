@@ -1,6 +1,6 @@
 """Make docs/performance.md and README.md's section from results/bench/*.csv: who is faster.
 
-usage: python scripts/performance_table.py [--check]
+usage: python -m scripts.tables.performance [--check]
 
 README.md has a line for each piece of work between two markers, docs/performance.md one for each
 side of it. --check only exits 1 if a file is stale. Of repeated measurements of the same work on
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-import generated
-from generated import ROOT, commits, insert, line
+from scripts.tables import documents as generated
+from scripts.tables.documents import ROOT, commits, insert, line
 
 BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
@@ -47,7 +47,8 @@ Sides take turns in one process, warm-up not counted: medians, in brackets the q
 beyond its inputs and what its side keeps between calls. PyG trains as its examples/reddit.py does:
 every layer on all nodes of the batch. Error: largest difference from float64, relative to the
 largest value, of the output / of the gradient of the input. Floor: the bytes that must move if no
-cache helps (`scripts/floors.py`), over the measured bandwidth of a copy. oom: out of memory."""
+cache helps (`scripts/bench/cases/floors.py`), over the measured bandwidth of a copy. oom: out of
+memory."""
 KEY = ["dataset", "work", "side", "device", "device_name"]
 MACHINE = ["device_name", "num_threads", "memory_limit_gib", "torch_version", "pyg_version"]
 

@@ -1,6 +1,6 @@
 """Make docs/results.md and README.md's matrix from results/reference/runs.csv.
 
-usage: python scripts/results_table.py [--check]
+usage: python -m scripts.tables.results [--check]
 
 docs/results.md holds every experiment that has rows: beside its published value and verdict, or
 beside full batch where nothing is published; and METIS parts beside random ones. README.md shows
@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pandas as pd
 
-import generated
-from generated import ROOT, commits, insert, line, listed
 from redditgnn.config import hash_of_config
 from redditgnn.experiments import Experiments
 from redditgnn.results import of_fingerprint, percents, read_runs, repetitions
 from redditgnn.target import Target, target_from
 from redditgnn.verdict import Sample, Verdict, judge, sample_of
+from scripts.tables import documents as generated
+from scripts.tables.documents import ROOT, commits, insert, line, listed
 
 RUNS, DOCUMENT = Path("results/reference/runs.csv"), Path("docs/results.md")
 BEGIN, END = "<!-- results: made by 'make table' -->", "<!-- end of results -->"

@@ -1,6 +1,6 @@
 """Time training steps, exact evaluation and samplers: ours, and what a user of PyG writes.
 
-usage: python scripts/bench_step.py [--scale S] [--only WORK,...] [--batches N] [...]
+usage: python -m scripts.bench.step [--scale S] [--only WORK,...] [--batches N] [...]
 
 Every side trains with its own pieces (sampler, loop, layers) on the same graph, with the same
 first weights, fanouts [25, 10], 1,024 targets a batch, hidden width 256, dropout and Adam; the mean
@@ -27,9 +27,12 @@ from torch.nn import functional as F
 from torch_geometric import typing as extensions
 from torch_geometric.loader import GraphSAINTEdgeSampler
 
-from benchrow import Sheet, add_options, check_only, out_path
-from our_training import OurTraining, WithoutHistories
-from peer_training import (
+from redditgnn.config import compose_settings
+from redditgnn.graph import Batch, GraphData
+from redditgnn.inference import ExactInference
+from scripts.bench.cases.training import OurTraining, WithoutHistories
+from scripts.bench.layer_probe import relative_error
+from scripts.bench.peers.pyg_training import (
     Convolutions,
     PeerModel,
     gat_convs,
@@ -38,12 +41,17 @@ from peer_training import (
     sage_convs,
     sparse_transform,
 )
-from probe import relative_error
-from redditgnn.config import compose_settings
-from redditgnn.graph import Batch, GraphData
-from redditgnn.inference import ExactInference
-from sidebyside import Side
-from stepbench import ATTENTION, BATCH_SIZE, DROPOUT, FANOUTS, HIDDEN, SAMPLED, StepBench
+from scripts.bench.rows.row import Sheet, add_options, check_only, out_path
+from scripts.bench.step_bench import (
+    ATTENTION,
+    BATCH_SIZE,
+    DROPOUT,
+    FANOUTS,
+    HIDDEN,
+    SAMPLED,
+    StepBench,
+)
+from scripts.bench.timing.alternate import Side
 
 SAINT_EDGES, SAINT_BATCHES = (4000, 400, 40), 3
 PARTS, PARTS_A_BATCH = 40, 10

@@ -1,6 +1,6 @@
 """Time sums of rows: on CUDA Triton beside stock operators, on a CPU cut into columns or not.
 
-usage: python scripts/bench_sums.py [--device cuda] [--out PATH]
+usage: python -m scripts.bench.sums [--device cuda] [--out PATH]
 
 Milliseconds a call, the median of ROUNDS rounds in which the sides take turns, behind a call that
 warms up. On CUDA a round makes CUDA_CALLS calls of a side in a row. The sparse product has 32-bit
@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchrow import BENCH, ROOT
 from redditgnn.csr import pointers
 from redditgnn.kernels.aggregate import embedding_bag, sums_by_columns
 from redditgnn.provenance import package_version, provenance
-from sidebyside import Side, alternate
+from scripts.bench.rows.row import BENCH, ROOT
+from scripts.bench.timing.alternate import Side, alternate
 
 SHAPES = (  # rows, sources, mean degree
     (2_708, 2_708, 4),

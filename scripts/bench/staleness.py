@@ -1,6 +1,6 @@
 """Train under sampler=gas in four ways and draw how old and how wrong histories are; CSV and plot.
 
-usage: python scripts/plot_staleness.py experiment=pubmed_gcn_gas [OVERRIDE ...] [--out CSV]
+usage: python -m scripts.bench.staleness experiment=pubmed_gcn_gas [OVERRIDE ...] [--out CSV]
 
 Parts from METIS and at random, each with histories that are only pushed to, and with a refresh by
 exact states behind every epoch. The columns are those of histories.csv of a run.
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchrow import BENCH, ROOT
 from redditgnn.config import compose_settings
 from redditgnn.run import run
+from scripts.bench.rows.row import BENCH, ROOT
 
 VARIANTS = {
     "METIS": ("sampler.partition=metis", "sampler.refresh_every=0"),

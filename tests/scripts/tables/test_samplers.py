@@ -1,4 +1,4 @@
-"""docs/samplers.md and the README's table: what bench_matrix.py measured, and never stale."""
+"""docs/samplers.md and the README's table: what scripts.bench.matrix measured, and never stale."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import samplers_table as table
+from scripts.tables import samplers as table
 
 COLUMNS = (
     "dataset,model,sampler,settings,status,seeds,epoch_median_s,test_micro_f1,test_micro_f1_sd,"

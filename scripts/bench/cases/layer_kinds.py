@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch_geometric import nn as pyg
 
-import floors
-from floors import Shape
 from redditgnn.graph import GraphData
+from scripts.bench.cases import floors
+from scripts.bench.cases.floors import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

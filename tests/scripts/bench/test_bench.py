@@ -13,18 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
-import benchrow
-import floors
-import layer_kinds
-import layers
-import our_training
-import performance_table as table
-import probe
-import sidebyside
 from redditgnn.graph import GraphData
-from sidebyside import Side, Timing, alternate, paired_ratio, spread
+from scripts.bench import layer_probe as probe
+from scripts.bench.cases import floors, layer_kinds, layers
+from scripts.bench.cases import training as our_training
+from scripts.bench.rows import row as benchrow
+from scripts.bench.timing import alternate as sidebyside
+from scripts.bench.timing.alternate import Side, Timing, alternate, paired_ratio, spread
+from scripts.tables import performance as table
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 MakeGraph = Callable[..., GraphData]
 CPU = torch.device("cpu")
 
@@ -251,7 +248,16 @@ def test_without_measurements_the_section_says_so(tmp_path: Path) -> None:
 def run_script(name: str, *options: str, out: Path) -> list[dict[str, str]]:
     """Run a program in a process of its own and return its rows."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "ignore", str(SCRIPTS / name), *options, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        f"scripts.bench.{name}",
+        *options,
+        "--out",
+        str(out),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     with out.open(newline="") as file:
@@ -264,7 +270,7 @@ SMALL = ("--scale", "0.003", "--repeats", "2", "--budget-s", "0", "--data-dir")
 @pytest.mark.slow
 def test_layers_are_measured_end_to_end(tmp_path: Path) -> None:
     options = (*SMALL, str(tmp_path), "--only", "gatv2 8x8")
-    rows = run_script("bench_kernels.py", *options, out=tmp_path / "k.csv")
+    rows = run_script("kernels", *options, out=tmp_path / "k.csv")
     phases = {row["work"] for row in rows}
     assert phases == {"gatv2 8x8 forward", "gatv2 8x8 forward_backward"}
     assert {"ours", layers.PLAIN} <= {row["side"] for row in rows}
@@ -293,7 +299,7 @@ def test_a_peer_that_lacks_memory_is_found_out_in_a_process_of_its_own(
 def test_steps_are_measured_end_to_end(tmp_path: Path) -> None:
     options = (*SMALL, str(tmp_path), "--batches", "1", "--num-workers", "0")
     rows = run_script(
-        "bench_step.py", *options, "--only", "saint_edge batches,gas epoch", out=tmp_path / "s.csv"
+        "step", *options, "--only", "saint_edge batches,gas epoch", out=tmp_path / "s.csv"
     )
     sides = [row["side"] for row in rows if row["work"] == "gas epoch"]
     assert sides == ["without histories", "gas", "cluster"]
@@ -303,9 +309,7 @@ def test_steps_are_measured_end_to_end(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_matrix_has_a_row_a_cell(tmp_path: Path) -> None:
     options = ("--scale", "0.003", "--epochs", "1", "--models", "gcn", "--samplers", "full")
-    rows = run_script(
-        "bench_matrix.py", *options, "--data-dir", str(tmp_path), out=tmp_path / "m.csv"
-    )
+    rows = run_script("matrix", *options, "--data-dir", str(tmp_path), out=tmp_path / "m.csv")
     assert [(row["model"], row["sampler"], row["status"]) for row in rows] == [
         ("gcn", "full", "completed")
     ]

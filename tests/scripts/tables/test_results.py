@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import results_table as table
 from redditgnn.config import compose_experiment, hash_of_config
 from redditgnn.experiments import Experiments
 from redditgnn.results import read_runs
 from redditgnn.target import target_from
+from scripts.tables import results as table
 
 COLUMNS = (
     "status,dataset,model,sampler,experiment,seed,fingerprint,config_hash,commit,dirty,torch_version,"

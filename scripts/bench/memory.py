@@ -1,6 +1,6 @@
 """Measure the memory of a training step against the size of the graph; CSV and plot.
 
-usage: python scripts/bench_memory.py [--scales S,...] [--only SIDE,...] [--device cuda] [...]
+usage: python -m scripts.bench.memory [--scales S,...] [--only SIDE,...] [--device cuda] [...]
 
 Full-batch, Cluster-GCN and GNNAutoScale with histories on the device, in host memory and on disk,
 on dataset=sbm. Parts are of constant size, so that there are more of them in a larger graph. Two
@@ -20,8 +20,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from benchrow import Row, Sheet, add_options, check_only, out_path
-from memory_point import measure
+from scripts.bench.rows.row import Row, Sheet, add_options, check_only, out_path
+from scripts.bench.step_memory import measure
 
 SCALES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
 PART_NODES = 1165  # of the parts of Reddit that GNNAutoScale trains on: 232,965 nodes in 200

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch_geometric import nn as pyg
 from torch_geometric import typing as extensions
 
-from layer_kinds import KINDS, Work, import_dgl
 from redditgnn.config import compose_settings
 from redditgnn.csr import row_of_edge
 from redditgnn.graph import Block, GraphData, GraphSpec
+from scripts.bench.cases.layer_kinds import KINDS, Work, import_dgl
 
 Layer = Callable[[Tensor], Tensor]
 CHECKED_ROWS = 64

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-import bench_memory
-import memory_point
-import plot_staleness
+from scripts.bench import memory as bench_memory
+from scripts.bench import staleness as plot_staleness
+from scripts.bench import step_memory as memory_point
 
 CPU = torch.device("cpu")
 

@@ -1,6 +1,6 @@
 """Compare the estimate of memory with what processes took, and write a table into docs/memory.md.
 
-usage: python scripts/check_estimate.py [--data-dir DIR] [--only WORD] [--write]
+usage: python -m scripts.bench.estimate [--data-dir DIR] [--only WORD] [--write]
 
 Each run is a process of its own, on the CPU, full-batch: it reads all of its graph, warms its
 kernels up on a small one, and then trains two steps and evaluates once. Its peaks of resident
@@ -25,14 +25,14 @@ from pathlib import Path
 
 import torch
 
-from generated import ROOT, insert, line
-from our_training import OurTraining
 from redditgnn.config import compose_settings
 from redditgnn.estimate import estimate
 from redditgnn.graph import GraphData
 from redditgnn.inference import ExactInference
 from redditgnn.measure import peak_rss_mib, reset_peak_rss
-from sidebyside import CPU, MIB, PeakMemory, release_memory
+from scripts.bench.cases.training import OurTraining
+from scripts.bench.timing.alternate import CPU, MIB, PeakMemory, release_memory
+from scripts.tables.documents import ROOT, insert, line
 
 DATASETS = {
     "pubmed": ("dataset=pubmed",),
@@ -41,7 +41,7 @@ DATASETS = {
 }
 MODELS = ("gat", "gatv2", "gcn", "sage", "gcn2")
 DOCUMENT = Path("docs/memory.md")
-BEGIN, END = "<!-- estimates: made by check_estimate.py -->", "<!-- end of estimates -->"
+BEGIN, END = "<!-- estimates: made by scripts.bench.estimate -->", "<!-- end of estimates -->"
 HEADER = """\
 | graph | model | training, MiB | measured | ratio | evaluation, MiB | measured | ratio |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
@@ -101,7 +101,16 @@ def measured(overrides: list[str], data_dir: Path) -> list[float]:
 
 
 def _cells(overrides: list[str], data_dir: str) -> list[str]:
-    command = [sys.executable, "-W", "ignore", __file__, "--data-dir", data_dir, "--one"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "scripts.bench.estimate",
+        "--data-dir",
+        data_dir,
+        "--one",
+    ]
     environment = {"MALLOC_MMAP_THRESHOLD_": "131072"} | os.environ
     done = subprocess.run(
         [*command, *overrides], stdout=subprocess.PIPE, text=True, check=True, env=environment

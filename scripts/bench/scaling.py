@@ -1,6 +1,6 @@
 """Time full-graph layers against the number of edges: ours, PyG's and DGL's; CSV and plot.
 
-usage: python scripts/bench_scaling.py [--scales S,...] [--only WORK,...] [--device cuda] [...]
+usage: python -m scripts.bench.scaling [--scales S,...] [--only WORK,...] [--device cuda] [...]
 
 Forward and backward on dataset=sbm of growing scale. A side that ran out of memory, or took longer
 than --patience-s once, is not tried on larger graphs.
@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from bench_kernels import WORKS, Bench
-from benchrow import Sheet, add_options, check_only, out_path
+from scripts.bench.kernels import WORKS, Bench
+from scripts.bench.rows.row import Sheet, add_options, check_only, out_path
 
 DEFAULT = ["gat 8x8", "gatv2 8x8", "sage 64"]
 SCALES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]

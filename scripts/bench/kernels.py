@@ -1,6 +1,6 @@
 """Time layers over the full graph: ours, PyG's and, where it is installed, DGL's.
 
-usage: python scripts/bench_kernels.py [--scale S] [--only WORK,...] [--device cuda] [...]
+usage: python -m scripts.bench.kernels [--scale S] [--only WORK,...] [--device cuda] [...]
 
 For each piece of work: memory and error against float64 of every side, forward and backward, on a
 CPU each in a process of its own; then times, alternately in one process. PyG gets its plain
@@ -21,7 +21,11 @@ from functools import partial
 
 import torch
 
-from benchrow import (
+from scripts.bench.cases.floors import copy_bandwidth
+from scripts.bench.cases.layer_kinds import Work, least_bytes
+from scripts.bench.cases.layers import PLAIN, SIDES, Case, available_sides
+from scripts.bench.layer_probe import Found, Place, attempted, limit_memory, measured, probe
+from scripts.bench.rows.row import (
     Row,
     Sheet,
     add_options,
@@ -31,11 +35,7 @@ from benchrow import (
     out_path,
     timed,
 )
-from floors import copy_bandwidth
-from layer_kinds import Work, least_bytes
-from layers import PLAIN, SIDES, Case, available_sides
-from probe import Found, Place, attempted, limit_memory, measured, probe
-from sidebyside import Side, Timing, alternate, release_memory
+from scripts.bench.timing.alternate import Side, Timing, alternate, release_memory
 
 WORKS = {
     work.name: work

@@ -1,0 +1,1 @@
+"""Programs around redditgnn: benchmarks, tables of results, single programs."""
