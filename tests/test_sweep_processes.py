@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 
 from redditgnn.sweep.processes import Pool
 from redditgnn.sweep.work import WorkerDied
-from scripts import chaos_sweep
 
 SMALL = ["dataset=sbm", "dataset.scale=0.005", "device=cpu", "sampler=full", "model=sage"]
 ENDLESS = ["trainer.epochs=1000000", "trainer.patience=null"]
@@ -153,9 +151,3 @@ def test_a_run_that_does_not_end_is_killed_behind_a_while(monkeypatch):
     pool.close()
     assert key == "job"
     assert "killed by signal" in str(end)
-
-
-@pytest.mark.slow
-def test_a_sweep_that_is_killed_again_and_again_loses_and_changes_nothing():
-    os.environ["OMP_NUM_THREADS"] = "1"
-    assert chaos_sweep.main(["--kills", "4", "--seeds", "2", "--jobs", "2"]) == 0

@@ -7,9 +7,9 @@ kernels up on a small one, and then trains two steps and evaluates once. Its pea
 memory are those above what was resident before the model was built. They hold what the estimate
 does not count: pages of code, the allocator's rounding, what torch's operators allocate within.
 
-glibc keeps what was freed and reuses it badly, which is no need of the run: the processes are told
-to give back what is freed (MALLOC_MMAP_THRESHOLD_=131072), as trainer.memory_limit_gib does. Set
-that variable to 33554432 to see what a process takes by default.
+glibc does not return what was freed and reuses it badly, which is no need of the run. The processes
+return it (MALLOC_MMAP_THRESHOLD_=131072), as trainer.memory_limit_gib does. Set that variable to
+33554432 to see what a process takes by default.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -29,10 +29,12 @@ from redditgnn.config import compose_settings
 from redditgnn.estimate import estimate
 from redditgnn.graph import GraphData
 from redditgnn.inference import ExactInference
-from redditgnn.measure import peak_rss_mib, reset_peak_rss
+from redditgnn.measure import MIB, peak_rss_mib, reset_peak_rss
+from scripts import ROOT
 from scripts.bench.cases.training import OurTraining
-from scripts.bench.timing.alternate import CPU, MIB, PeakMemory, release_memory
-from scripts.tables.documents import ROOT, insert, line
+from scripts.bench.timing.memory import CPU, PeakMemory, release_memory
+from scripts.bench.timing.processes import run_module
+from scripts.tables.documents import insert, table_row
 
 DATASETS = {
     "pubmed": ("dataset=pubmed",),
@@ -47,76 +49,85 @@ HEADER = """\
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
+class Comparison(NamedTuple):
+    """Estimates and measured peaks, in MiB."""
+
+    training: float
+    training_peak: float
+    evaluation: float
+    evaluation_peak: float
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure all runs, or those whose graph or model is `--only`; print or write the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.bench.estimate", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--data-dir", default="data", help="root of the datasets (%(default)s)")
     parser.add_argument("--only", help="a graph or a model")
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT}")
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)  # in a process of its own
     options = parser.parse_args(argv)
     if options.one:
-        print(json.dumps(measured(options.one, Path(options.data_dir))))
+        print(json.dumps(measure_here(options.one, Path(options.data_dir))._asdict()))
         return 0
     rows = [HEADER]
     for graph, overrides in DATASETS.items():
         for model in MODELS:
             if options.only in (None, graph, model):
-                chosen = [*overrides, f"model={model}", "sampler=full"]
-                rows.append(line(graph, model, *_cells(chosen, options.data_dir)))
+                of_run = [*overrides, f"model={model}", "sampler=full"]
+                rows.append(table_row(graph, model, *_cells(of_run, options.data_dir)))
                 print(rows[-1], flush=True)
     if options.write:
         path = ROOT / DOCUMENT
-        path.write_text(insert("\n".join(rows), path.read_text(), BEGIN, END))
+        path.write_text(insert("\n".join(rows), path, BEGIN, END))
     return 0
 
 
-def measured(overrides: list[str], data_dir: Path) -> list[float]:
-    """Return estimate and measured peak of training, and the same of evaluation, in MiB."""
+def measure_here(overrides: list[str], data_dir: Path) -> Comparison:
+    """Measure one run in this process."""
     settings = compose_settings(overrides)
     trainer = settings.build("trainer", device=CPU)
     graph: GraphData = settings.build("dataset", data_dir)
     graph.x.sum()  # every page of it
     with tempfile.TemporaryDirectory() as folder:
-        warm = graph.induced(torch.arange(graph.num_nodes) < 500)
-        small = OurTraining(warm, overrides, CPU, Path(folder))
-        small.epoch()
-        ExactInference(warm, CPU, chunk_edges=None)(small.model.eval())
-        del small, warm
+        _warm_up(graph, overrides, Path(folder))
         layers = settings.build("model", graph.spec).num_layers
         sampler = settings.build("sampler", graph, num_layers=layers, device=CPU, seed=0)
         batch = next(iter(sampler))
-        found = estimate(settings, trainer, graph, graph, batch, 1, CPU)
+        needs = estimate(settings, trainer, graph, graph, batch, 1, CPU)
         del sampler, batch
         memory = PeakMemory(CPU)
         training = OurTraining(graph, overrides, CPU, Path(folder))
         training.epoch()
         training.epoch()
-        trained = memory.extra_mib
+        training_peak = memory.extra_mib
         release_memory(CPU)
         reset_peak_rss()
         ExactInference(graph, CPU, chunk_edges=None)(training.model.eval())
-        tested = peak_rss_mib() - memory.base_mib
-    return [found.training / MIB, trained, found.testing / MIB, tested]
+        evaluation_peak = peak_rss_mib() - memory.base_mib
+    return Comparison(needs.training / MIB, training_peak, needs.testing / MIB, evaluation_peak)
+
+
+def _warm_up(graph: GraphData, overrides: list[str], folder: Path) -> None:
+    """Compile the kernels on a small part of the graph."""
+    part = graph.induced(torch.arange(graph.num_nodes) < 500)
+    training = OurTraining(part, overrides, CPU, folder)
+    training.epoch()
+    ExactInference(part, CPU, chunk_edges=None)(training.model.eval())
 
 
 def _cells(overrides: list[str], data_dir: str) -> list[str]:
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
+    threshold = os.environ.get("MALLOC_MMAP_THRESHOLD_", "131072")
+    answer = run_module(
         "scripts.bench.estimate",
-        "--data-dir",
-        data_dir,
-        "--one",
-    ]
-    environment = {"MALLOC_MMAP_THRESHOLD_": "131072"} | os.environ
-    done = subprocess.run(
-        [*command, *overrides], stdout=subprocess.PIPE, text=True, check=True, env=environment
+        ["--data-dir", data_dir, "--one", *overrides],
+        environment={"MALLOC_MMAP_THRESHOLD_": threshold},
     )
-    told, took, told_eval, took_eval = json.loads(done.stdout.splitlines()[-1])
-    pairs = ((told, took), (told_eval, took_eval))
+    if "note" in answer:
+        raise RuntimeError(f"{' '.join(overrides)}: {answer['status']}, {answer['note']}")
+    both = Comparison(**answer)
+    pairs = ((both.training, both.training_peak), (both.evaluation, both.evaluation_peak))
     return [cell for a, b in pairs for cell in (f"{a:,.0f}", f"{b:,.0f}", f"{a / b:.2f}")]
 
 

@@ -1,42 +1,37 @@
-"""Run one side of one piece of work once, in a process of its own that memory may run out in.
+"""Call one side of one layer once, and measure its memory and its error.
 
-(On a CPU; of a CUDA device torch counts what is taken, and that there is no more ends no process.)
-
-`probe(...)` starts it and returns what it found: peak memory of the first call on the full graph,
-so that what a side keeps for later calls counts, and its error against float64. It has called the
-same side on a small part of the graph before, so that compiling does not count.
+On a CPU it does so in a process of its own, in which memory may run out; of a CUDA device torch
+counts what is taken, and a lack of it ends no process. The peak is that of the first call on the
+full graph, so that it counts what a side keeps for later calls. The same side was called on a small
+part of the graph before, so that compiling does not count.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
-import psutil
 import torch
 
 from redditgnn.graph import GraphData
-from redditgnn.memory import GIB, private_bytes
-from scripts.bench.cases.layer_kinds import Work
-from scripts.bench.cases.layers import SIDES, Case, exact
-from scripts.bench.rows.row import load_graph
-from scripts.bench.timing.alternate import PeakMemory, how_it_died, out_of_memory_text
+from scripts.bench.cases.layer_works import LayerWork, Phase
+from scripts.bench.cases.layers import LayerCase
+from scripts.bench.cases.setup import Setup
+from scripts.bench.peers.layers import SIDES
+from scripts.bench.peers.reference import errors_of
+from scripts.bench.timing.memory import PeakMemory, die_first, limit_memory, out_of_memory_text
+from scripts.bench.timing.processes import run_module
 
-LEFT_FREE_GIB = 1.0
 SMALL_NODES = 500
+TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """`status`: completed, oom, timeout or failed; the numbers are None unless completed."""
+class Probe:
+    """The first call: `status` is completed, oom, timeout or failed; numbers only if completed."""
 
     status: str
     note: str = ""
@@ -46,83 +41,42 @@ class Found:
     gradient_error: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Which graph, where, and how much memory a side may take (None: what is free)."""
-
-    dataset: str
-    scale: float
-    data_dir: str
-    device: str
-    memory_limit_gib: float | None
+def probe_in_process(work: LayerWork, side: str, phase: Phase, setup: Setup) -> Probe:
+    """Probe `side` in a new process; return whatever happens to that one."""
+    task = {"work": asdict(work), "side": side, "phase": phase, "setup": asdict(setup)}
+    answer = run_module("scripts.bench.layer_probe", [json.dumps(task)], timeout_s=TIMEOUT_S)
+    return Probe(**answer)
 
 
-def probe(work: Work, side: str, phase: str, place: Place, timeout_s: float = 1800) -> Found:
-    """Run `side` once in a new process; whatever happens to that one, return."""
-    told = {"work": asdict(work), "side": side, "phase": phase, "place": asdict(place)}
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "found.json"
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            __spec__.name,
-            json.dumps(told),
-            str(answer),
-        ]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            return Found(status="timeout", note=f"not done after {timeout_s:g} s")
-        if done.returncode != 0:
-            status, note = how_it_died(done)
-            return Found(status=status, note=note)
-        return Found(**json.loads(answer.read_text()))
+def probe_here(
+    work: LayerWork, side: str, phase: Phase, graph: GraphData, device: torch.device
+) -> Probe:
+    """Probe `side` in this process; a lack of memory is an answer."""
+    return _unless_out_of_memory(lambda: _probe(work, side, phase, graph, device))
 
 
-def limit_memory(device: torch.device, limit_gib: float | None) -> None:
-    """Make allocations beyond the limit fail in this process, instead of the machine.
-
-    On a CPU the limit is on private writable memory (RLIMIT_DATA), beyond what the process has:
-    files that are mapped do not count. On CUDA it is on what torch's allocator reserves.
-    """
-    if device.type == "cuda":
-        if limit_gib is not None:
-            total = torch.cuda.get_device_properties(device).total_memory
-            share = min(1.0, limit_gib * GIB / total)
-            torch.cuda.set_per_process_memory_fraction(share, device.index or 0)
-        return
-    if sys.platform != "linux":  # nothing to set
-        return
-    if limit_gib is None:
-        limit_gib = psutil.virtual_memory().available / GIB - LEFT_FREE_GIB
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gib * GIB) + private_bytes(), hard))
-
-
-def die_first() -> None:
-    """If memory runs out all the same, let the kernel end this process and no other."""
+def _unless_out_of_memory(attempt: Callable[[], Probe]) -> Probe:
     try:
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    except OSError:
-        return
+        return attempt()
+    except (MemoryError, RuntimeError) as error:
+        return Probe(status="oom", note=out_of_memory_text(error))
 
 
-def measured(work: Work, side: str, phase: str, graph: GraphData, device: torch.device) -> Found:
-    """Measure memory and error of one call of `side` in this process."""
+def _probe(
+    work: LayerWork, side: str, phase: Phase, graph: GraphData, device: torch.device
+) -> Probe:
     small = graph.induced(torch.arange(graph.num_nodes) < SMALL_NODES)
-    warm = Case(work, small, device)
-    getattr(warm, phase)(SIDES[side](warm))
-    case = Case(work, graph, device)
+    warm = LayerCase(work, small, device)
+    warm.run(phase, SIDES[side](warm))
+    case = LayerCase(work, graph, device)
     case.mask_cotangent()
     layer = SIDES[side](case)
     memory, start = PeakMemory(device), time.perf_counter()
-    out = getattr(case, phase)(layer)
+    out = case.run(phase, layer)
     extra = memory.extra_mib  # waits for the device
     seconds = time.perf_counter() - start
     errors = errors_of(case, out) if work.attention_dropout == 0 else (None, None)
-    return Found(
+    return Probe(
         status="completed",
         seconds=seconds,
         extra_mib=extra,
@@ -131,44 +85,20 @@ def measured(work: Work, side: str, phase: str, graph: GraphData, device: torch.
     )
 
 
-def attempted(attempt: Callable[[], Found]) -> Found:
-    """Return what `attempt` finds, or that memory ran out."""
-    try:
-        return attempt()
-    except (MemoryError, RuntimeError) as error:
-        return Found(status="oom", note=out_of_memory_text(error))
-
-
-def errors_of(case: Case, out: torch.Tensor) -> tuple[float, float | None]:
-    """Compare output and gradient of `h` (where there is one) with float64."""
-    want, touched, gradient = exact(case)
-    output_error = relative_error(out[case.checked_rows.to(out.device)], want)
-    if case.h.grad is None:
-        return output_error, None
-    return output_error, relative_error(case.h.grad[touched.to(out.device)], gradient)
-
-
-def relative_error(got: torch.Tensor, want: torch.Tensor) -> float:
-    """Return the largest difference over the largest value."""
-    return float((got.cpu().double() - want).abs().max() / want.abs().max())
-
-
-def main(argv: list[str]) -> int:
-    """Measure what the first argument says, and write it to the file that the second names."""
-    told: dict[str, Any] = json.loads(argv[0])
-    place, work = Place(**told["place"]), Work(**told["work"])
-    device = torch.device(place.device)
+def main(task: str) -> int:
+    """Probe what the JSON in `task` says, and print the answer as JSON."""
+    values = json.loads(task)
+    work, setup = LayerWork(**values["work"]), Setup(**values["setup"])
     die_first()
-    limit_memory(device, place.memory_limit_gib)
+    limit_memory(setup.device, setup.memory_limit_gib)
 
-    def attempt() -> Found:
-        graph = load_graph(place.dataset, place.scale, Path(place.data_dir))
-        return measured(work, told["side"], told["phase"], graph, device)
+    def attempt() -> Probe:
+        graph = setup.load_graph()
+        return _probe(work, values["side"], values["phase"], graph, setup.device)
 
-    found = attempted(attempt)
-    Path(argv[1]).write_text(json.dumps(asdict(found)))
+    print(json.dumps(asdict(_unless_out_of_memory(attempt))))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1]))

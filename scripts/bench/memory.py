@@ -3,30 +3,30 @@
 usage: python -m scripts.bench.memory [--scales S,...] [--only SIDE,...] [--device cuda] [...]
 
 Full-batch, Cluster-GCN and GNNAutoScale with histories on the device, in host memory and on disk,
-on dataset=sbm. Parts are of constant size, so that there are more of them in a larger graph. Two
-families of graphs: `sbm`, of Reddit's density, whose edges between classes lead anywhere; and
-`communities`, where classes are of constant size and 1 % of the edges leave them.
+on dataset=sbm. Parts are of constant size: a larger graph has more of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from scripts.bench.rows.row import Row, Sheet, add_options, check_only, out_path
-from scripts.bench.step_memory import measure
+from scripts.bench.cases.growing_graphs import GRAPHS, PART_NODES, graph_overrides, num_parts
+from scripts.bench.cases.setup import Setup
+from scripts.bench.options import add_setup, names_of, new_parser, numbers, setup_from
+from scripts.bench.rows.row import Row
+from scripts.bench.rows.sheet import Sheet, csv_path
+from scripts.bench.step_memory import measure_in_process
 
 SCALES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
-PART_NODES = 1165  # of the parts of Reddit that GNNAutoScale trains on: 232,965 nodes in 200
-REDDIT_NODES = 232_965
-COMMUNITY_NODES = 500
 MODELS = {
     "gcn": ("model=gcn", "model.num_layers=2", "model.hidden_channels=256"),
     "gcn2": ("model=gcn2", "model.num_layers=4", "model.hidden_channels=256"),
@@ -38,16 +38,11 @@ SIDES = {
     "gas, histories in host memory": ("sampler=gas", "sampler.history_device=cpu"),
     "gas, histories on disk": ("sampler=gas", "sampler.history_device=disk"),
 }
-GRAPHS = ("sbm", "communities")
 MARKS = ("o-", "s--", "^-", "v:", "d-.")
-TITLES = {
-    "sbm": "sbm, a quarter of the edges lead anywhere",
-    "communities": "communities of 500 nodes, 1 % of the edges between",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point(Row):
+class MemoryRow(Row):
     """A row whose `extra_mib` is the peak of a step above graph, weights and histories.
 
     `batch_nodes` include the halo.
@@ -64,56 +59,56 @@ class Point(Row):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure what the options say, and draw all that the CSV holds."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    add_options(parser, works=[*SIDES], chosen=[*SIDES])
-    for name, known, kind in (
-        ("scales", SCALES, float),
-        ("models", [*MODELS], str),
-        ("graphs", [*GRAPHS], str),
-    ):
+    parser = new_parser("memory", __doc__)
+    add_setup(parser, works=SIDES, default=SIDES)
+    for name, choices in (("models", MODELS), ("graphs", GRAPHS)):
         parser.add_argument(
-            f"--{name}",
-            type=lambda text, kind=kind: [kind(word) for word in text.split(",")],
-            default=known,
-            help="(%(default)s)",
+            f"--{name}", type=names_of(choices), default=[*choices], help="(%(default)s)"
         )
+    parser.add_argument(
+        "--scales", type=numbers, default=SCALES, help="instead of --scale (%(default)s)"
+    )
     parser.add_argument("--timeout-s", type=float, default=1800, help="of a point (1800)")
     parser.add_argument("--plot-only", action="store_true", help="draw the CSV that is there")
     options = parser.parse_args(argv)
-    check_only(parser, options.only, [*SIDES])
-    path = out_path(options, "memory")
+    setup = setup_from(options)
+    path = options.out or csv_path(setup.device_name, "memory")
     if not options.plot_only:
-        measure_all(options, Sheet(path, torch.device(options.device), None))
+        sheet = Sheet(path, setup.device)
+        works = [*product(options.graphs, options.models, options.only)]
+        for row in measure(works, options.scales, setup, options.timeout_s):
+            sheet.write(row)
     draw(pd.read_csv(path), path.with_suffix(".png"))
     print(path.with_suffix(".png"))
     return 0
 
 
-def measure_all(options: argparse.Namespace, sheet: Sheet) -> None:
-    """Go from small to large; a side that ran out of memory is not tried on larger graphs."""
+def measure(
+    works: Sequence[tuple[str, str, str]], scales: Sequence[float], setup: Setup, timeout_s: float
+) -> Iterator[MemoryRow]:
+    """Yield the rows of (graph, model, side) from small to large.
+
+    A work that ran out of memory or of time is not tried on larger graphs.
+    """
     out: set[tuple[str, str, str]] = set()
-    for scale in sorted(options.scales):
-        for graph in options.graphs:
-            for model in options.models:
-                for side in options.only:
-                    key = (graph, model, side)
-                    if key not in out:
-                        point = measured_point(options, graph, scale, model, side)
-                        sheet.write(point)
-                        out |= {key} if point.status in ("oom", "timeout") else set()
+    for scale in sorted(scales):
+        for work in works:
+            if work not in out:
+                row = measure_point(*work, scale, setup, timeout_s)
+                yield row
+                out |= {work} if row.status in ("oom", "timeout") else set()
 
 
-def measured_point(
-    options: argparse.Namespace, graph: str, scale: float, model: str, side: str
-) -> Point:
+def measure_point(
+    graph: str, model: str, side: str, scale: float, setup: Setup, timeout_s: float
+) -> MemoryRow:
     """Measure one side on one graph."""
-    num_nodes = round(REDDIT_NODES * scale)
-    num_parts = max(1, round(num_nodes / PART_NODES))
     overrides = [*graph_overrides(graph, scale), *MODELS[model], *SIDES[side]]
+    parts = 1 if side == "full" else num_parts(scale)
     if side != "full":
-        overrides += [f"sampler.num_parts={num_parts}", "sampler.batch_size=1"]
-    found = asdict(measure(overrides, str(options.data_dir), options.device, options.timeout_s))
-    return Point(
+        overrides += [f"sampler.num_parts={parts}", "sampler.batch_size=1"]
+    memory = measure_in_process(overrides, setup.data_dir, setup.device_name, timeout_s)
+    return MemoryRow(
         program="memory",
         dataset=f"{graph} {scale:g}",
         work=model,
@@ -122,54 +117,26 @@ def measured_point(
         settings=" ".join(overrides),
         graph=graph,
         scale=scale,
-        num_parts=1 if side == "full" else num_parts,
+        num_parts=parts,
         n=1,
-        **found,
+        **asdict(memory),
     )
 
 
-def graph_overrides(graph: str, scale: float) -> list[str]:
-    """Say which graph: `sbm` as it is, or with as many communities as its nodes have room for."""
-    chosen = ["dataset=sbm", f"dataset.scale={scale:g}"]
-    if graph == "sbm":
-        return chosen
-    classes = max(2, round(REDDIT_NODES * scale / COMMUNITY_NODES))
-    return [
-        *chosen,
-        "dataset.name=communities",
-        f"dataset.num_classes={classes}",
-        "dataset.class_skew=0.0",
-        "dataset.homophily=0.99",
-    ]
-
-
 def draw(rows: pd.DataFrame, path: Path) -> None:
-    """Draw the step's memory against nodes on logarithmic axes, a panel a model and graph."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
+    """Draw the step's memory against nodes, log-log, a panel for each model and graph."""
     rows = rows[rows.status == "completed"].drop_duplicates(
         ["graph", "work", "side", "scale"], keep="last"
     )
     graphs = [graph for graph in GRAPHS if (rows.graph == graph).any()]
     models = list(dict.fromkeys(rows.work))
-    figure, axes = plt.subplots(
-        len(models),
-        len(graphs),
-        figsize=(5.4 * len(graphs), 3.7 * len(models) + 0.8),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-    )
-    for line, model in zip(axes, models, strict=True):
-        for axis, graph in zip(line, graphs, strict=True):
-            panel = rows[(rows.work == model) & (rows.graph == graph)]
-            _panel(axis, panel)
-            axis.set_title(f"{model}: {TITLES[graph]}", fontsize=9)
-    for line in axes:
-        line[0].set_ylabel("peak memory of a step, MiB")
+    figure = Figure(figsize=(5.4 * len(graphs), 3.7 * len(models) + 0.8))
+    axes = figure.subplots(len(models), len(graphs), sharex=True, sharey=True, squeeze=False)
+    for (model, graph), axis in zip(product(models, graphs), axes.flat, strict=True):
+        _draw_panel(axis, rows[(rows.work == model) & (rows.graph == graph)])
+        axis.set_title(f"{model}: {GRAPHS[graph]}", fontsize=9)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("peak memory of a step, MiB")
     for axis in axes[-1]:
         axis.set_xlabel("nodes of the graph")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncol=3, fontsize=8)
@@ -182,21 +149,17 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     )
     figure.tight_layout(rect=(0, 0.1 / len(models) + 0.02, 1, 1))
     figure.savefig(path, dpi=160)
-    plt.close(figure)
 
 
-def _panel(axis: Any, panel: pd.DataFrame) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    for (side, _), mark in zip(SIDES.items(), MARKS, strict=True):
+def _draw_panel(axis: Any, panel: pd.DataFrame) -> None:
+    for side, mark in zip(SIDES, MARKS, strict=True):
         points = panel[panel.side == side].sort_values("nodes")
         if len(points):
             axis.plot(points.nodes, points.extra_mib, mark, label=side, markersize=5)
-    held = panel[panel.side == "gas"].sort_values("nodes")
-    if len(held):
-        axis.plot(
-            held.nodes, held.histories_mib, ":", color="grey", label="the histories themselves"
-        )
+    histories = panel[panel.side == "gas"].sort_values("nodes")
+    if len(histories):
+        label = "the histories themselves"
+        axis.plot(histories.nodes, histories.histories_mib, ":", color="grey", label=label)
     axis.set(xscale="log", yscale="log")
     axis.set_xticks(sorted(panel.nodes.unique()), minor=False)
     axis.set_xticks([], minor=True)

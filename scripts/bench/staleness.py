@@ -3,22 +3,25 @@
 usage: python -m scripts.bench.staleness experiment=pubmed_gcn_gas [OVERRIDE ...] [--out CSV]
 
 Parts from METIS and at random, each with histories that are only pushed to, and with a refresh by
-exact states behind every epoch. The columns are those of histories.csv of a run.
+exact states after every epoch. The columns are those of histories.csv of a run.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from redditgnn.config import compose_settings
 from redditgnn.run import run
-from scripts.bench.rows.row import BENCH, ROOT
+from scripts.bench.options import new_parser
+from scripts.bench.rows.sheet import csv_path
 
 VARIANTS = {
     "METIS": ("sampler.partition=metis", "sampler.refresh_every=0"),
@@ -26,7 +29,7 @@ VARIANTS = {
     "METIS, refreshed": ("sampler.partition=metis", "sampler.refresh_every=1"),
     "random, refreshed": ("sampler.partition=random", "sampler.refresh_every=1"),
 }
-STYLES = {  # a refreshed curve is drawn on top of the other, which stays visible below
+STYLES: dict[str, dict[str, Any]] = {  # a refreshed curve is thin, on top of the other
     "METIS": {"color": "#9ecae1", "linewidth": 3.5},
     "random": {"color": "#fdae6b", "linewidth": 3.5},
     "METIS, refreshed": {"color": "#08519c", "linestyle": "--", "linewidth": 1.2},
@@ -42,53 +45,41 @@ PANELS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, write the CSV and draw it; with --plot-only, draw."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = new_parser("staleness", __doc__)
     parser.add_argument("overrides", nargs="*", help="of redditgnn train")
-    parser.add_argument("--out", type=Path, default=ROOT / BENCH / "cpu-staleness.csv")
     parser.add_argument("--plot-only", action="store_true", help="draw the CSV that is there")
     options = parser.parse_args(argv)
+    path = options.out or csv_path("cpu", "staleness")
     if not options.plot_only:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        trained(options.overrides).to_csv(options.out, index=False, float_format="%.6g")
-    picture = options.out.with_suffix(".png")
-    draw(pd.read_csv(options.out), picture)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        train(options.overrides).to_csv(path, index=False, float_format="%.6g")
+    picture = path.with_suffix(".png")
+    draw(pd.read_csv(path), picture)
     print(picture)
     return 0
 
 
-def trained(overrides: Sequence[str]) -> pd.DataFrame:
+def train(overrides: Sequence[str]) -> pd.DataFrame:
     """Train all variants; return what they logged."""
-    found = []
+    logs = []
     with tempfile.TemporaryDirectory() as folder:
         places = ("sampler.log_staleness=true", f"results_dir={folder}")
-        for variant, chosen in VARIANTS.items():
-            row, path = run(compose_settings([*overrides, *chosen, *places]))
-            logged = pd.read_csv(path.parent / "runs" / row.run_id / "histories.csv")
+        for variant, of_variant in VARIANTS.items():
+            row, path = run(compose_settings([*overrides, *of_variant, *places]))
+            log = pd.read_csv(path.parent / "runs" / row.run_id / "histories.csv")
             facts = {name: getattr(row, name) for name in FACTS}
-            told = [o for o in overrides if not o.startswith("data_dir=")]  # a place, no setting
-            settings = " ".join([*told, *chosen])
-            found.append(logged.assign(variant=variant, settings=settings, **facts))
+            shared = [o for o in overrides if not o.startswith("data_dir=")]  # a place, no setting
+            settings = " ".join([*shared, *of_variant])
+            logs.append(log.assign(variant=variant, settings=settings, **facts))
             print(f"{variant}: test accuracy {row.test_accuracy:.4f}", flush=True)
-    return pd.concat(found)
+    return pd.concat(logs)
 
 
 def draw(rows: pd.DataFrame, path: Path) -> None:
-    """Draw age and error over epochs, a column a layer."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.ticker import LogLocator, NullFormatter
-
+    """Draw age and error over epochs, a column for each layer."""
     layers = sorted(rows.layer.unique())
-    figure, axes = plt.subplots(
-        len(PANELS),
-        len(layers),
-        figsize=(2.6 + 3.4 * len(layers), 8.4),
-        sharex=True,
-        sharey="row",
-        squeeze=False,
-    )
+    figure = Figure(figsize=(2.6 + 3.4 * len(layers), 8.4))
+    axes = figure.subplots(len(PANELS), len(layers), sharex=True, sharey="row", squeeze=False)
     for line, (column, label) in zip(axes, PANELS.items(), strict=True):
         for axis, layer in zip(line, layers, strict=True):
             for variant, style in STYLES.items():
@@ -115,7 +106,6 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     )
     figure.tight_layout(rect=(0, 0, 1, 0.99))
     figure.savefig(path, dpi=160)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

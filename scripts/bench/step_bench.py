@@ -1,8 +1,7 @@
-"""What the pieces of work of scripts.bench.step share: graph, options, training settings, rows."""
+"""Training steps over one graph: sides of the same work become rows."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,21 +10,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.nn import functional as F
+from torch_geometric.data import Data
+from torch_geometric.transforms import ToSparseTensor
 
 from redditgnn.graph import GraphData
+from scripts.bench.cases.setup import Setup
 from scripts.bench.cases.training import OurTraining, first_targets
-from scripts.bench.layer_probe import limit_memory
 from scripts.bench.peers.pyg_training import (
-    PeerModel,
-    PeerTraining,
+    PygModel,
+    PygTraining,
     best_num_workers,
     pyg_data,
     sage_convs,
 )
-from scripts.bench.rows.row import Row, Sheet, dataset_name, load_graph, timed
-from scripts.bench.timing.alternate import Memory, Side, alternate, memory_of
+from scripts.bench.rows.row import Row, with_times
+from scripts.bench.timing.alternate import Side, alternate
+from scripts.bench.timing.memory import Memory, limit_memory, memory_of
 
 FANOUTS, BATCH_SIZE, HIDDEN, DROPOUT, LR = [25, 10], 1024, 256, 0.5, 0.01
 TUNING_BATCHES = 4
@@ -43,47 +44,59 @@ Losses = Mapping[str, list[float]]
 
 
 class StepBench:
-    """What the pieces of work share: the graph, the options, and how rows are made."""
+    """What the pieces of work share: the graph, the training of each side, and how they compare.
 
-    def __init__(self, options: argparse.Namespace, sheet: Sheet, folder: Path) -> None:
-        self.options, self.folder = options, folder
-        self._sheet = sheet
-        self.device = torch.device(options.device)
-        self.graph = load_graph(options.dataset, options.scale, options.data_dir)
-        limit_memory(self.device, options.memory_limit_gib)
+    An epoch has `batches` batches (0: all). PyG's loaders get `num_workers` processes; None: as
+    many as are fastest.
+    """
+
+    def __init__(
+        self, setup: Setup, folder: Path, *, batches: int, num_workers: int | None
+    ) -> None:
+        self.folder, self.device = folder, setup.device
+        self._setup, self._batches, self._given_workers = setup, batches, num_workers
+        self.graph = setup.load_graph()
+        limit_memory(self.device, setup.memory_limit_gib)
 
     @cached_property
-    def data(self) -> Any:
+    def data(self) -> Data:
         """The graph as PyG's loaders take it."""
         return pyg_data(self.graph)
 
     @cached_property
     def train_graph(self) -> GraphData:
-        """The graph with as many training nodes as make `--batches` batches; 0 leaves all."""
-        num_targets = self.options.batches * BATCH_SIZE
+        """The graph with as many training nodes as an epoch needs."""
+        num_targets = self._batches * BATCH_SIZE
         return first_targets(self.graph, num_targets) if num_targets else self.graph
 
     @cached_property
     def num_workers(self) -> tuple[int, str]:
-        """The best number of worker processes for PyG's loader, and how it was found."""
-        if self.options.num_workers is not None:
-            return self.options.num_workers, "num_workers as given"
+        """The number of worker processes of PyG's loader, and how it was chosen."""
+        if self._given_workers is not None:
+            return self._given_workers, "num_workers as given"
         graph = first_targets(self.graph, TUNING_BATCHES * BATCH_SIZE)
 
-        def make(number: int) -> Callable[[], None]:
-            model = PeerModel(sage_convs(self.widths), F.relu, DROPOUT)
-            return self.peer(graph, model, num_workers=number).epoch
+        def epoch_with(number: int) -> Callable[[], None]:
+            model = PygModel(sage_convs(self.widths), F.relu, DROPOUT)
+            return self.pyg(graph, model, num_workers=number).epoch
 
-        return best_num_workers(make, len(os.sched_getaffinity(0)))
+        return best_num_workers(epoch_with, len(os.sched_getaffinity(0)))
 
     @property
     def widths(self) -> tuple[int, int, int]:
         """Features, hidden states, classes."""
         return self.graph.spec.num_features, HIDDEN, self.graph.num_classes
 
-    def peer(self, graph: GraphData, model: PeerModel, **options: Any) -> PeerTraining:
+    def pyg(
+        self,
+        graph: GraphData,
+        model: PygModel,
+        *,
+        num_workers: int,
+        transform: ToSparseTensor | None = None,
+    ) -> PygTraining:
         """Return the training that a user of PyG writes."""
-        return PeerTraining(
+        return PygTraining(
             graph,
             self.data,
             model,
@@ -91,7 +104,8 @@ class StepBench:
             batch_size=BATCH_SIZE,
             lr=LR,
             device=self.device,
-            **options,
+            num_workers=num_workers,
+            transform=transform,
         )
 
     def ours(self, overrides: Sequence[str], graph: GraphData | None = None) -> OurTraining:
@@ -106,38 +120,38 @@ class StepBench:
         note: str = "",
         losses: Losses | None = None,
         error: Callable[[str], float] | None = None,
-    ) -> dict[str, str]:
-        """Measure memory, then time; write a row a side, return the status of each.
-
-        The first side is the reference.
+    ) -> list[Row]:
+        """Measure memory, then time; return a row for every side, of which the first is reference.
 
         `losses` are lists that the sides append to; `error` gives that of a side's last result.
+        `settings` are read once everything is measured.
         """
-        memory_of(sides[0], self.device)  # compiles what there is to compile: not to be counted
-        memory = {side.name: memory_of(side, self.device) for side in sides}
+        memory_of(sides[0].call, self.device)  # compiles what has to be: it does not count
+        memory = {side.name: memory_of(side.call, self.device) for side in sides}
         timings = alternate(
             sides,
-            repeats=self.options.repeats,
-            budget_s=self.options.budget_s,
+            repeats=self._setup.repeats,
+            budget_s=self._setup.budget_s,
             warmup=0,
             device=self.device,
         )
-        last = min(map(len, losses.values())) - 1 if losses else None  # all have come that far
+        epochs = min(map(len, losses.values())) if losses else 0  # that every side has trained
+        rows = []
         for side in sides:
             row = self._row(work, side.name, sides[0].name, memory[side.name])
-            row = timed(row, timings[side.name], timings[sides[0].name])
+            row = with_times(row, timings[side.name], timings[sides[0].name])
             row = replace(row, settings=json.dumps(settings), note=row.note or note)
             if row.status == "completed" and losses:
-                row = replace(row, train_loss=losses[side.name][last])
+                row = replace(row, train_loss=losses[side.name][epochs - 1])
             if row.status == "completed" and error:
                 row = replace(row, output_error=error(side.name))
-            self._sheet.write(row)
-        return {name: "oom" if it.out_of_memory else "completed" for name, it in timings.items()}
+            rows.append(row)
+        return rows
 
     def _row(self, work: str, side: str, reference: str, memory: Memory | None) -> Row:
         return Row(
             program="step",
-            dataset=dataset_name(self.options.dataset, self.options.scale),
+            dataset=self._setup.graph_name,
             nodes=self.graph.num_nodes,
             edges=self.graph.num_edges,
             work=work,

@@ -1,17 +1,16 @@
-"""Measure the memory of one training step in a process of its own.
+"""Measure the memory of one training step, in a process of its own.
 
-The first step warms up: it compiles, and makes what the optimizer and the histories keep. Then all
-that is there (graph, features, weights, histories) is the base, and the peak of a second step above
-it is what the step needs, the batch included: sampled, with its features.
+The first step warms up: it compiles, and creates what the optimizer and the histories hold. All
+that is there then (graph, features, weights, histories) is the base. The peak of a second step
+above it is what the step needs, the batch with its features included.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,16 @@ from typing import Any
 import torch
 
 from redditgnn.config import compose_settings
-from redditgnn.graph import Batch, GraphData, Sampler
-from scripts.bench.cases.training import OurTraining
-from scripts.bench.timing.alternate import MIB, PeakMemory, how_it_died, out_of_memory_text
+from redditgnn.graph import GraphData
+from redditgnn.measure import MIB
+from scripts.bench.cases.training import OneBatch, OurTraining
+from scripts.bench.timing.memory import PeakMemory, out_of_memory_text
+from scripts.bench.timing.processes import run_module
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """`status`: completed, oom or failed. `halo`: nodes of the batch that are read from histories.
+class StepMemory:
+    """`status`: completed, oom, timeout or failed. `halo`: nodes that are read from histories.
 
     `extra_mib`: peak of the step above what was there; `peak_mib`: with it.
     """
@@ -43,96 +44,62 @@ class Measured:
     peak_mib: float | None = None
 
 
-class OneBatch:
-    """Epochs of one batch, so that an epoch is a step.
-
-    Attributes:
-        shape: Targets, nodes and edges of the last batch.
-    """
-
-    def __init__(self, sampler: Sampler) -> None:
-        self.sampler, self.has_halo = sampler, sampler.has_halo
-        self.shape = (0, 0, 0)
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[Batch]:
-        batch = next(iter(self.sampler))
-        self.shape = (batch.num_dst[-1], len(batch.node_ids), len(batch.col))
-        yield batch
+def measure_in_process(
+    overrides: Sequence[str], data_dir: str, device_name: str, timeout_s: float
+) -> StepMemory:
+    """Measure in a new process; return whatever happens to that one."""
+    arguments = [data_dir, device_name, *overrides]
+    return StepMemory(**run_module("scripts.bench.step_memory", arguments, timeout_s=timeout_s))
 
 
-def measure(overrides: list[str], data_dir: str, device_name: str, timeout_s: float) -> Measured:
-    """Measure in a new process; whatever happens to that one, return."""
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        __spec__.name,
-        data_dir,
-        device_name,
-        *overrides,
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        return Measured(status="timeout", note=f"not done after {timeout_s:g} s")
-    if done.returncode != 0:
-        status, note = how_it_died(done)
-        return Measured(status=status, note=note)
-    return Measured(**json.loads(done.stdout.splitlines()[-1]))
-
-
-def measured(overrides: list[str], data_dir: Path, device: torch.device) -> Measured:
+def measure_here(overrides: Sequence[str], data_dir: Path, device: torch.device) -> StepMemory:
     """Measure in this process."""
     settings = compose_settings(overrides)
     graph: GraphData = settings.build("dataset", data_dir)
     num_layers = settings.components["model"]["num_layers"]
     sampler = settings.build("sampler", graph, num_layers=num_layers, device=device, seed=0)
-    one = OneBatch(sampler)
+    batch = OneBatch(sampler)
     with tempfile.TemporaryDirectory() as folder:
-        training = OurTraining(graph, overrides, device, Path(folder), one)
+        training = OurTraining(graph, overrides, device, Path(folder), batch)
         training.epoch()
-        histories_mib = _touched_mib(sampler)
+        histories_mib = _touch_histories(sampler)
         memory = PeakMemory(device)
         training.epoch()
         extra, peak = memory.extra_mib, memory.peak_mib
-    inside, batch_nodes, batch_edges = one.shape
-    return Measured(
+    return StepMemory(
         nodes=graph.num_nodes,
         edges=graph.num_edges,
-        batch_nodes=batch_nodes,
-        batch_edges=batch_edges,
-        halo=batch_nodes - inside,
+        batch_nodes=batch.num_nodes,
+        batch_edges=batch.num_edges,
+        halo=batch.num_nodes - batch.num_targets,
         histories_mib=histories_mib,
         extra_mib=extra,
         peak_mib=peak,
     )
 
 
-def _touched_mib(sampler: Any) -> float:
-    """Write to every page of the histories, so that the step finds them all; return their size."""
+def _touch_histories(sampler: Any) -> float:
+    """Write to every page of the histories, so that the step meets no new one; return their MiB."""
     store = getattr(sampler, "histories", None)
     if store is None:
         return 0.0
     store.settle()
+    num_bytes = 0
     for states in store.states.values():
         states.add_(0)
-    return sum(states.numel() * states.element_size() for states in store.states.values()) / MIB
+        num_bytes += states.numel() * states.element_size()
+    return num_bytes / MIB
 
 
-def main(argv: list[str]) -> int:
+def main(data_dir: str, device_name: str, *overrides: str) -> int:
     """Print what was measured, as JSON in one line."""
-    data_dir, device_name, *overrides = argv
     try:
-        found = measured(overrides, Path(data_dir), torch.device(device_name))
+        memory = measure_here(overrides, Path(data_dir), torch.device(device_name))
     except (MemoryError, RuntimeError) as error:
-        found = Measured(status="oom", note=out_of_memory_text(error))
-    print(json.dumps(asdict(found)))
+        memory = StepMemory(status="oom", note=out_of_memory_text(error))
+    print(json.dumps(asdict(memory)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

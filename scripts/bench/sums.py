@@ -2,7 +2,7 @@
 
 usage: python -m scripts.bench.sums [--device cuda] [--out PATH]
 
-Milliseconds a call, the median of ROUNDS rounds in which the sides take turns, behind a call that
+Milliseconds a call, the median of ROUNDS rounds in which the sides take turns, after a call that
 warms up. On CUDA a round makes CUDA_CALLS calls of a side in a row. The sparse product has 32-bit
 indices, with which it is faster. Shapes are those of Cora, PubMed, a sampled batch, a tenth of
 Reddit, and a graph of Reddit's nodes with a fifth of its edges. Appends to the CSV.
@@ -10,13 +10,9 @@ Reddit, and a graph of Reddit's nodes with a fifth of its edges. Appends to the 
 
 from __future__ import annotations
 
-import argparse
-import csv
 import sys
-from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +21,8 @@ from torch import Tensor
 from redditgnn.csr import pointers
 from redditgnn.kernels.aggregate import embedding_bag, sums_by_columns
 from redditgnn.provenance import package_version, provenance
-from scripts.bench.rows.row import BENCH, ROOT
+from scripts.bench.options import new_parser
+from scripts.bench.rows.sheet import append, csv_path, now
 from scripts.bench.timing.alternate import Side, alternate
 
 SHAPES = (  # rows, sources, mean degree
@@ -66,32 +63,21 @@ SIDES: dict[str, dict[str, Sum]] = {
 }
 
 
-def milliseconds(device: torch.device, *inputs: Tensor) -> dict[str, float]:
-    """Return the median of each side."""
-    calls = CUDA_CALLS if device.type == "cuda" else 1
-
-    def repeated(side: Sum) -> None:
-        for _ in range(calls):
-            side(*inputs, None)
-
-    sides = [Side(name, partial(repeated, side)) for name, side in SIDES[device.type].items()]
-    timings = alternate(sides, repeats=ROUNDS, budget_s=0, device=device)
-    return {name: round(timing.spread.median / calls * 1e3, 4) for name, timing in timings.items()}
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure every shape and width."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = new_parser("sums", __doc__)
     parser.add_argument("--device", default="cuda", choices=[*SIDES])
-    parser.add_argument("--out", type=Path, help="CSV to append to (results/bench/...)")
     options = parser.parse_args(argv)
-    device = torch.device(options.device)
-    path = options.out or ROOT / BENCH / f"{options.device}-sums.csv"
-    made = provenance(device)
-    facts = {name: made[name] for name in ("device_name", "torch_version", "commit")}
-    facts["triton_version"] = package_version("triton")
-    if device.type == "cpu":
-        facts["threads"] = str(torch.get_num_threads())
+    path = options.out or csv_path(options.device, "sums")
+    for row in measure(torch.device(options.device)):
+        append(path, row)
+        print(*row.values(), flush=True)
+    return 0
+
+
+def measure(device: torch.device) -> Iterator[dict[str, object]]:
+    """Yield a row for each shape and width."""
+    facts = facts_of(device)
     torch.manual_seed(0)
     for num_rows, num_src, degree in SHAPES:
         degrees = torch.poisson(torch.full((num_rows,), float(degree))).long()
@@ -99,21 +85,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         index = torch.randint(num_src, (int(rowptr[-1]),), dtype=torch.int32, device=device)
         for width in WIDTHS:
             table = torch.randn(num_src, width, device=device)
-            times = milliseconds(device, table, rowptr, index)
-            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            times = milliseconds(table, rowptr, index)
             shape = {"rows": num_rows, "sources": num_src, "degree": degree, "width": width}
-            append(path, {"measured_at": now} | shape | times | facts)
-    return 0
+            yield {"measured_at": now(), **shape, **times, **facts}
 
 
-def append(path: Path, row: dict[str, object]) -> None:
-    """Append a row, and print it."""
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row)
-        if file.tell() == 0:
-            writer.writeheader()
-        writer.writerow(row)
-    print(*row.values(), flush=True)
+def facts_of(device: torch.device) -> dict[str, str]:
+    """Return hardware and versions; the threads on a CPU only."""
+    everything = provenance(device)
+    facts = {name: everything[name] for name in ("device_name", "torch_version", "commit")}
+    facts["triton_version"] = package_version("triton")
+    if device.type == "cpu":
+        facts["threads"] = str(torch.get_num_threads())
+    return facts
+
+
+def milliseconds(table: Tensor, rowptr: Tensor, index: Tensor) -> dict[str, float]:
+    """Return the median of each side."""
+    device = table.device
+    calls = CUDA_CALLS if device.type == "cuda" else 1
+
+    def repeat(side: Sum) -> None:
+        for _ in range(calls):
+            side(table, rowptr, index, None)
+
+    sides = [Side(name, partial(repeat, side)) for name, side in SIDES[device.type].items()]
+    timings = alternate(sides, repeats=ROUNDS, budget_s=0, device=device)
+    return {name: round(timing.spread.median / calls * 1e3, 4) for name, timing in timings.items()}
 
 
 if __name__ == "__main__":

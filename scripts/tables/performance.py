@@ -1,4 +1,4 @@
-"""Make docs/performance.md and README.md's section from results/bench/*.csv: who is faster.
+"""Render docs/performance.md, and README.md's section, from results/bench/*.csv: who is faster.
 
 usage: python -m scripts.tables.performance [--check]
 
@@ -13,11 +13,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from scripts.tables import documents as generated
-from scripts.tables.documents import ROOT, commits, insert, line
+from scripts import ROOT
+from scripts.tables.documents import commits, insert, table_row, update
 
 BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
@@ -55,32 +56,31 @@ MACHINE = ["device_name", "num_threads", "memory_limit_gib", "torch_version", "p
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Rewrite or check README.md of `root`; return the exit code."""
-    return generated.main(
-        "performance_table", f"{BENCH}/*.csv say otherwise; run make performance", made, argv, root
-    )
+    remedy = f"{BENCH}/*.csv say otherwise; run make performance"
+    return update("scripts.tables.performance", remedy, render, argv, root)
 
 
-def made(root: Path) -> dict[Path, str]:
-    """Return what the two files have to hold."""
+def render(root: Path) -> dict[Path, str]:
+    """Return the text of the two files."""
     readme = root / "README.md"
-    parts = of_machines(read_rows(root / BENCH))
+    parts = by_machine(read_rows(root / BENCH))
     overview = [f"**{name}**\n\n{short_table(rows)}" for name, rows in parts.items()]
     details = [f"## {name}\n\n{table(rows)}" for name, rows in parts.items()]
     section = "\n\n".join([*overview, OVERVIEW_NOTE] if parts else [NOTHING])
     whole = "\n\n".join([TITLE.rstrip(), *details, NOTE, *plots(root)] if parts else [NOTHING])
     return {
         root / DOCUMENT: f"{whole}\n",
-        readme: insert(section, readme.read_text(encoding="utf-8"), BEGIN, END),
+        readme: insert(section, readme, BEGIN, END),
     }
 
 
-def of_machines(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def by_machine(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the rows of each machine and program, by a title."""
     return {
         f"{device.upper()}, {name}: {title}": chosen
-        for (device, name), of_machine in rows.groupby(["device", "device_name"])
+        for (device, name), on_machine in rows.groupby(["device", "device_name"])
         for program, title in PROGRAMS.items()
-        if len(chosen := of_machine[of_machine.program == program])
+        if len(chosen := on_machine[on_machine.program == program])
     }
 
 
@@ -108,8 +108,8 @@ def short_table(rows: pd.DataFrame) -> str:
     groups = rows.groupby(["work", "dataset"], sort=False)
     lines = [short_line(group) for _, group in groups]
     rounds = sorted({f"{n:.0f}" for n in rows.n[rows.status == "completed"]}, key=int)
-    told = f"Rounds: {', '.join(rounds)}. {provenance(rows)}"
-    return "\n".join([OVERVIEW_HEADER, *lines, "", told])
+    note = f"Rounds: {', '.join(rounds)}. {provenance(rows)}"
+    return "\n".join([OVERVIEW_HEADER, *lines, "", note])
 
 
 def short_line(group: pd.DataFrame) -> str:
@@ -119,23 +119,23 @@ def short_line(group: pd.DataFrame) -> str:
     first, others = sides[0], sides[1:]
     seconds = f"{first.median_s:.3g} s" if first.status == "completed" else first.status
     extra = [_number(side.extra_mib, ",.0f") or "-" for side in sides]
-    return line(
+    return table_row(
         first.work.replace("forward_backward", "forward and backward"),
         first.dataset,
         f"{first.side}: {seconds}",
-        ", ".join(compared(side) for side in others),
+        ", ".join(compare(side) for side in others),
         "" if set(extra) == {"-"} else ", ".join(extra),
     )
 
 
-def compared(row: object) -> str:
+def compare(row: Any) -> str:
     """Say how many times as long as its reference a side takes."""
     if row.status != "completed":
         return f"{row.side} {row.status}"
     if pd.isna(row.ratio):
         return f"{row.side} ?"
-    told = f"{row.ratio:.3g} [{row.ratio_low:.3g}, {row.ratio_high:.3g}]"
-    return f"{row.side} " + (f"**{told}**" if row.ratio_high < 1 else told)
+    ratio = f"{row.ratio:.3g} [{row.ratio_low:.3g}, {row.ratio_high:.3g}]"
+    return f"{row.side} " + (f"**{ratio}**" if row.ratio_high < 1 else ratio)
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -145,17 +145,17 @@ def table(rows: pd.DataFrame) -> str:
     return "\n".join([HEADER, *lines, "", provenance(rows)])
 
 
-def side_line(row: object) -> str:
+def side_line(row: Any) -> str:
     """Return all that was measured of one side."""
     where = [row.work, f"{row.dataset}, {row.edges:,} edges", row.side]
     extra = _number(row.extra_mib, ",.0f")
     if row.status != "completed":
-        return line(*where, row.status, "", extra, "", "")
+        return table_row(*where, row.status, "", extra, "", "")
     seconds = f"{row.median_s:.3g} [{row.low_s:.3g}, {row.high_s:.3g}], n={row.n}"
     ratio = "" if pd.isna(row.ratio) else f"{row.ratio:.2f} of {row.reference}"
     errors = [_number(row.output_error, ".1e"), _number(row.gradient_error, ".1e")]
     floor = _number(row.median_s / row.floor_s, ".1f")
-    return line(*where, seconds, ratio, extra, " / ".join(filter(None, errors)), floor)
+    return table_row(*where, seconds, ratio, extra, " / ".join(filter(None, errors)), floor)
 
 
 def provenance(rows: pd.DataFrame) -> str:

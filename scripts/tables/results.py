@@ -1,4 +1,4 @@
-"""Make docs/results.md and README.md's matrix from results/reference/runs.csv.
+"""Render docs/results.md, and README.md's matrix, from results/reference/runs.csv.
 
 usage: python -m scripts.tables.results [--check]
 
@@ -13,20 +13,17 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from redditgnn.config import hash_of_config
-from redditgnn.experiments import Experiments
-from redditgnn.results import of_fingerprint, percents, read_runs, repetitions
-from redditgnn.target import Target, target_from
-from redditgnn.verdict import Sample, Verdict, judge, sample_of
-from scripts.tables import documents as generated
-from scripts.tables.documents import ROOT, commits, insert, line, listed
+from redditgnn.results import read_runs
+from redditgnn.verdict import Sample, Verdict, judge
+from scripts import ROOT
+from scripts.tables.documents import commits, distinct, insert, table_row, update
+from scripts.tables.experiments import RUNS, Entry, counted, read_entries
 
-RUNS, DOCUMENT = Path("results/reference/runs.csv"), Path("docs/results.md")
+DOCUMENT = Path("docs/results.md")
 BEGIN, END = "<!-- results: made by 'make table' -->", "<!-- end of results -->"
 MODELS = {
     "mlp": "MLP",
@@ -87,91 +84,22 @@ Nothing is published under these settings. The difference is to the same model's
 | --- | --- | --- | --- | --- | --- |"""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """An experiment with the rows that count; `target` and `verdict` where one is published.
-
-    `first` is what was said of the seeds that `redditgnn verify` takes, if there are more by now.
-    """
-
-    name: str
-    runs: pd.DataFrame
-    sample: Sample
-    target: Target | None
-    verdict: Verdict | None
-    first: Verdict | None = None
-
-    @property
-    def ours(self) -> str:
-        """Mean and deviation."""
-        deviation = self.sample.deviation
-        return f"{self.sample.mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
-
-    @property
-    def seconds(self) -> str:
-        """Seconds an epoch, if all runs were on one machine."""
-        same = self.runs.device_name.nunique() == 1
-        return f"{self.runs.epoch_median_s.median():.3g}" if same else "mixed"
-
-
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Rewrite or check the files of `root`; return the exit code."""
-    return generated.main(
-        "results_table", f"{RUNS} says otherwise; run make table", made, argv, root
-    )
+    remedy = f"{RUNS} says otherwise; run make table"
+    return update("scripts.tables.results", remedy, render, argv, root)
 
 
-def made(root: Path) -> dict[Path, str]:
-    """Return what the files have to hold."""
+def render(root: Path) -> dict[Path, str]:
+    """Return the text of each file."""
     runs = read_runs([root / RUNS])
     entries = read_entries(runs, root / "conf")
     readme = root / "README.md"
     inside = "\n\n".join([matrix(entries), summary(runs, entries)])
     return {
         root / DOCUMENT: document(runs, entries),
-        readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
+        readme: insert(inside, readme, BEGIN, END),
     }
-
-
-def read_entries(runs: pd.DataFrame, config_dir: Path) -> dict[str, Entry]:
-    """Return the experiments that have rows, by name."""
-    known = Experiments([config_dir])
-    if unknown := sorted({*runs.experiment} - {*known.names}):
-        raise ValueError(f"{RUNS} has runs of {unknown[0] or 'no experiment'}, not in conf")
-    present = {*runs.experiment}
-    entries = (read_entry(name, runs, known) for name in known.names if name in present)
-    return {entry.name: entry for entry in entries if entry is not None}
-
-
-def read_entry(name: str, runs: pd.DataFrame, known: Experiments) -> Entry | None:
-    """Collect the rows of one experiment as it is configured now; None if there are none."""
-    settings, values = known.composed(name)
-    config_hash = hash_of_config(settings)
-    if values is not None:
-        target = target_from(values, name)
-        found = repetitions(runs, config_hash, target)
-        if found.empty:
-            return None
-        sample = percents(found, target)
-        verdict = judge(sample, target.published)
-        first = first_verdict(found, target)
-        return Entry(
-            name=name, runs=found, sample=sample, target=target, verdict=verdict, first=first
-        )
-    found = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
-    if found.empty:
-        return None
-    found = of_fingerprint(found, found.fingerprint.iloc[-1])
-    sample = sample_of(list(100 * found.test_accuracy))
-    return Entry(name=name, runs=found, sample=sample, target=None, verdict=None)
-
-
-def first_verdict(runs: pd.DataFrame, target: Target) -> Verdict | None:
-    """Judge the seeds that were decided on before any were run; None if there are no others."""
-    planned = runs[runs.seed.astype(int) < target.num_seeds]
-    if len(planned) in (0, len(runs)):
-        return None
-    return judge(percents(planned, target), target.published)
 
 
 def matrix(entries: dict[str, Entry]) -> str:
@@ -181,9 +109,9 @@ def matrix(entries: dict[str, Entry]) -> str:
     for title, suffix in (("full batch", ""), ("histories, METIS parts", "_gas")):
         parts += [f"| *{title}* |" + " |" * len(DATASETS)]
         for model, name in MODELS.items():
-            found = [entries.get(f"{dataset}_{model}{suffix}") for dataset in DATASETS]
-            if any(found):
-                parts.append(f"| {name} | {' | '.join(map(cell, found))} |")
+            of_model = [entries.get(f"{dataset}_{model}{suffix}") for dataset in DATASETS]
+            if any(of_model):
+                parts.append(table_row(name, *map(cell, of_model)))
     return "\n".join([head, *parts, "", LEGEND])
 
 
@@ -198,14 +126,16 @@ def cell(entry: Entry | None) -> str:
 
 def summary(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
     """Count the verdicts, and say what the runs were made on."""
-    told = Counter(
+    verdicts = Counter(
         "recalled" if entry.target.is_recalled else entry.verdict.name
         for entry in entries.values()
         if entry.target is not None and entry.verdict is not None
     )
-    counts = ", ".join(f"{told[name]} {name}" for name in (*SIGNS, "recalled") if told[name])
+    counts = ", ".join(
+        f"{verdicts[name]} {name}" for name in (*SIGNS, "recalled") if verdicts[name]
+    )
     where = machines(counted(runs, entries))
-    return SUMMARY.format(total=told.total(), counts=counts, machines=where)
+    return SUMMARY.format(total=verdicts.total(), counts=counts, machines=where)
 
 
 def document(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
@@ -226,11 +156,11 @@ def judged_line(entry: Entry) -> str:
     target, spread = entry.target, entry.target.spread
     shown = f"{target.percent}" + ("\\*" if spread is None else f" ± {spread}")
     published = f"{shown} ({target.source}; {target.trust})"
-    told = target.told(entry.verdict)
+    verdict = target.told(entry.verdict)
     if entry.first is not None and not target.is_recalled:
-        told += f" (seeds 0 to {target.num_seeds - 1}: {entry.first.name})"
+        verdict += f" (seeds 0 to {target.num_seeds - 1}: {entry.first.name})"
     cells = [entry.name, entry.runs.sampler.iloc[0], published, entry.ours, len(entry.runs)]
-    return line(*cells, interval(entry.verdict), told, entry.seconds)
+    return table_row(*cells, interval(entry.verdict), verdict, entry.seconds)
 
 
 def parts_lines(entries: dict[str, Entry]) -> list[str]:
@@ -242,8 +172,9 @@ def parts_lines(entries: dict[str, Entry]) -> list[str]:
             continue
         first = metis.runs.iloc[0]
         what = f"{MODELS[first.model]}, {DATASETS[first.dataset]}"
-        told = difference(metis.sample, random.sample)
-        lines.append(line(what, metis.ours, random.ours, told, published_loss(metis, random)))
+        loss = difference(metis.sample, random.sample)
+        published = published_loss(metis, random)
+        lines.append(table_row(what, metis.ours, random.ours, loss, published))
     return lines
 
 
@@ -271,8 +202,8 @@ def other_line(entry: Entry, entries: dict[str, Entry]) -> str:
     sampler = entry.runs.sampler.iloc[0]
     full = entries.get(entry.name.removesuffix(f"_{sampler}"))
     compared = full is not None and full is not entry
-    told = difference(entry.sample, full.sample) if full and compared else ""
-    return line(entry.name, sampler, entry.ours, len(entry.runs), told, entry.seconds)
+    gain = difference(entry.sample, full.sample) if full and compared else ""
+    return table_row(entry.name, sampler, entry.ours, len(entry.runs), gain, entry.seconds)
 
 
 def difference(ours: Sample, other: Sample) -> str:
@@ -285,34 +216,28 @@ def difference(ours: Sample, other: Sample) -> str:
 def interval(verdict: Verdict) -> str:
     """Return a difference with its 95 % interval."""
     ends = verdict.interval
-    told = f" [{ends.low:+.2f}, {ends.high:+.2f}]" if ends else ""
-    return f"{verdict.difference:+.2f}{told}"
+    bounds = f" [{ends.low:+.2f}, {ends.high:+.2f}]" if ends else ""
+    return f"{verdict.difference:+.2f}{bounds}"
 
 
 def provenance(runs: pd.DataFrame, entries: dict[str, Entry]) -> str:
     """Return one line: how many runs, on what, with which code, and what was left out."""
-    found = counted(runs, entries)
+    rows = counted(runs, entries)
     failed = runs[runs.status != "completed"]
-    told = listed(failed.experiment + " seed " + failed.seed + " " + failed.status) or "none"
-    others = len(runs) - len(failed) - len(found)
+    failures = distinct(failed.experiment + " seed " + failed.seed + " " + failed.status) or "none"
+    others = len(runs) - len(failed) - len(rows)
     return (
-        f"{machines(found)}; code: {commits(found)}; one configuration and "
-        f"one dataset fingerprint an experiment. Not counted: runs that did not complete: {told}; "
+        f"{machines(rows)}; code: {commits(rows)}; one configuration and one dataset fingerprint "
+        f"an experiment. Not counted: runs that did not complete: {failures}; "
         f"of other settings or data, or of a seed that is there already: {others}."
     )
 
 
-def counted(runs: pd.DataFrame, entries: dict[str, Entry]) -> pd.DataFrame:
-    """Return every row that counts, once."""
-    rows = pd.concat([runs.iloc[:0], *(entry.runs for entry in entries.values())])
-    return rows[~rows.index.duplicated()]
-
-
-def machines(found: pd.DataFrame) -> str:
+def machines(runs: pd.DataFrame) -> str:
     """Say how many runs there are, on what and with which versions."""
     return (
-        f"{len(found)} runs on {listed(found.device_name)}, torch {listed(found.torch_version)}, "
-        f"PyG {listed(found.pyg_version)}"
+        f"{len(runs)} runs on {distinct(runs.device_name)}, torch {distinct(runs.torch_version)}, "
+        f"PyG {distinct(runs.pyg_version)}"
     )
 
 

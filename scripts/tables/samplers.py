@@ -1,4 +1,4 @@
-"""Put what scripts.bench.matrix measured into docs/samplers.md and README.md.
+"""Render docs/samplers.md, and the table in README.md, from what scripts.bench.matrix measured.
 
 usage: python -m scripts.tables.samplers [--check]
 
@@ -16,8 +16,8 @@ from statistics import median
 
 import pandas as pd
 
-from scripts.tables import documents as generated
-from scripts.tables.documents import ROOT, commits, insert, line, listed
+from scripts import ROOT
+from scripts.tables.documents import commits, distinct, insert, table_row, update
 
 MATRIX, DOCUMENT = Path("results/bench/cpu-matrix.csv"), Path("docs/samplers.md")
 BEGIN, END = "<!-- samplers: made by 'make table' -->", "<!-- end of samplers -->"
@@ -40,30 +40,28 @@ HEADER = """\
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Rewrite or check the files of `root`; return the exit code."""
-    return generated.main(
-        "samplers_table", f"{MATRIX} says otherwise; run make table", made, argv, root
-    )
+    remedy = f"{MATRIX} says otherwise; run make table"
+    return update("scripts.tables.samplers", remedy, render, argv, root)
 
 
-def made(root: Path) -> dict[Path, str]:
-    """Return what the files have to hold."""
+def render(root: Path) -> dict[Path, str]:
+    """Return the text of each file."""
     cells = pd.read_csv(root / MATRIX, dtype={"commit": str})
-    done = cells[cells.status == "completed"].copy()
-    if done.dataset.nunique() != 1:  # one score is to be reached by all
-        sys.exit(
-            f"{MATRIX} mixes graphs ({listed(done.dataset)}); scripts.bench.matrix --out keeps one"
-        )
-    done["curves"] = done.curves.map(json.loads)
-    score = SHARE * max(point[1] for curves in done.curves for run in curves for point in run)
-    lines = {index: cell_line(cell, score) for index, cell in done.iterrows()}
-    shown = [lines[index] for index in done.index[done.model == SHOWN]]
+    completed = cells[cells.status == "completed"].copy()
+    if completed.dataset.nunique() != 1:  # one score is to be reached by all
+        graphs = distinct(completed.dataset)
+        sys.exit(f"{MATRIX} mixes graphs ({graphs}); scripts.bench.matrix --out keeps one")
+    completed["curves"] = completed.curves.map(json.loads)
+    score = SHARE * max(point[1] for curves in completed.curves for run in curves for point in run)
+    lines = {index: cell_line(cell, score) for index, cell in completed.iterrows()}
+    shown = [lines[index] for index in completed.index[completed.model == SHOWN]]
     readme = root / "README.md"
     title = TITLE.format(share=SHARE, score=score)
     table = [HEADER, *lines.values(), *map(failed_line, unfinished(cells)), ""]
-    inside = "\n".join([HEADER, *shown, "", provenance(done[done.model == SHOWN])])
+    inside = "\n".join([HEADER, *shown, "", provenance(completed[completed.model == SHOWN])])
     return {
-        root / DOCUMENT: "\n".join([title, *table, provenance(done), ""]),
-        readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
+        root / DOCUMENT: "\n".join([title, *table, provenance(completed), ""]),
+        readme: insert(inside, readme, BEGIN, END),
     }
 
 
@@ -71,17 +69,17 @@ def cell_line(cell: pd.Series, score: float) -> str:
     """Return the line of one pair."""
     reached = [seconds_to(score, run) for run in cell.curves]
     known = [seconds for seconds in reached if seconds is not None]
-    told = f"{median(known):.3g}" if len(known) == len(reached) else "never"
+    to_score = f"{median(known):.3g}" if len(known) == len(reached) else "never"
     micro_f1 = f"{100 * cell.test_micro_f1:.2f} ± {100 * cell.test_micro_f1_sd:.2f}"
     memory = f"{cell.peak_rss_mib:,.0f}"
     seconds = f"{cell.epoch_median_s:.3g}"
-    return line(model_of(cell), cell.sampler, micro_f1, seconds, told, memory)
+    return table_row(model_of(cell), cell.sampler, micro_f1, seconds, to_score, memory)
 
 
 def model_of(cell: pd.Series) -> str:
-    """Name the model, and the overrides of scripts.bench.matrix that other pairs do not have."""
-    _, _, behind_epochs = cell.settings.partition("trainer.epochs=")
-    return " ".join([cell.model, *behind_epochs.split()[1:]])
+    """Name the model, and the further overrides that this pair was run with."""
+    _, _, after_epochs = cell.settings.partition("trainer.epochs=")
+    return " ".join([cell.model, *after_epochs.split()[1:]])
 
 
 def unfinished(cells: pd.DataFrame) -> list[pd.Series]:
@@ -91,7 +89,7 @@ def unfinished(cells: pd.DataFrame) -> list[pd.Series]:
 
 def failed_line(cell: pd.Series) -> str:
     """Return the line of a pair that did not complete."""
-    return line(model_of(cell), cell.sampler, cell.status, "", "", "")
+    return table_row(model_of(cell), cell.sampler, cell.status, "", "", "")
 
 
 def seconds_to(score: float, run: list[list[float]]) -> float | None:
@@ -99,23 +97,24 @@ def seconds_to(score: float, run: list[list[float]]) -> float | None:
     return next((seconds for seconds, reached in run if reached >= score), None)
 
 
-def provenance(done: pd.DataFrame) -> str:
+def provenance(pairs: pd.DataFrame) -> str:
     """Return one line: on which graph, with what, and how often."""
-    epochs = done.settings.str.extract(r"trainer\.epochs=(\d+)")[0]
+    graphs, seeds = distinct(pairs.dataset), distinct(pairs.seeds.astype(str))
+    epochs = distinct(pairs.settings.str.extract(r"trainer\.epochs=(\d+)")[0])
     return (
-        f"{listed(done.dataset)}; {listed(epochs)} epochs, {listed(done.seeds.astype(str))} seeds "
-        f"a pair, two layers of 64; {machines(done)}, one thread, beside other jobs; "
-        f"torch {listed(done.torch_version)}, PyG {listed(done.pyg_version)}; code: "
-        f"{commits(done)}."
+        f"{graphs}; {epochs} epochs, {seeds} seeds a pair, two layers of 64; "
+        f"{machines(pairs)}, one thread, beside other jobs; "
+        f"torch {distinct(pairs.torch_version)}, PyG {distinct(pairs.pyg_version)}; "
+        f"code: {commits(pairs)}."
     )
 
 
-def machines(done: pd.DataFrame) -> str:
+def machines(pairs: pd.DataFrame) -> str:
     """Name the machine of most pairs, and of every other pair its own."""
-    usual = done.device_name.mode()[0]
-    others = done[done.device_name != usual].itertuples()
-    told = (f"{pair.model} under {pair.sampler} on {pair.device_name}" for pair in others)
-    return ", ".join([usual, *told])
+    usual = pairs.device_name.mode()[0]
+    others = pairs[pairs.device_name != usual].itertuples()
+    exceptions = (f"{pair.model} under {pair.sampler} on {pair.device_name}" for pair in others)
+    return ", ".join([usual, *exceptions])
 
 
 if __name__ == "__main__":

@@ -1,24 +1,16 @@
-"""The least time that work can take: bytes that must move, over the measured copy bandwidth.
+"""The bytes that a layer must move: over the bandwidth of a copy, the least time it can take.
 
 Counted as if no row of a table stayed in a cache between two edges that read it: every edge reads
 its source's row from memory. A graph whose tables fit a cache can be faster than that. Indices of
 edges have 4 bytes, row pointers 8, numbers 4. `nodes` and `edges` are those that the layer sees,
-with self-loops where it has them. Projections count with what they read and write once.
+with self-loops if it has them. Projections count with what they read and write once.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
-
-from redditgnn.measure import synchronize
-
 INDEX, POINTER, NUMBER = 4, 8, 4
-COPIED_BYTES = 2**29
-COPIES = 7
 
 
 class Shape(NamedTuple):
@@ -111,17 +103,3 @@ def pna_bytes(shape: Shape) -> Bytes:
     backward = shape.edges * (INDEX + 2 * row)
     backward += shape.nodes * (POINTER + width + 6 * row + 4 * row)
     return Bytes(forward, forward + backward)
-
-
-def copy_bandwidth(device: torch.device, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Return the bytes per second of copying a large tensor, read and write counted: the best."""
-    source = torch.ones(COPIED_BYTES // NUMBER, device=device)
-    target = torch.zeros_like(source)
-    seconds = []
-    for _ in range(COPIES):
-        synchronize(device)
-        start = clock()
-        target.copy_(source)
-        synchronize(device)
-        seconds.append(clock() - start)
-    return 2 * COPIED_BYTES / min(seconds)

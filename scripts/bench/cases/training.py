@@ -1,4 +1,4 @@
-"""Training and inference by the project's own pieces, as `redditgnn train` puts them together."""
+"""Training by the project's own parts, as `redditgnn train` puts them together."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OurTraining:
     ) -> None:
         settings = compose_settings([*overrides, "trainer.epochs=1"])
         torch.manual_seed(settings.seed)
-        self.model: nn.Module = settings.build("model", graph.spec).to(device)
+        self.model: Any = settings.build("model", graph.spec).to(device)
         self.sampler = sampler or settings.build(
             "sampler", graph, num_layers=self.model.num_layers, device=device, seed=settings.seed
         )
@@ -65,7 +65,7 @@ def _no_evaluation(model: nn.Module, split: Split) -> tuple[float, Scores]:
 
 @dataclass(frozen=True)
 class ZeroHalo:
-    """In the place of histories: nothing is pushed, and zeros are what is pulled."""
+    """Instead of histories: nothing is pushed, and zeros are pulled."""
 
     def begin(self) -> None:
         """Nothing is fetched."""
@@ -93,8 +93,31 @@ class WithoutHistories:
             yield replace(batch, histories=ZeroHalo())
 
 
+class OneBatch:
+    """Epochs of one batch, so that an epoch is a step.
+
+    Attributes:
+        num_targets: Nodes of the last batch that are computed; the others are its halo.
+        num_nodes: Nodes of the last batch, the halo included.
+        num_edges: Edges of the last batch.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler, self.has_halo = sampler, sampler.has_halo
+        self.num_targets = self.num_nodes = self.num_edges = 0
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        batch = next(iter(self.sampler))
+        self.num_targets, self.num_nodes = batch.num_dst[-1], len(batch.node_ids)
+        self.num_edges = len(batch.col)
+        yield batch
+
+
 def first_targets(graph: GraphData, num_targets: int) -> GraphData:
-    """Leave only `num_targets` random training nodes, so that an epoch is that much shorter."""
+    """Return the graph with `num_targets` random training nodes, so that an epoch is shorter."""
     ids = graph.train_mask.nonzero().view(-1)
     generator = torch.Generator().manual_seed(0)
     mask = torch.zeros_like(graph.train_mask)

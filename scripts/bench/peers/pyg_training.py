@@ -1,4 +1,4 @@
-"""What a user of PyG writes: the training and the inference of its examples/reddit.py.
+"""The training and inference that a user of PyG writes, as its examples/reddit.py has them.
 
 Same layers, weights, dropout, optimizer, fanouts and batch size as ours get. Batches come from
 NeighborLoader with worker processes; every layer computes all nodes of a batch.
@@ -45,7 +45,7 @@ def gatv2_convs(widths: Sequence[int]) -> list[nn.Module]:
     return [GATv2Conv(first, hidden // HEADS, HEADS), GATv2Conv(hidden, last, concat=False)]
 
 
-class PeerModel(nn.Module):
+class PygModel(nn.Module):
     """Convolutions with an activation and dropout between them."""
 
     def __init__(
@@ -92,7 +92,7 @@ def sparse_transform() -> ToSparseTensor:
     return ToSparseTensor(layout=layout)
 
 
-class PeerTraining:
+class PygTraining:
     """Epochs of mini-batch training over `NeighborLoader`.
 
     Attributes:
@@ -103,7 +103,7 @@ class PeerTraining:
         self,
         graph: GraphData,
         data: Data,
-        model: PeerModel,
+        model: PygModel,
         *,
         num_neighbors: list[int],
         batch_size: int,
@@ -141,7 +141,9 @@ class PeerTraining:
         self.losses.append(float(torch.stack(losses).mean()))
 
 
-def inference_loader(data: Data, *, batch_size: int, num_workers: int, sparse: bool) -> Any:
+def inference_loader(
+    data: Data, *, batch_size: int, num_workers: int, sparse: bool
+) -> NeighborLoader:
     """Return the loader of all nodes with all their neighbours; it leaves the features alone."""
     loader = NeighborLoader(
         copy.copy(data),
@@ -156,20 +158,22 @@ def inference_loader(data: Data, *, batch_size: int, num_workers: int, sparse: b
     return loader
 
 
-def best_num_workers(make: Callable[[int], Callable[[], None]], num_cores: int) -> tuple[int, str]:
-    """Time the second epoch of `make(num_workers)` for 0, 1, 2, 4, ... workers; take the fastest.
+def best_num_workers(
+    epoch_with: Callable[[int], Callable[[], None]], num_cores: int
+) -> tuple[int, str]:
+    """Time the second epoch with 0, 1, 2, 4, ... workers.
 
     Returns:
-        The number, and what was measured, as text.
+        The number that is fastest, and what was measured, as text.
     """
     numbers = [0, *(2**power for power in range(num_cores.bit_length()))]
     seconds = {}
     for number in numbers:
-        epoch = make(number)
+        epoch = epoch_with(number)
         epoch()  # starts the workers
         start = time.perf_counter()
         epoch()
         seconds[number] = time.perf_counter() - start
         del epoch
-    told = ", ".join(f"{number}: {spent:.3g} s" for number, spent in seconds.items())
-    return min(seconds, key=seconds.__getitem__), f"num_workers {told}"
+    text = ", ".join(f"{number}: {spent:.3g} s" for number, spent in seconds.items())
+    return min(seconds, key=seconds.__getitem__), f"num_workers {text}"

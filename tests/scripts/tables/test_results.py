@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from redditgnn.config import compose_experiment, hash_of_config
-from redditgnn.experiments import Experiments
-from redditgnn.results import read_runs
 from redditgnn.target import target_from
+from redditgnn.verdict import Sample, judge, sample_of
 from scripts.tables import results as table
+from scripts.tables.experiments import RUNS, Entry
 
 COLUMNS = (
     "status,dataset,model,sampler,experiment,seed,fingerprint,config_hash,commit,dirty,torch_version,"
@@ -56,7 +57,7 @@ def checkout(root: Path, *rows: str, also: str = "e", **target: object) -> Path:
         path = root / "conf" / "experiment" / f"{name}.yaml"
         path.write_text(YAML.format(dropout=dropout, **values))
     lines = [with_hash(line, root) for line in rows]
-    (root / table.RUNS).write_text("\n".join([COLUMNS, *lines, ""]))
+    (root / RUNS).write_text("\n".join([COLUMNS, *lines, ""]))
     (root / "README.md").write_text(README)
     return root
 
@@ -72,8 +73,8 @@ def with_hash(line: str, root: Path) -> str:
 
 def cells(readme: Path, experiment: str = "e") -> list[str]:
     lines = readme.read_text().splitlines()
-    (found,) = [line for line in lines if line.startswith(f"| {experiment} |")]
-    return [cell.strip() for cell in found.strip("|").split("|")]
+    (row,) = [line for line in lines if line.startswith(f"| {experiment} |")]
+    return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 def test_mean_deviation_and_median_are_those_computed_by_hand(
@@ -83,21 +84,21 @@ def test_mean_deviation_and_median_are_those_computed_by_hand(
     # Half of the interval: 4.3027 * 1.5275 / sqrt(3) = 3.7945.
     checkout(tmp_path, row(0, 0.78, 0.1), row(1, 0.79, 0.25), row(2, 0.81, 9), percent=79.3)
     assert table.main([], tmp_path) == 0
-    found = cells(tmp_path / table.DOCUMENT)
-    assert found[:6] == [
+    row_cells = cells(tmp_path / table.DOCUMENT)
+    assert row_cells[:6] == [
         *("e", "full", "79.3 ± 0.7 (A et al., table 2; V)", "79.33 ± 1.53"),
         *("3", "+0.03 [-3.76, +3.83]"),
     ]
-    assert found[6].startswith("UNDECIDED: ")
-    assert found[7] == "0.25"
+    assert row_cells[6].startswith("UNDECIDED: ")
+    assert row_cells[7] == "0.25"
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("# Title\n\n<!--")
     assert text.endswith("-->\n\nThe rest.\n")
-    assert "README.md is made anew" in capsys.readouterr().out
+    assert "README.md is updated" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "verdict"),
     [
         ({"percent": 79.0, "spread": 20}, "REPRODUCED"),
         ({"percent": 50.0}, "ABOVE"),
@@ -106,11 +107,11 @@ def test_mean_deviation_and_median_are_those_computed_by_hand(
     ],
 )
 def test_the_verdict_is_that_of_verify(
-    tmp_path: Path, target: dict[str, object], told: str
+    tmp_path: Path, target: dict[str, object], verdict: str
 ) -> None:
     checkout(tmp_path, row(0, 0.78), row(1, 0.80), **target)
     assert table.main([], tmp_path) == 0
-    assert cells(tmp_path / table.DOCUMENT)[6] == told
+    assert cells(tmp_path / table.DOCUMENT)[6] == verdict
 
 
 def test_a_source_without_a_spread_has_an_asterisk(tmp_path: Path) -> None:
@@ -122,9 +123,9 @@ def test_a_source_without_a_spread_has_an_asterisk(tmp_path: Path) -> None:
 def test_one_run_has_no_deviation_to_compare_with(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), spread="null")
     assert table.main([], tmp_path) == 0
-    found = cells(tmp_path / table.DOCUMENT)
-    assert found[3:6] == ["78.00", "1", "-1.00"]
-    assert found[6] == "UNDECIDED: two completed runs at least are needed"
+    row_cells = cells(tmp_path / table.DOCUMENT)
+    assert row_cells[3:6] == ["78.00", "1", "-1.00"]
+    assert row_cells[6] == "UNDECIDED: two completed runs at least are needed"
 
 
 def test_seconds_of_different_hardware_are_not_mixed(tmp_path: Path) -> None:
@@ -146,8 +147,8 @@ def test_runs_that_did_not_complete_are_named_and_not_counted(tmp_path: Path) ->
 def test_code_with_uncommitted_changes_is_called_so(tmp_path: Path) -> None:
     checkout(tmp_path, row(0, 0.78), row(1, 0.80).replace(",False,", ",True,"))
     assert table.main([], tmp_path) == 0
-    told = "code: 0123456, 0123456 with uncommitted changes;"
-    assert told in (tmp_path / table.DOCUMENT).read_text()
+    commits = "code: 0123456, 0123456 with uncommitted changes;"
+    assert commits in (tmp_path / table.DOCUMENT).read_text()
 
 
 def test_an_experiment_without_a_completed_run_is_left_out(tmp_path: Path) -> None:
@@ -168,8 +169,8 @@ def test_rows_that_are_not_repetitions_are_counted_and_not_averaged(tmp_path: Pa
     checkout(tmp_path, row(0, 0.78), row(1, 0.80), *others)
     assert table.main([], tmp_path) == 0
     assert cells(tmp_path / table.DOCUMENT)[3:5] == ["79.00 ± 1.41", "2"]
-    told = "of other settings or data, or of a seed that is there already: 4."
-    assert told in (tmp_path / table.DOCUMENT).read_text()
+    others = "of other settings or data, or of a seed that is there already: 4."
+    assert others in (tmp_path / table.DOCUMENT).read_text()
 
 
 def test_experiments_of_different_settings_are_each_their_own(tmp_path: Path) -> None:
@@ -192,9 +193,9 @@ def test_rows_that_cannot_be_are_refused_in_one_line(
 ) -> None:
     checkout(tmp_path, row(0, 0.78), second)
     assert table.main([], tmp_path) == 1
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("\n")) == ("", 1)
-    assert message in told.err
+    output = capsys.readouterr()
+    assert (output.out, output.err.count("\n")) == ("", 1)
+    assert message in output.err
     assert (tmp_path / "README.md").read_text() == README
 
 
@@ -203,11 +204,11 @@ def test_a_table_that_is_stale_fails_the_check_and_stays(
 ) -> None:
     checkout(tmp_path, row(0, 0.78))
     assert table.main(["--check"], tmp_path) == 1
-    assert capsys.readouterr().err.startswith("results_table: results.md is stale")
+    assert capsys.readouterr().err.startswith("scripts.tables.results: results.md is stale")
     assert (tmp_path / "README.md").read_text() == README
     assert table.main([], tmp_path) == 0
     assert table.main(["--check"], tmp_path) == 0
-    with (tmp_path / table.RUNS).open("a") as file:
+    with (tmp_path / RUNS).open("a") as file:
         file.write(with_hash(row(1, 0.80), tmp_path) + "\n")
     assert table.main(["--check"], tmp_path) == 1
 
@@ -221,41 +222,35 @@ def test_a_readme_without_markers_is_refused(
     assert "README.md has no line" in capsys.readouterr().err
 
 
-def test_the_committed_rows_belong_to_the_experiments_as_they_are_now() -> None:
-    """A changed experiment needs new rows: see `make reference`."""
-    runs = read_runs([table.ROOT / table.RUNS])
-    known = Experiments([table.ROOT / "conf"])
-    entries = table.read_entries(runs, table.ROOT / "conf")
-    for name, group in runs.groupby("experiment"):
-        now = hash_of_config(known.composed(name)[0])
-        assert set(group.config_hash) == {now}, f"{name} has changed since its rows were made"
-        counted = entries[name].runs
-        assert len(counted) == (group.status == "completed").sum(), f"{name}: other data, or twice"
+def sample(*scores: float) -> Sample:
+    return sample_of(list(scores))
 
 
-def sample(*scores: float) -> object:
-    return table.sample_of(list(scores))
-
-
-def entry(name: str, *scores: float, sampler: str = "full", published: float | None = None):
+def entry(
+    name: str, *scores: float, sampler: str = "full", published: float | None = None
+) -> Entry:
     values = {"metric": "test_accuracy", "percent": published, "spread": 0.5, "runs": 10}
     values |= {"source": "A", "trust": "V", "fingerprint": {"edges": 1}}
     target = None if published is None else target_from(values, name)
     dataset, model = name.split("_")[:2]
     same = {"dataset": dataset, "model": model, "sampler": sampler, "device_name": "Some CPU"}
-    runs = table.pd.DataFrame([same | {"epoch_median_s": 0.5, "s": score} for score in scores])
+    runs = pd.DataFrame([same | {"epoch_median_s": 0.5, "s": score} for score in scores])
     ours = sample(*scores)
-    verdict = target and table.judge(ours, target.published)
-    return table.Entry(name=name, runs=runs, sample=ours, target=target, verdict=verdict)
+    verdict = target and judge(ours, target.published)
+    return Entry(name=name, runs=runs, sample=ours, target=target, verdict=verdict)
+
+
+def by_name(*entries: Entry) -> dict[str, Entry]:
+    return {each.name: each for each in entries}
 
 
 def test_the_matrix_has_a_model_a_line_and_a_dataset_a_column() -> None:
-    found = [
+    entries = [
         entry("cora_gcn", 81.0, 81.2, published=81.1),
         entry("pubmed_gcn", 50.0, 50.2, published=79.0),
         entry("cora_gcn_gas", 99.0, 99.2, published=81.1),
     ]
-    lines = table.matrix({e.name: e for e in found}).splitlines()
+    lines = table.matrix(by_name(*entries)).splitlines()
     assert (
         lines[3] == "| GCN | 81.10 ± 0.14 (n=2); 81.1 **=** |  | 50.10 ± 0.14 (n=2); 79.0 **-** |"
     )
@@ -263,31 +258,30 @@ def test_the_matrix_has_a_model_a_line_and_a_dataset_a_column() -> None:
 
 
 def test_what_a_partition_is_worth_is_the_difference_of_a_pair() -> None:
-    found = [
+    entries = [
         entry("cora_gcn_gas", 81.0, 82.0, published=82.0),
         entry("cora_gcn_gas_random", 79.0, 80.0, published=78.0),
         entry("cora_gat_gas", 81.0, 82.0, published=82.0),
     ]
-    (only,) = table.parts_lines({e.name: e for e in found})
+    (only,) = table.parts_lines(by_name(*entries))
     assert only.startswith("| GCN, Cora | 81.50 ± 0.71 | 79.50 ± 0.71 | +2.00 [")
     assert only.endswith("| +4.00 |")
 
 
 def test_a_pair_without_a_published_value_has_none_and_stands_once() -> None:
-    found = [
+    entries = [
         entry("cora_gcn_gas", 81.0, 82.0, published=82.0),
         entry("cora_gcn_gas_random", 79.0, 80.0),
     ]
-    entries = {e.name: e for e in found}
-    (only,) = table.parts_lines(entries)
+    (only,) = table.parts_lines(by_name(*entries))
     assert only.endswith("] |  |")
-    assert table.other_lines(entries) == []
+    assert table.other_lines(by_name(*entries)) == []
 
 
 def test_a_sampler_is_compared_with_full_batch() -> None:
     full = entry("physics_gcn", 90.0, 92.0)
     edges = entry("physics_gcn_saint_edge", 93.0, 95.0, sampler="saint_edge")
-    entries = {e.name: e for e in (full, edges)}
+    entries = by_name(full, edges)
     assert "| +3.00 [" in table.other_line(edges, entries)
     assert "|  | 0.5 |" in table.other_line(full, entries)
 

@@ -1,4 +1,4 @@
-"""docs/samplers.md and the README's table: what scripts.bench.matrix measured, and never stale."""
+"""docs/samplers.md and the README's table: what make bench measured."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ COLUMNS = (
 )
 
 
-def row(model: str, sampler: str, *curves: list[tuple[float, float]], status="completed") -> str:
-    told = json.dumps(curves).replace('"', '""')
+def row(
+    model: str, sampler: str, *curves: list[tuple[float, float]], status: str = "completed"
+) -> str:
+    text = json.dumps(curves).replace('"', '""')
     return (
-        f'sbm 0.1,{model},{sampler},trainer.epochs=8,{status},3,1.5,0.9,0.01,800,"{told}",Some CPU,'
+        f'sbm 0.1,{model},{sampler},trainer.epochs=8,{status},3,1.5,0.9,0.01,800,"{text}",Some CPU,'
         "2.13.0,2.8.1,0123456789,False"
     )
 
