@@ -127,7 +127,8 @@ def compare(calm: list[Run], wild: list[Run], num_kills: int, planned: int) -> i
     """Print how the two differ; return 1 if they do, or if there was too little to kill."""
     print(f"{num_kills} kills; completed: {len(calm)} undisturbed, {len(wild)} disturbed")
     expected, actual = dict(calm), dict(wild)
-    problems = [f"{key} was completed twice" for key in actual if wild.count((key, actual[key])) > 1]
+    twice = [key for key, scores in actual.items() if wild.count((key, scores)) > 1]
+    problems = [f"{key} was completed twice" for key in twice]
     problems += [f"{key} is missing" for key in expected if key not in actual]
     problems += [
         f"{key}: {COMPARED} are {scores}, not {expected.get(key)}"

@@ -61,7 +61,7 @@ PUBLISHED = """\
 
 Where the source gives no spread, our own is the margin (\\*). Trust: V read at the source, S
 quoted by others from a paper, D derived, R recalled and not read again. Where an undecided verdict
-asked for more seeds than `redditgnn verify` takes, what the latter said is told behind it.
+asked for more seeds than `redditgnn verify` takes, the verdict on its own seeds is in brackets.
 
 | experiment | sampler | published, % (source; trust) | ours, % | seeds | difference | verdict \
 | s/epoch |
