@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric import nn as pyg
 
 from redditgnn.csr import CSR, row_of_edge
+from redditgnn.graph import GraphData
 from scripts.bench.cases.layer_works import LayerWork
 
 PNA_READS = ["mean", "max", "min", "std"], ["identity", "amplification", "attenuation"]
@@ -61,9 +62,9 @@ PYG_KINDS = {
 }
 
 
-def edge_index(csr: CSR) -> Any:
+def edge_index(edges: CSR | GraphData) -> Tensor:
     """Return the edges as PyG's users have them."""
-    return torch.stack([csr.col.long(), row_of_edge(csr.rowptr)])
+    return torch.stack([edges.col.long(), row_of_edge(edges.rowptr)])
 
 
 def sparse_csr(csr: CSR) -> Any:

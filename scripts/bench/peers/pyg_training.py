@@ -20,8 +20,8 @@ from torch_geometric.loader import NeighborLoader
 from torch_geometric.nn import GATConv, GATv2Conv, SAGEConv
 from torch_geometric.transforms import ToSparseTensor
 
-from redditgnn.csr import row_of_edge
 from redditgnn.graph import GraphData
+from scripts.bench.peers.pyg_layers import edge_index
 
 Convolutions = Callable[[Sequence[int]], list[nn.Module]]
 HEADS = 8
@@ -82,8 +82,7 @@ def adjacency_of(batch: Data, device: torch.device) -> Any:
 
 def pyg_data(graph: GraphData) -> Data:
     """Return the graph as PyG's loaders take it."""
-    edge_index = torch.stack([graph.col.long(), row_of_edge(graph.rowptr)])
-    return Data(x=graph.x, y=graph.y, edge_index=edge_index, num_nodes=graph.num_nodes)
+    return Data(x=graph.x, y=graph.y, edge_index=edge_index(graph), num_nodes=graph.num_nodes)
 
 
 def sparse_transform() -> ToSparseTensor:
