@@ -13,7 +13,8 @@ SEEDS ?=
 
 BENCH_ARGS ?=
 DGL = .dgl
-BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore scripts
+BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore -m scripts.bench
+TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint check smoke reference reddit table wheel clean \
@@ -35,10 +36,10 @@ lint: $(VENV)/installed-dev  ## check style, layout, types, and that README.md s
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@if test -e README.md && test -e $(REFERENCE)/runs.csv; then \
-	    $(BIN)/python scripts/results_table.py --check; \
+	    $(TABLES).results --check; \
 	fi
-	@if test -e README.md; then $(BIN)/python scripts/performance_table.py --check; fi
-	@if test -e README.md; then $(BIN)/python scripts/samplers_table.py --check; fi
+	@if test -e README.md; then $(TABLES).performance --check; fi
+	@if test -e README.md; then $(TABLES).samplers --check; fi
 
 check: lint test  ## all that a change has to pass
 
@@ -71,33 +72,33 @@ chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lo
 	$(BIN)/python scripts/chaos_sweep.py $(CHAOS_ARGS)
 
 table: $(VENV)/installed  ## put results/reference and the matrix of samplers into README.md and docs
-	$(BIN)/python scripts/results_table.py
-	$(BIN)/python scripts/samplers_table.py
+	$(TABLES).results
+	$(TABLES).samplers
 
 # Options of the programs: make bench-kernels BENCH_ARGS='--scale 0.05 --only "gat 8x8"'
 bench: $(VENV)/installed  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score
-	$(BENCH)/bench_matrix.py $(BENCH_ARGS)
+	$(BENCH).matrix $(BENCH_ARGS)
 
 bench-kernels: $(VENV)/installed  ## layers beside PyG's and DGL's (2 cores: an hour at the default scale)
-	$(BENCH)/bench_kernels.py $(BENCH_ARGS)
+	$(BENCH).kernels $(BENCH_ARGS)
 
 bench-step: $(VENV)/installed  ## training steps, evaluation, samplers beside PyG's
-	$(BENCH)/bench_step.py $(BENCH_ARGS)
+	$(BENCH).step $(BENCH_ARGS)
 
 bench-scaling: $(VENV)/installed  ## time against edges: CSV and plot
-	$(BENCH)/bench_scaling.py $(BENCH_ARGS)
+	$(BENCH).scaling $(BENCH_ARGS)
 
 bench-memory: $(VENV)/installed  ## memory of a training step against the size of the graph: CSV and plot
-	$(BENCH)/bench_memory.py $(BENCH_ARGS)
+	$(BENCH).memory $(BENCH_ARGS)
 
 staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
-	$(BENCH)/plot_staleness.py experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
+	$(BENCH).staleness experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
 
 bench-cuda: $(VENV)/installed  ## all of it on a GPU, at Reddit's size, under 24 GiB
-	PYTHON=$(BIN)/python scripts/bench_cuda.sh $(BENCH_ARGS)
+	PYTHON=$(BIN)/python scripts/bench/cuda.sh $(BENCH_ARGS)
 
 performance: $(VENV)/installed  ## put results/bench/*.csv into README.md and docs/performance.md
-	$(BIN)/python scripts/performance_table.py
+	$(TABLES).performance
 
 # Without its dependencies: all that its layers need is here, and its own torch would be another one.
 dgl: $(VENV)/installed  ## put DGL where the benchmarks find it, beside PyG

@@ -26,11 +26,11 @@ SWEPT = ("model=sage,gcn", "model.hidden_channels=16,32")
 NUM_CONFIGURATIONS = 4
 EPOCHS = 60
 SMALL = ("dataset=sbm", "dataset.scale=0.01", "trainer.checkpoint_every=5")
-EARLY = 0.25  # of all kills: some seconds behind the last, wherever the sweep is
+EARLY = 0.25  # of all kills: some seconds after the last, wherever the sweep is
 EARLY_S = 8.0
 STEP_S = 0.1
 LAST_CALLS = 5  # without kills, until everything is complete
-Scores = dict[tuple[str, str], tuple[str, ...]]
+Run = tuple[tuple[str, str], tuple[str, ...]]  # configuration and seed, scores
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for _ in range(LAST_CALLS):
             if not subprocess.run(command(shared, wild)).returncode:
                 break
-        return compared(completed(calm), completed(wild), num_kills, arguments.kills)
+        return compare(completed(calm), completed(wild), num_kills, arguments.kills)
 
 
 def command(overrides: Sequence[str], results_dir: Path) -> list[str]:
@@ -83,37 +83,37 @@ def disturb(
         victim = draw.choice(family(process.pid) or [process.pid])
         name = "the sweep" if victim == process.pid else "a run"
         print(f"kill {number + 1}: {name}, process {victim}", flush=True)
-        killed(victim)
-    killed(process.pid)
+        kill(victim)
+    kill(process.pid)
     process.wait()
     return kills
 
 
 def num_epochs(results_dir: Path) -> int:
     """Return how many epochs all runs have recorded."""
-    found = (path.read_bytes() for path in results_dir.glob("runs/*/epochs.csv"))
-    return sum(max(0, text.count(b"\n") - 1) for text in found)
+    texts = (path.read_bytes() for path in results_dir.glob("runs/*/epochs.csv"))
+    return sum(max(0, text.count(b"\n") - 1) for text in texts)
 
 
 def family(pid: int) -> list[int]:
     """Return the sweep's process and those of its runs."""
     try:
         process = psutil.Process(pid)
-        found = [process, *process.children(recursive=True)]
-        return [one.pid for one in found if one.status() != psutil.STATUS_ZOMBIE]
+        processes = [process, *process.children(recursive=True)]
+        return [one.pid for one in processes if one.status() != psutil.STATUS_ZOMBIE]
     except psutil.NoSuchProcess:
         return []
 
 
-def killed(pid: int) -> None:
-    """Kill it as the system does for want of memory."""
+def kill(pid: int) -> None:
+    """Kill a process as the system does when memory runs out."""
     try:
         psutil.Process(pid).kill()
     except psutil.NoSuchProcess:
         print(f"{pid} was gone already")
 
 
-def completed(results_dir: Path) -> list[tuple[tuple[str, str], tuple[str, ...]]]:
+def completed(results_dir: Path) -> list[Run]:
     """Return configuration and seed, and scores, of each completed row."""
     with (results_dir / "runs.csv").open(newline="") as file:
         return [
@@ -123,21 +123,22 @@ def completed(results_dir: Path) -> list[tuple[tuple[str, str], tuple[str, ...]]
         ]
 
 
-def compared(calm: list, wild: list, num_kills: int, wanted: int) -> int:
-    """Say how the two differ; return 1 if they do, or if there was too little to kill."""
+def compare(calm: list[Run], wild: list[Run], num_kills: int, planned: int) -> int:
+    """Print how the two differ; return 1 if they do, or if there was too little to kill."""
     print(f"{num_kills} kills; completed: {len(calm)} undisturbed, {len(wild)} disturbed")
-    expected, found = dict(calm), dict(wild)
-    problems = [f"{key} was completed twice" for key in found if wild.count((key, found[key])) > 1]
-    problems += [f"{key} is missing" for key in expected if key not in found]
+    expected, actual = dict(calm), dict(wild)
+    twice = [key for key, scores in actual.items() if wild.count((key, scores)) > 1]
+    problems = [f"{key} was completed twice" for key in twice]
+    problems += [f"{key} is missing" for key in expected if key not in actual]
     problems += [
         f"{key}: {COMPARED} are {scores}, not {expected.get(key)}"
-        for key, scores in found.items()
+        for key, scores in actual.items()
         if scores != expected.get(key)
     ]
-    if len(wild) != len(found):
-        problems.append(f"{len(wild) - len(found)} runs were completed more than once")
-    if num_kills < wanted:
-        problems.append(f"the sweep was over behind {num_kills} of {wanted} kills: give more seeds")
+    if len(wild) != len(actual):
+        problems.append(f"{len(wild) - len(actual)} runs were completed more than once")
+    if num_kills < planned:
+        problems.append(f"the sweep was over after {num_kills} of {planned} kills: give more seeds")
     print(*(problems or ["the same rows and scores"]), sep="\n")
     return 1 if problems else 0
 

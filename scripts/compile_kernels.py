@@ -42,7 +42,7 @@ class Setting(NamedTuple):
     heads: int
     channels: int
     dtype: torch.dtype
-    index: torch.dtype
+    index_dtype: torch.dtype
     dropout: float
 
 
@@ -65,14 +65,14 @@ class Launch(NamedTuple):
     options: dict[str, Any]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Compile, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--arch", type=int, nargs="+", default=ARCHITECTURES, help="86 is sm_86")
     parser.add_argument("--setting", choices=SETTINGS, nargs="+", default=[*SETTINGS])
     parser.add_argument("--csv", type=Path, help="also write the rows to this file")
     args = parser.parse_args(argv)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in table(args.setting, args.arch):
         if not rows:
             print(" ".join(f"{name:>{width(name)}}" for name in row))
@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
+    return 0
 
 
 def width(column: str) -> int:
@@ -107,16 +108,16 @@ def launches(setting: Setting) -> list[Launch]:
     def record(kernel: JITFunction, *args: Any, **options: Any) -> None:
         recorded.append(Launch(kernel, args, options))
 
-    num_nodes, (heads, channels, dtype, index, dropout) = 4, setting
+    num_nodes, (heads, channels, dtype, index_dtype, dropout) = 4, setting
     value = torch.empty(num_nodes, heads, channels, dtype=dtype)
     score, att = torch.empty(num_nodes, heads), torch.empty(heads, channels)
-    csr = torch.zeros(num_nodes + 1, dtype=torch.int64), torch.empty(0, dtype=index)
-    rule = (0.2, dropout, torch.zeros((), dtype=torch.int64) if dropout else None)
+    csr = torch.zeros(num_nodes + 1, dtype=torch.int64), torch.empty(0, dtype=index_dtype)
+    slope, seed = 0.2, torch.zeros((), dtype=torch.int64) if dropout else None
     with mock.patch.object(JITFunction, "run", record):
-        result = gat_forward(value, score, score, *csr, *rule)
-        gat_backward(value, value, score, score, *result, *csr, *csr, *rule)
-        result = gatv2_forward(value, value, att, *csr, *rule)
-        gatv2_backward(value, value, value, att, *result, *csr, *csr, *rule)
+        result = gat_forward(value, score, score, *csr, slope, dropout, seed)
+        gat_backward(value, value, score, score, *result, *csr, *csr, slope, dropout, seed)
+        result = gatv2_forward(value, value, att, *csr, slope, dropout, seed)
+        gatv2_backward(value, value, value, att, *result, *csr, *csr, slope, dropout, seed)
         row_sums(value.flatten(1), *csr, torch.empty(0) if dropout else None)
     return recorded
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Verify the recipes for both Reddits one after the other, the cheapest first: make reddit.
 #
-# A recipe's runs that are in runs.csv already are not run again, so that a killed command goes on
+# A recipe's runs that are in runs.csv already are not run again: a command that was killed resumes
 # where it stopped. A number that is not met (exit code 4 of 'redditgnn verify') or runs that failed
-# (3) do not keep the next from running; a mistake (2), a bug (1) and Ctrl-C (130) end it all.
+# (3) do not keep the next from running. A mistake (2), a bug (1) and Ctrl-C (130) end it all.
 #
 # usage: scripts/reddit.sh [KEY=VALUE ...]      e.g. seeds=3 results_dir=elsewhere
-# REDDITGNN names the command, default: redditgnn. RECIPES has others in the place of all below.
+# REDDITGNN names the command, default: redditgnn. RECIPES replaces the list below.
 set -u
 
 # By the edges times channels that one run reads, in 10^12, estimated as docs/recipes.md says.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-import chaos_sweep
 from redditgnn.sweep.processes import Pool
 from redditgnn.sweep.protocol import WorkerDied
 
@@ -153,9 +151,3 @@ def test_a_run_that_does_not_end_is_killed_behind_a_while(monkeypatch):
     pool.close()
     assert key == "job"
     assert "killed by signal" in str(end)
-
-
-@pytest.mark.slow
-def test_a_sweep_that_is_killed_again_and_again_loses_and_changes_nothing():
-    os.environ["OMP_NUM_THREADS"] = "1"
-    assert chaos_sweep.main(["--kills", "4", "--seeds", "2", "--jobs", "2"]) == 0

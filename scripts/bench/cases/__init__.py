@@ -1,0 +1,1 @@
+"""What is measured: graphs, layers, training, pairs of model and sampler."""

@@ -1,0 +1,1 @@
+"""Seconds and memory of calls, and processes that a measurement has to itself."""

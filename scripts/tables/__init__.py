@@ -1,0 +1,1 @@
+"""Tables in the documents, rendered from results."""

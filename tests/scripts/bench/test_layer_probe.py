@@ -1,0 +1,29 @@
+"""A side of a layer in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.bench.cases.layer_works import LayerWork
+from scripts.bench.cases.setup import Setup
+from scripts.bench.layer_probe import probe_in_process
+from scripts.bench.peers.layers import PLAIN
+
+
+@pytest.mark.slow
+def test_a_peer_that_lacks_memory_says_so_from_a_process_of_its_own(tmp_path: Path) -> None:
+    work = LayerWork(name="w", kind="gat", heads=8, channels=8)
+    setup = Setup(
+        dataset="sbm",
+        scale=0.02,
+        data_dir=str(tmp_path),
+        device_name="cpu",
+        repeats=1,
+        budget_s=0,
+        memory_limit_gib=0.3,
+    )
+    probe = probe_in_process(work, PLAIN, "forward_backward", setup)
+    assert probe.status == "oom"  # one tensor of edges x 64 takes 0.16 GiB, and it needs several
+    assert "allocate" in probe.note
