@@ -37,7 +37,7 @@ class OurTraining:
         settings = compose_settings([*overrides, f"device={device}", "trainer.epochs=1"])
         torch.manual_seed(settings.seed)
         self._parts = Parts(settings, graph=graph)
-        self.model = self._parts.model
+        self.model: Any = self._parts.model
         self.sampler = sampler or self._parts.sampler
         self._best = folder / f"{id(self)}.pt"
         self.losses: list[float] = []
