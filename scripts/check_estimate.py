@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(rows[-1], flush=True)
     if options.write:
         path = ROOT / DOCUMENT
-        path.write_text(insert("\n".join(rows), path.read_text(), BEGIN, END))
+        path.write_text(insert("\n".join(rows), path, BEGIN, END))
     return 0
 
 

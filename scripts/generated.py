@@ -42,12 +42,12 @@ def main(
     return 0
 
 
-def insert(made: str, text: str, begin: str, end: str) -> str:
-    """Return `text` with `made` between the markers `begin` and `end`."""
-    before, found, rest = text.partition(begin)
+def insert(made: str, path: Path, begin: str, end: str) -> str:
+    """Return the text of `path` with `made` between the markers `begin` and `end`."""
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise ValueError(f"README.md has no line {begin} followed by {end}")
+        raise ValueError(f"{path.name} has no line {begin} followed by {end}")
     return f"{before}{begin}\n{made}\n{end}{after}"
 
 

@@ -129,7 +129,7 @@ def made(root: Path) -> dict[Path, str]:
     inside = "\n\n".join([matrix(entries), summary(runs, entries)])
     return {
         root / DOCUMENT: document(runs, entries),
-        readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
+        readme: insert(inside, readme, BEGIN, END),
     }
 
 

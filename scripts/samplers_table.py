@@ -1,4 +1,4 @@
-"""Put what bench_matrix.py measured into docs/samplers.md and README.md.
+"""Put what bench_matrix.py measured into docs/samplers.md and docs/choosing-a-sampler.md.
 
 usage: python scripts/samplers_table.py [--check]
 
@@ -20,12 +20,13 @@ import generated
 from generated import ROOT, commits, insert, line, listed
 
 MATRIX, DOCUMENT = Path("results/bench/cpu-matrix.csv"), Path("docs/samplers.md")
+GUIDE = Path("docs/choosing-a-sampler.md")
 BEGIN, END = "<!-- samplers: made by 'make table' -->", "<!-- end of samplers -->"
-SHOWN = "sage"  # the model of README.md's table
+SHOWN = "sage"  # the model of the guide's table
 SHARE = 0.95
 
 TITLE = """\
-# Which model, which sampler
+# Models under samplers, measured
 
 Made by `make table` from [results/bench/cpu-matrix.csv](../results/bench/cpu-matrix.csv), which
 `make bench` writes. Test micro-F1 in percent: mean ± standard deviation over seeds. Seconds to
@@ -55,13 +56,12 @@ def made(root: Path) -> dict[Path, str]:
     score = SHARE * max(point[1] for curves in done.curves for run in curves for point in run)
     lines = {index: cell_line(cell, score) for index, cell in done.iterrows()}
     shown = [lines[index] for index in done.index[done.model == SHOWN]]
-    readme = root / "README.md"
     title = TITLE.format(share=SHARE, score=score)
     table = [HEADER, *lines.values(), *map(failed_line, unfinished(cells)), ""]
     inside = "\n".join([HEADER, *shown, "", provenance(done[done.model == SHOWN])])
     return {
         root / DOCUMENT: "\n".join([title, *table, provenance(done), ""]),
-        readme: insert(inside, readme.read_text(encoding="utf-8"), BEGIN, END),
+        root / GUIDE: insert(inside, root / GUIDE, BEGIN, END),
     }
 
 
