@@ -3,8 +3,8 @@
 usage: python scripts/performance_table.py [--check]
 
 docs/speed.md has a line for each piece of work between two markers, docs/performance.md one for
-each side of it. --check only exits 1 if a file is stale. Of repeated measurements of the same work on
-the same graph the latest counts.
+each side of it. --check only exits 1 if a file is stale. Of repeated measurements of the same work
+on the same graph the latest counts.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 ROOT = Path(__file__).parents[2]
 BENCH = Path("results") / "bench"
@@ -111,8 +112,8 @@ def draw(lines: list[Line]) -> plt.Figure:
     memory.set_xlabel("memory beyond the inputs, GiB, logarithmic")
     seconds.set_yticks(range(len(lines)), [line.label for line in lines])
     seconds.invert_yaxis()
-    handles, labels = seconds.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
+    handles = [Patch(color=OURS, label="redditgnn"), Patch(color=PYG, label="PyG")]
+    figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False)
     figure.supxlabel(provenance(lines), x=0.01, ha="left", fontsize=8)
     return figure
 
@@ -128,42 +129,28 @@ def bars(
     known = [value for pair in values for value in pair if pd.notna(value)]
     axes.set_xscale("log")
     axes.set_xlim(min(known) / 3, max(known) * 9)
-    for place, (name, color) in enumerate((("redditgnn", OURS), ("PyG", PYG))):
-        for number, (line, pair) in enumerate(zip(lines, values, strict=True)):
-            height, value = number - 0.19 + 0.38 * place, pair[place]
-            failed = place == 1 and line.pyg.status != "completed"
-            if pd.notna(value):
-                axes.barh(
-                    height,
-                    value,
-                    0.34,
-                    color=PAPER if failed else color,
-                    edgecolor=color,
-                    hatch="////" if failed else "",
-                    label=name if number == 0 else None,
-                )
-            axes.text(
-                value * 1.15 if pd.notna(value) else axes.get_xlim()[0] * 1.15,
-                height,
-                label_of(pair, place, failed, text),
-                va="center",
-                fontsize=9,
-            )
+    for number, (line, (ours, pyg)) in enumerate(zip(lines, values, strict=True)):
+        failed = line.pyg.status != "completed"
+        times = "" if pd.isna(ours) or failed else f"  (×{pyg / ours:.0f})"
+        _bar(axes, number - 0.19, ours, _words(ours, False, text), color=OURS)
+        hatch = {"facecolor": PAPER, "hatch": "////"} if failed else {}
+        _bar(axes, number + 0.19, pyg, _words(pyg, failed, text) + times, color=PYG, **hatch)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
 
-def label_of(
-    pair: tuple[float, float], place: int, failed: bool, text: Callable[[float], str]
-) -> str:
-    """Return what stands at the end of a bar."""
-    value = pair[place]
+def _bar(axes: Axes, height: float, value: float, words: str, color: str, **look: str) -> None:
+    """Draw a bar with `words` at its end; without a value the words alone."""
+    start = axes.get_xlim()[0]
+    if pd.notna(value):
+        axes.barh(height, value, 0.34, **{"facecolor": color, "edgecolor": color, **look})
+    axes.text((start if pd.isna(value) else value) * 1.15, height, words, va="center", fontsize=9)
+
+
+def _words(value: float, failed: bool, text: Callable[[float], str]) -> str:
     if failed:
         return "out of memory" if pd.isna(value) else f"would need {text(value)}"
-    if pd.isna(value):
-        return "not measured"
-    factor = f"  (×{value / pair[0]:.0f})" if place and pd.notna(pair[0]) else ""
-    return text(value) + factor
+    return "not measured" if pd.isna(value) else text(value)
 
 
 def memory_text(gib: float) -> str:
@@ -186,7 +173,8 @@ def provenance(lines: list[Line]) -> str:
     name = str(first.device_name).replace("(R)", "")
     return (
         f"{name}, {first.num_threads:.0f} threads; torch {first.torch_version}, PyG "
-        f"{first.pyg_version} (its fastest form); medians of {rounds} rounds; synthetic graphs shaped like Reddit"
+        f"{first.pyg_version} (its fastest form); medians of {rounds} rounds; "
+        "synthetic graphs shaped like Reddit"
     )
 
 

@@ -7,7 +7,9 @@ import re
 import sys
 from typing import Any
 
-SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):\n((?:    .*\n?|\n)*)", re.MULTILINE)
+SECTION = re.compile(
+    r"^(Args|Attributes|Returns|Raises|Yields):\n((?:    .*\n?|\n)*)", re.MULTILINE
+)
 ARGUMENT = re.compile(r"^(\w+): ", re.MULTILINE)
 
 

@@ -14,7 +14,7 @@ from mkdocs.structure.pages import Page
 
 from docs.commands import with_help
 from docs.keys import pages
-from docs.links import COPIES, address_of, path_of, rewrite
+from docs.links import COPIES, address_of, rewrite
 
 ROOT = Path(__file__).parents[2]
 DECISIONS = "decisions/index.md"
@@ -51,15 +51,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Put the help of commands in its places, and lead links to where the site has the files."""
-    address = page.file.src_uri
 
     def use(path: str) -> None:
-        outside = address_of(path).startswith(COPIES)
-        if outside and files.get_file_from_path(address_of(path)) is None:
-            if (ROOT / path).is_file():  # else MkDocs says that the link leads nowhere
-                files.append(_copy(config, path))
+        address = address_of(path)
+        is_new = address.startswith(COPIES) and files.get_file_from_path(address) is None
+        if is_new and (ROOT / path).is_file():  # else MkDocs says that the link leads nowhere
+            files.append(_copy(config, path))
 
-    return rewrite(with_help(markdown), address, use)
+    return rewrite(with_help(markdown), page.file.src_uri, use)
 
 
 def decisions() -> list[Path]:
@@ -80,5 +79,4 @@ def _title(path: Path) -> str:
 
 
 def _copy(config: MkDocsConfig, path: str) -> File:
-    source = ROOT / path_of(address_of(path))
-    return File.generated(config, address_of(path), abs_src_path=str(source))
+    return File.generated(config, address_of(path), abs_src_path=str(ROOT / path))

@@ -18,7 +18,7 @@ CODE = re.compile(r"(^```.*?^```|^(?: {4,}|\t).*?$|`[^`\n]+`)", re.MULTILINE | r
 
 
 def address_of(path: str) -> str:
-    """Return where the site has the file `path` of the repository; of a folder of docs/, its list."""
+    """Return where the site has the file `path`, or the list of the pages of a folder of docs/."""
     if not path.startswith(DOCS):
         return f"{COPIES}{path}"
     page = path.removeprefix(DOCS)
