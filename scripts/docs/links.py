@@ -1,7 +1,8 @@
 """Links from pages to files of the repository, which the site holds copies of.
 
-A page of docs/ has the address that its path below docs/ says. Every other file of the repository
-that a page links to or shows is copied to `repository/PATH`.
+A page of docs/ has the address that its path below docs/ says. A folder of conf/, and
+conf/train.yaml, have the page of their keys. Every other file of the repository that a page links
+to or shows is copied to `repository/PATH`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from docs.keys import FOLDER, GROUPS
+
 DOCS = "docs/"
 COPIES = "repository/"
+KEYS = {
+    "conf/train.yaml": f"{FOLDER}/top-level.md",
+    **{f"conf/{group}": f"{FOLDER}/{group}.md" for group in (*GROUPS, "experiment")},
+}
 LINK = re.compile(r'(?P<before>\]\(|(?:src|href)=")(?P<path>[^)#"\s:]+)(?=[)#"])')
 CODE = re.compile(r"(^```.*?^```|^(?: {4,}|\t).*?$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
 
 def address_of(path: str) -> str:
-    """Return where the site has the file `path`, or the list of the pages of a folder of docs/."""
+    """Return where the site has the file `path`, or what stands for a folder of docs/ or conf/."""
+    if path in KEYS:
+        return KEYS[path]
     if not path.startswith(DOCS):
         return f"{COPIES}{path}"
     page = path.removeprefix(DOCS)
