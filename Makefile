@@ -44,11 +44,11 @@ check: lint test  ## all that a change has to pass
 
 # Strict: a broken link, or a page that the navigation lacks, is an error.
 docs: $(VENV)/installed-docs  ## build the documentation into site/, which opens without a network
-	PYTHONPATH=scripts NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "docs: open site/index.html"
 
 chart: $(VENV)/installed  ## draw README.md's chart from results/bench/*.csv
-	PYTHONPATH=scripts $(BIN)/python -m docs.chart
+	$(BIN)/python -m scripts.docs.chart
 
 CHROMIUM ?= chromium
 report-picture:  ## picture of results/report/index.html for README.md; needs Chromium

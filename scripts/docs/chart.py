@@ -1,6 +1,6 @@
 """Draw README.md's chart from the rows of results/bench/*.csv: ours beside PyG.
 
-usage: python -m docs.chart (make chart)
+usage: python -m scripts.docs.chart (make chart)
 
 A line of the chart is one piece of work of `LINES`. Its bars are our median and that of PyG's
 fastest side, on one CPU: that of the first line that has rows. Lines without rows on it are left
@@ -17,14 +17,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-ROOT = Path(__file__).parents[2]
+from scripts import ROOT
+
 BENCH = Path("results") / "bench"
 CHART = BENCH / "chart.svg"
 LINES = {  # (dataset, work): what the reader sees
@@ -39,7 +42,7 @@ LINES = {  # (dataset, work): what the reader sees
 }
 OURS, PYG = "#e8590c", "#8d99a6"
 INK, PAPER = "#24292f", "#ffffff"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "svg.hashsalt": "chart",
     "figure.facecolor": PAPER,
@@ -100,7 +103,7 @@ def _line(label: str, rows: pd.DataFrame) -> list[Line]:
     return [Line(label=label, ours=ours.iloc[0], pyg=fastest)]
 
 
-def draw(lines: list[Line]) -> plt.Figure:
+def draw(lines: list[Line]) -> Figure:
     """Return the figure: seconds on the left, memory on the right."""
     figure, (seconds, memory) = plt.subplots(
         1, 2, sharey=True, figsize=(9.6, 1.3 + 0.75 * len(lines)), layout="constrained"
@@ -131,7 +134,7 @@ def bars(
     axes.set_xlim(min(known) / 3, max(known) * 9)
     for number, (line, (ours, pyg)) in enumerate(zip(lines, values, strict=True)):
         failed = line.pyg.status != "completed"
-        times = "" if pd.isna(ours) or failed else f"  (×{pyg / ours:.0f})"
+        times = "" if failed or pd.isna(pyg / ours) else f"  (×{pyg / ours:.0f})"
         _bar(axes, number - 0.19, ours, _words(ours, False, text), color=OURS)
         hatch = {"facecolor": PAPER, "hatch": "////"} if failed else {}
         _bar(axes, number + 0.19, pyg, _words(pyg, failed, text) + times, color=PYG, **hatch)
@@ -139,7 +142,7 @@ def bars(
     axes.tick_params(axis="y", length=0)
 
 
-def _bar(axes: Axes, height: float, value: float, words: str, color: str, **look: str) -> None:
+def _bar(axes: Axes, height: float, value: float, words: str, color: str, **look: Any) -> None:
     """Draw a bar with `words` at its end; without a value the words alone."""
     start = axes.get_xlim()[0]
     if pd.notna(value):

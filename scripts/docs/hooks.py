@@ -12,11 +12,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docs.commands import with_help
-from docs.keys import pages
-from docs.links import COPIES, address_of, rewrite
+from scripts import ROOT
+from scripts.docs.commands import with_help
+from scripts.docs.keys import pages
+from scripts.docs.links import COPIES, address_of, rewrite
 
-ROOT = Path(__file__).parents[2]
 DECISIONS = "decisions/index.md"
 PAGES_OF_THE_REPOSITORY = (  # Markdown outside of docs/ that is a page of the site
     *("CHANGELOG.md", "CONTRIBUTING.md", "results/README.md", "results/bench/README.md"),

@@ -14,12 +14,12 @@ from typing import Any
 import yaml
 from hydra.utils import get_object
 
-from docs.docstrings import as_markdown
-from docs.yaml_keys import Key, header, read_keys
 from redditgnn.arguments import types_in_words
 from redditgnn.config import Kernels, Settings
 from redditgnn.sweep.settings import SlurmSettings, SweepSettings
 from redditgnn.target import Target
+from scripts.docs.docstrings import as_markdown
+from scripts.docs.yaml_keys import Key, header, read_keys
 
 FOLDER = "reference"
 GROUPS = ("dataset", "model", "sampler", "optimizer", "scheduler", "trainer", "tracker", "sweep")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from docs.keys import FOLDER, GROUPS
+from scripts.docs.keys import FOLDER, GROUPS
 
 DOCS = "docs/"
 COPIES = "repository/"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scripts.docs import keys
+from scripts.docs.yaml_keys import HYDRAS_OWN, header, read_keys
 
-from docs import keys
-from docs.yaml_keys import HYDRAS_OWN, header, read_keys
 from redditgnn import CONF_DIR
 from redditgnn.command.list_ import described
 

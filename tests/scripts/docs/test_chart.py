@@ -6,8 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-
-from docs import chart
+from scripts.docs import chart
 
 GAT, SAGE = list(chart.LINES)[3], list(chart.LINES)[5]
 BASIS = {"edges": 1e6, "n": 3, "extra_mib": 100, "device": "cpu", "num_threads": 2}

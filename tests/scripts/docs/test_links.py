@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scripts import ROOT
+from scripts.docs.links import CODE, LINK, path_of, rewrite
 
-from docs.links import CODE, LINK, path_of, rewrite
-
-ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from scripts import ROOT
+from scripts.docs.commands import PLACE, with_help
 
-from docs.commands import PLACE, with_help
 from redditgnn.cli import COMMANDS, help_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
+PAGE = ROOT / "docs" / "command-line.md"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from fnmatch import fnmatch
-from pathlib import Path
 
 import pytest
+from scripts import ROOT
 
 from redditgnn.histories import HistoryRow
 from redditgnn.recorder import EpochRow, RunRow
 
-PAGE = Path(__file__).parents[2] / "docs" / "columns.md"
+PAGE = ROOT / "docs" / "columns.md"
 TABLES = {"runs.csv": RunRow, "epochs.csv": EpochRow, "histories.csv": HistoryRow}
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import ROOT
 
-ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs"
 SMALL = ("trainer.epochs=1", "device=cpu")
 SBM = ("dataset=sbm", "dataset.scale=0.003")
