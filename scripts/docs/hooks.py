@@ -22,6 +22,8 @@ PAGES_OF_THE_REPOSITORY = (  # Markdown outside of docs/ that is a page of the s
     *("CHANGELOG.md", "CONTRIBUTING.md", "results/README.md", "results/bench/README.md"),
     "results/report/summary.md",
 )
+WIDE = ("results.md", "performance.md", "repository/results/report/summary.md")
+"""Pages whose tables need the room of the table of contents."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -58,6 +60,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if is_new and (ROOT / path).is_file():  # else MkDocs says that the link leads nowhere
             files.append(_copy(config, path))
 
+    if page.file.src_uri in WIDE:
+        page.meta["hide"] = ["toc"]
     return rewrite(with_help(markdown), page.file.src_uri, use)
 
 
