@@ -44,7 +44,7 @@ check: lint test  ## all that a change has to pass
 
 # Strict: a broken link, or a page that the navigation lacks, is an error.
 docs: $(VENV)/installed-docs  ## build the documentation into site/, which opens without a network
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "docs: open site/index.html"
 
 chart: $(VENV)/installed  ## draw README.md's chart from results/bench/*.csv
