@@ -17,8 +17,8 @@ BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore -
 TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check smoke reference reddit table wheel clean \
-    bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl performance chaos
+.PHONY: help install demo test lint check docs chart report-picture smoke reference reddit table \
+    wheel clean bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl performance chaos
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -31,7 +31,7 @@ demo: $(VENV)/installed  ## train GraphSAGE on a small synthetic Reddit: under a
 test: $(VENV)/installed-dev  ## run the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-lint: $(VENV)/installed-dev  ## check style, layout, types, and that README.md shows the results
+lint: $(VENV)/installed-dev  ## check style, types, and that README.md and docs show the results
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,6 +42,21 @@ lint: $(VENV)/installed-dev  ## check style, layout, types, and that README.md s
 	@if test -e README.md; then $(TABLES).samplers --check; fi
 
 check: lint test  ## all that a change has to pass
+
+# Strict: a broken link, or a page that the navigation lacks, is an error.
+docs: $(VENV)/installed-docs  ## build the documentation into site/, which opens without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "docs: open site/index.html"
+
+chart: $(VENV)/installed  ## draw README.md's chart from results/bench/*.csv
+	$(BIN)/python -m scripts.docs.chart
+
+CHROMIUM ?= chromium
+report-picture:  ## picture of results/report/index.html for README.md; needs Chromium
+	@profile=$$(mktemp -d) && trap 'rm -rf "$$profile"' EXIT && \
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1280,820 \
+	    --user-data-dir="$$profile" --screenshot=docs/images/report.png \
+	    "file://$(CURDIR)/results/report/index.html"
 
 smoke: $(VENV)/installed  ## train every experiment for one epoch on a tiny synthetic graph
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
@@ -71,7 +86,7 @@ reddit: $(VENV)/installed  ## verify the recipes for Reddit and Reddit2, cheapes
 chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lost or changed (minutes)
 	$(BIN)/python scripts/chaos_sweep.py $(CHAOS_ARGS)
 
-table: $(VENV)/installed  ## put results/reference and the matrix of samplers into README.md and docs
+table: $(VENV)/installed  ## put results/reference into README.md, and the matrix of samplers into docs
 	$(TABLES).results
 	$(TABLES).samplers
 
@@ -97,7 +112,7 @@ staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and
 bench-cuda: $(VENV)/installed  ## all of it on a GPU, at Reddit's size, under 24 GiB
 	PYTHON=$(BIN)/python scripts/bench/cuda.sh $(BENCH_ARGS)
 
-performance: $(VENV)/installed  ## put results/bench/*.csv into README.md and docs/performance.md
+performance: $(VENV)/installed  ## put results/bench/*.csv into docs/speed.md and docs/performance.md
 	$(TABLES).performance
 
 # Without its dependencies: all that its layers need is here, and its own torch would be another one.
@@ -112,7 +127,7 @@ wheel: $(VENV)/installed  ## build dist/*.whl and see that it carries its config
 	$(BIN)/python -m zipfile -l dist/redditgnn-*.whl | grep -q redditgnn/report/page.html.jinja
 
 clean:  ## remove environment, caches and build outputs; data and results stay
-	rm -rf $(VENV) $(DGL) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DGL) dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Editable: the commands run the sources as they are, and need no new installation after a change.
@@ -125,4 +140,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) -e '.[docs]'
 	@touch $@

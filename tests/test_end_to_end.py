@@ -120,7 +120,7 @@ def test_the_model_that_the_readme_adds_in_two_files_runs(data_dir: Path, tmp_pa
         path = tmp_path / found[1]
         path.parent.mkdir(parents=True)
         path.write_text(found[2], encoding="utf-8")
-    arguments = ["--config-dir", "conf", "model=gin", "sampler=cluster", "trainer.epochs=1"]
+    arguments = ["--config-dir", "conf", "model=resgated", "sampler=cluster", "trainer.epochs=1"]
     parts = ["sampler.num_parts=10", "sampler.batch_size=5"]
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -131,4 +131,4 @@ def test_the_model_that_the_readme_adds_in_two_files_runs(data_dir: Path, tmp_pa
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert rows_of(tmp_path)[0]["model"] == "gin"
+    assert rows_of(tmp_path)[0]["model"] == "resgated"

@@ -1,10 +1,10 @@
-"""Render docs/performance.md, and README.md's section, from results/bench/*.csv: who is faster.
+"""Render docs/performance.md and the tables of docs/speed.md from results/bench/*.csv.
 
 usage: python -m scripts.tables.performance [--check]
 
-README.md has a line for each piece of work between two markers, docs/performance.md one for each
-side of it. --check only exits 1 if a file is stale. Of repeated measurements of the same work on
-the same graph the latest counts.
+docs/speed.md has a line for each piece of work between two markers, docs/performance.md one for
+each side of it. --check only exits 1 if a file is stale. Of repeated measurements of the same work
+on the same graph the latest counts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scripts import ROOT
 from scripts.tables.documents import commits, insert, table_row, update
 
 BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
+OVERVIEW = Path("docs/speed.md")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
 NOTHING = "Nothing has been measured yet: `make bench-kernels bench-step performance`."
 PROGRAMS = {"kernels": "layers over the full graph", "step": "training, evaluation, sampling"}
@@ -37,7 +38,7 @@ OVERVIEW_NOTE = """\
 Sides take turns in one process, warm-up not counted; medians, and in brackets the quantiles at 20
 and 80 % of the ratios, which are of the same round. **Bold**: the first side is slower; oom: out of
 memory. Extra memory is what a call peaks at beyond its inputs and what its side keeps between
-calls. [docs/performance.md](docs/performance.md) has the seconds of every side, and how far its
+calls. [Every measurement](performance.md) has the seconds of every side, and how far its
 numbers are from float64."""
 HEADER = """\
 | work | graph | side | median, s | time ratio | extra memory, MiB | error | times the floor |
@@ -55,14 +56,13 @@ MACHINE = ["device_name", "num_threads", "memory_limit_gib", "torch_version", "p
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Rewrite or check README.md of `root`; return the exit code."""
+    """Rewrite or check the files of `root`; return the exit code."""
     remedy = f"{BENCH}/*.csv say otherwise; run make performance"
     return update("scripts.tables.performance", remedy, render, argv, root)
 
 
 def render(root: Path) -> dict[Path, str]:
     """Return the text of the two files."""
-    readme = root / "README.md"
     parts = by_machine(read_rows(root / BENCH))
     overview = [f"**{name}**\n\n{short_table(rows)}" for name, rows in parts.items()]
     details = [f"## {name}\n\n{table(rows)}" for name, rows in parts.items()]
@@ -70,7 +70,7 @@ def render(root: Path) -> dict[Path, str]:
     whole = "\n\n".join([TITLE.rstrip(), *details, NOTE, *plots(root)] if parts else [NOTHING])
     return {
         root / DOCUMENT: f"{whole}\n",
-        readme: insert(section, readme, BEGIN, END),
+        root / OVERVIEW: insert(section, root / OVERVIEW, BEGIN, END),
     }
 
 

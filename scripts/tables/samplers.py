@@ -1,4 +1,4 @@
-"""Render docs/samplers.md, and the table in README.md, from what scripts.bench.matrix measured.
+"""Render docs/samplers.md and docs/choosing-a-sampler.md from what scripts.bench.matrix measured.
 
 usage: python -m scripts.tables.samplers [--check]
 
@@ -20,12 +20,13 @@ from scripts import ROOT
 from scripts.tables.documents import commits, distinct, insert, table_row, update
 
 MATRIX, DOCUMENT = Path("results/bench/cpu-matrix.csv"), Path("docs/samplers.md")
+GUIDE = Path("docs/choosing-a-sampler.md")
 BEGIN, END = "<!-- samplers: made by 'make table' -->", "<!-- end of samplers -->"
-SHOWN = "sage"  # the model of README.md's table
+SHOWN = "sage"  # the model of the guide's table
 SHARE = 0.95
 
 TITLE = """\
-# Which model, which sampler
+# Models under samplers, measured
 
 Made by `make table` from [results/bench/cpu-matrix.csv](../results/bench/cpu-matrix.csv), which
 `make bench` writes. Test micro-F1 in percent: mean ± standard deviation over seeds. Seconds to
@@ -55,13 +56,12 @@ def render(root: Path) -> dict[Path, str]:
     score = SHARE * max(point[1] for curves in completed.curves for run in curves for point in run)
     lines = {index: cell_line(cell, score) for index, cell in completed.iterrows()}
     shown = [lines[index] for index in completed.index[completed.model == SHOWN]]
-    readme = root / "README.md"
     title = TITLE.format(share=SHARE, score=score)
     table = [HEADER, *lines.values(), *map(failed_line, unfinished(cells)), ""]
     inside = "\n".join([HEADER, *shown, "", provenance(completed[completed.model == SHOWN])])
     return {
         root / DOCUMENT: "\n".join([title, *table, provenance(completed), ""]),
-        readme: insert(inside, readme, BEGIN, END),
+        root / GUIDE: insert(inside, root / GUIDE, BEGIN, END),
     }
 
 

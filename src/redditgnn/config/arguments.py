@@ -33,12 +33,21 @@ def check_types(group: str, call: partial[Any]) -> None:
     """
     prefix = f"{group}." if group else ""
     _refuse_unknown(prefix, call)
-    ours = _is_ours(call.func) or _is_ours(_constructor(call.func))
-    hints = _annotations(call.func) if ours else _numbers(call.func)
+    hints = _hints(call.func)
     for key, value in call.keywords.items():
         if key in hints and not _fits(value, hints[key]):
             raise ConfigError(f"{prefix}{key} must be {_spoken(hints[key])}, got {value!r}")
         _refuse_extreme(f"{prefix}{key}", value)
+
+
+def types_in_words(target: Callable[..., Any]) -> dict[str, str]:
+    """Say what each keyword argument of `target` must be, as messages and the documentation do."""
+    return {key: _spoken(hint) for key, hint in _hints(target).items()}
+
+
+def _hints(target: Callable[..., Any]) -> Mapping[str, Any]:
+    ours = _is_ours(target) or _is_ours(_constructor(target))
+    return _annotations(target) if ours else _numbers(target)
 
 
 def _refuse_unknown(prefix: str, call: partial[Any]) -> None:

@@ -1,4 +1,4 @@
-"""docs/performance.md and the section of README.md: who is faster, and by how much."""
+"""docs/performance.md and the tables of docs/speed.md: who is faster, and by how much."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ def checkout(root: Path, *rows: Row) -> Path:
     sheet = Sheet(root / table.BENCH / "cpu-kernels.csv", CPU)
     for row in rows:
         sheet.write(row)
-    (root / "README.md").write_text(f"# T\n\n{table.BEGIN}\nold\n{table.END}\n\nThe rest.\n")
     (root / "docs").mkdir()
+    (root / table.OVERVIEW).write_text(f"# T\n\n{table.BEGIN}\nold\n{table.END}\n\nThe rest.\n")
     return root
 
 
 def rendered(root: Path) -> tuple[str, str]:
-    """Return README.md and docs/performance.md."""
+    """Return docs/speed.md and docs/performance.md."""
     assert table.main([], root) == 0
-    return (root / "README.md").read_text(), (root / table.DOCUMENT).read_text()
+    return (root / table.OVERVIEW).read_text(), (root / table.DOCUMENT).read_text()
 
 
 def test_the_table_says_who_is_faster_and_by_how_much(tmp_path: Path) -> None:
     peer = a_row(**PEER, ratio_high=12.0, extra_mib=70.0)
-    readme, document = rendered(checkout(tmp_path, peer, a_row()))
+    overview, document = rendered(checkout(tmp_path, peer, a_row()))
     rest = "| ours: 0.5 s | pyg edge_index 10 [9, 12] | -, 70 |"
-    assert f"| gat 8x8 forward | sbm 0.2 {rest}" in readme
-    assert "The rest." in readme
+    assert f"| gat 8x8 forward | sbm 0.2 {rest}" in overview
+    assert "The rest." in overview
     assert "| 0.5 [0.4, 0.6], n=3 |" in document
     assert "| 10.00 of ours |" in document
     assert f"torch {torch.__version__}" in document
@@ -66,27 +66,27 @@ def test_the_table_says_who_is_faster_and_by_how_much(tmp_path: Path) -> None:
 
 def test_the_table_says_where_we_are_slower(tmp_path: Path) -> None:
     slower = {"side": "dgl", "ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
-    readme, _ = rendered(checkout(tmp_path, a_row(), a_row(**slower)))
-    assert "| dgl **0.5 [0.4, 0.6]** |" in readme
+    overview, _ = rendered(checkout(tmp_path, a_row(), a_row(**slower)))
+    assert "| dgl **0.5 [0.4, 0.6]** |" in overview
 
 
 def test_a_peer_without_memory_is_named(tmp_path: Path) -> None:
     peer = a_row(side="pyg edge_index", status="oom", n=0, median_s=None, low_s=None, high_s=None)
-    readme, document = rendered(checkout(tmp_path, a_row(), peer))
-    assert "| ours: 0.5 s | pyg edge_index oom |" in readme
+    overview, document = rendered(checkout(tmp_path, a_row(), peer))
+    assert "| ours: 0.5 s | pyg edge_index oom |" in overview
     assert "| pyg edge_index | oom |" in document
 
 
 def test_a_reference_that_did_not_complete_has_no_seconds(tmp_path: Path) -> None:
     failed = {"status": "oom", "n": 0, "median_s": None, "low_s": None, "high_s": None}
     peer = a_row(**PEER | {"ratio": None, "ratio_low": None})
-    readme, _ = rendered(checkout(tmp_path, a_row(**failed), peer))
-    assert "| ours: oom | pyg edge_index ? |" in readme
+    overview, _ = rendered(checkout(tmp_path, a_row(**failed), peer))
+    assert "| ours: oom | pyg edge_index ? |" in overview
 
 
 def test_the_latest_measurement_counts(tmp_path: Path) -> None:
-    readme, document = rendered(checkout(tmp_path, a_row(), a_row(median_s=0.25)))
-    assert "ours: 0.25 s" in readme
+    overview, document = rendered(checkout(tmp_path, a_row(), a_row(median_s=0.25)))
+    assert "ours: 0.25 s" in overview
     assert "| 0.25 [" in document
     assert "| 0.5 [" not in document
 
@@ -102,6 +102,6 @@ def test_a_stale_section_fails_the_check(
 
 
 def test_without_measurements_the_section_says_so(tmp_path: Path) -> None:
-    readme, document = rendered(checkout(tmp_path))
-    assert table.NOTHING in readme
+    overview, document = rendered(checkout(tmp_path))
+    assert table.NOTHING in overview
     assert table.NOTHING in document

@@ -1,4 +1,4 @@
-"""docs/samplers.md and the README's table: what make bench measured."""
+"""docs/samplers.md and the guide's table: what make bench measured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def checkout(root: Path, *rows: str) -> Path:
     (root / "docs").mkdir()
     (root / table.MATRIX).parent.mkdir(parents=True)
     (root / table.MATRIX).write_text("\n".join([COLUMNS, *rows, ""]))
-    (root / "README.md").write_text(f"# T\n{table.BEGIN}\nold\n{table.END}\n")
+    (root / table.GUIDE).write_text(f"# T\n{table.BEGIN}\nold\n{table.END}\n")
     return root
 
 
@@ -41,9 +41,9 @@ def test_seconds_run_until_95_percent_of_the_best_of_all(tmp_path: Path) -> None
     assert "| sage | full | 90.00 ± 1.00 | 1.5 | 2 | 800 |" in text
     assert "| gat | full | 90.00 ± 1.00 | 1.5 | 20 | 800 |" in text
     assert "0.9500" in text
-    readme = (tmp_path / "README.md").read_text()
-    assert "| sage | full |" in readme
-    assert "| gat |" not in readme
+    guide = (tmp_path / table.GUIDE).read_text()
+    assert "| sage | full |" in guide
+    assert "| gat |" not in guide
 
 
 def test_a_pair_of_which_a_seed_does_not_get_there_never_does(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_pair_of_another_machine_is_named(tmp_path: Path) -> None:
     checkout(tmp_path, sage, sage, row("gat", "gas", [(1.0, 1.0)]).replace("Some CPU", "New CPU"))
     table.main([], tmp_path)
     assert "; Some CPU, gat under gas on New CPU, one" in (tmp_path / table.DOCUMENT).read_text()
-    assert "; Some CPU, one thread" in (tmp_path / "README.md").read_text()
+    assert "; Some CPU, one thread" in (tmp_path / table.GUIDE).read_text()
 
 
 def test_a_stale_file_fails_the_check(tmp_path: Path) -> None:
