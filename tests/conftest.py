@@ -24,8 +24,8 @@ if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: 
 import pytest
 
 if sys.version_info < (3, 11):
-    # jaxtyping 0.3.7, the last for Python 3.10, adds checks to functions marked `no_type_check`, too.
-    # Numba's cache cannot pickle them.
+    # jaxtyping 0.3.7, the last for Python 3.10, adds checks where `no_type_check` forbids them.
+    # Numba's cache cannot pickle functions that have them.
     from jaxtyping._import_hook import JaxtypingTransformer
 
     def add_checks(
