@@ -79,7 +79,8 @@ def realdata() -> Path:
     """Root of the original files of PubMed and others; read only, link `raw/` elsewhere."""
     root = Path(os.environ.get(TEST_DATA, REPOSITORY.parent / "shared" / "data"))
     if not (root / "PubMed" / "raw").is_dir():
-        pytest.skip(f"{NO_REAL_DATA} in {root}; set {TEST_DATA}")
+        give_up = pytest.fail if TEST_DATA in os.environ else pytest.skip
+        give_up(f"{NO_REAL_DATA} in {root}; set {TEST_DATA}")
     return root
 
 
