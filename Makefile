@@ -4,7 +4,8 @@ VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 8
 
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+# Modules are compiled when they are first imported: most of torch's never are.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile -c constraints.txt
 SMALL = dataset=sbm dataset.scale=0.005 trainer.epochs=1
 REFERENCE = results/reference
 
@@ -17,8 +18,9 @@ BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore -
 TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check docs chart report-picture smoke reference reddit table \
-    wheel clean bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl performance chaos
+.PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
+    table wheel clean bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl \
+    performance chaos
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -30,6 +32,10 @@ demo: $(VENV)/installed  ## train GraphSAGE on a small synthetic Reddit: under a
 
 test: $(VENV)/installed-dev  ## run the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+# The contracts, one test of each kernel and the demo, in an environment of that Python's own.
+test-python: $(VENV)/installed-test demo  ## what every Python has to pass: PYTHON=python3.12 VENV=DIR
+	$(BIN)/python -m pytest -m every_python $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-dev  ## check style, types, and that README.md and docs show the results
 	$(BIN)/ruff check .
@@ -138,8 +144,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) -e '.[dev]'
+$(VENV)/installed-%: $(VENV)/installed
+	$(PIP) -e '.[$*]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

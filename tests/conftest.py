@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import logging
@@ -21,6 +22,21 @@ if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: 
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
+
+if sys.version_info < (3, 11):
+    # jaxtyping 0.3.7, the last for Python 3.10, adds checks where `no_type_check` forbids them.
+    # Numba's cache cannot pickle functions that have them.
+    from jaxtyping._import_hook import JaxtypingTransformer
+
+    def add_checks(
+        self: ast.NodeVisitor,
+        node: ast.FunctionDef,
+        add: Callable[..., ast.AST] = JaxtypingTransformer.visit_FunctionDef,
+    ) -> ast.AST:
+        marks = [ast.unparse(decorator) for decorator in node.decorator_list]
+        return node if "no_type_check" in marks else add(self, node)
+
+    JaxtypingTransformer.visit_FunctionDef = add_checks
 
 from redditgnn import cli
 from redditgnn.graph.csr import pointers
@@ -63,7 +79,8 @@ def realdata() -> Path:
     """Root of the original files of PubMed and others; read only, link `raw/` elsewhere."""
     root = Path(os.environ.get(TEST_DATA, REPOSITORY.parent / "shared" / "data"))
     if not (root / "PubMed" / "raw").is_dir():
-        pytest.skip(f"{NO_REAL_DATA} in {root}; set {TEST_DATA}")
+        give_up = pytest.fail if TEST_DATA in os.environ else pytest.skip
+        give_up(f"{NO_REAL_DATA} in {root}; set {TEST_DATA}")
     return root
 
 

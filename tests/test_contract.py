@@ -21,6 +21,8 @@ from redditgnn.sampler.neighbor import sampled_batch
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 
+pytestmark = pytest.mark.every_python
+
 CPU = torch.device("cpu")
 
 MODELS = {

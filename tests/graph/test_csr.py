@@ -28,6 +28,7 @@ def random_csr(num_dst: int, num_src: int, num_edges: int, dtype: torch.dtype) -
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.every_python
 def test_the_transpose_is_that_of_scipy_and_its_edges_lead_back(shape, dtype):
     matrix = random_csr(*shape, dtype)
     number = torch.arange(1, shape[2] + 1)

@@ -28,6 +28,7 @@ class CountedTable:
         return self.x if node_ids is None else self.x[node_ids]
 
 
+@pytest.mark.every_python
 def test_rows_are_gathered_once_and_in_the_order_asked_for() -> None:
     table = CountedTable(TABLE)
     assert isinstance(table, FeatureTable)

@@ -34,6 +34,7 @@ for value in ("fp32", "fp16", "bf16"):
 """
 
 
+@pytest.mark.every_python
 def test_the_gathering_kernel_compiles_for_sm_86_and_sm_90(tmp_path: Path) -> None:
     source = str(Path(redditgnn.__file__).parents[1])
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}

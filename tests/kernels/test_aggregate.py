@@ -82,6 +82,7 @@ def test_it_is_as_exact_as_gathering_and_adding(csr: CSR, kind: str, dtype: torc
 
 @every_kind
 @every_graph
+@pytest.mark.every_python
 def test_the_gradient_is_that_of_the_dense_product(csr: CSR, kind: str) -> None:
     how = arguments(kind, csr)
     mine, truth = (states(csr).to(t).requires_grad_() for t in (torch.float32, torch.float64))

@@ -70,6 +70,7 @@ def test_the_same_input_gives_the_same_bits(degrees: list[int]) -> None:
     assert all(torch.equal(row_sums(*inputs, None), once) for _ in range(3))
 
 
+@pytest.mark.every_python
 def test_indices_may_have_64_bits() -> None:
     table, rowptr, col = case([3, 40], 7, torch.float32)
     assert torch.equal(

@@ -28,6 +28,7 @@ def test_neighbouring_elements_are_independent() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.every_python
 def test_the_gradient_passes_where_the_value_did(dtype: torch.dtype) -> None:
     x = torch.randn(37, 11, dtype=dtype).requires_grad_()
     out = dropout(x.T, 0.4, training=True)  # not contiguous

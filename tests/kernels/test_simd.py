@@ -59,6 +59,7 @@ def test_totals_are_the_sums_of_each_eight() -> None:
 
 
 @pytest.mark.parametrize("place", [(0, 0, 0), (2**20, 3, 2**32 - 1), (5, 2**31 - 2, 2**31)])
+@pytest.mark.every_python
 def test_the_hash_of_an_edge_is_that_of_the_reference(place: tuple[int, int, int]) -> None:
     row, col, key = place
     out = np.empty(16, np.float32)

@@ -96,6 +96,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
     assert torch.equal(found[0][1], found[1][1])
 
 
+@pytest.mark.every_python
 def test_of_equal_extremes_the_first_gets_the_gradient() -> None:
     block = Block(torch.tensor([0, 3]), torch.tensor([2, 0, 1]).int(), 3, torch.tensor([3, 3, 3]))
     h = torch.tensor([[1.0], [5.0], [5.0]]).requires_grad_()

@@ -42,6 +42,7 @@ def assert_that_all_fit(rows: list[dict[str, str]]) -> None:
         assert int(row["registers"]) <= 168, row  # 12 warps a multiprocessor at least
 
 
+@pytest.mark.every_python
 def test_every_kernel_compiles_for_sm_86(tmp_path: Path) -> None:
     rows = compiled(tmp_path, "--arch", "86", "--setting", "8x8")
     assert len({row["kernel"] for row in rows}) == len(rows) == NUM_KERNELS

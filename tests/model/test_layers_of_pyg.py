@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -178,3 +179,12 @@ def test_a_convolution_that_caches_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="model.conv.cached must be false"):
         PygStack(SPEC, conv=cached, **PLAIN)
+
+
+def test_a_warning_that_is_an_error_is_not_blamed_on_the_convolution() -> None:
+    def outdated(in_channels: int, out_channels: int) -> GCNConv:
+        warnings.warn("outdated", DeprecationWarning, stacklevel=2)
+        return GCNConv(in_channels, out_channels)
+
+    with pytest.raises(DeprecationWarning, match="^outdated$"):
+        PygStack(SPEC, conv=outdated, **PLAIN)

@@ -54,6 +54,7 @@ def mostly_zeros() -> Tensor:
 @pytest.mark.parametrize("node_ids", [None, PICKED], ids=["all", "picked"])
 @pytest.mark.parametrize("p", [0.0, 0.6])
 @pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.every_python
 def test_values_and_gradients_are_those_of_the_dense_product(
     node_ids: Tensor | None, p: float, biased: bool
 ) -> None:

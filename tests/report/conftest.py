@@ -115,7 +115,7 @@ def browser() -> Iterator[Any]:
     from shutil import which
 
     selenium = pytest.importorskip("selenium.webdriver", reason=f"{NO_BROWSER}: no selenium")
-    chromium, driver = which("chromium"), which("chromedriver")
+    chromium, driver = which("chromium") or which("google-chrome"), which("chromedriver")
     if not chromium or not driver:
         pytest.skip(f"{NO_BROWSER}: chromium or chromedriver is not installed")
     from selenium.webdriver.chrome.service import Service

@@ -152,6 +152,7 @@ def assert_sampled_one_by_one(graph: GraphData, targets: list[int], fanouts: lis
 
 
 @pytest.mark.parametrize("fanouts", [[3, 2], [1, 1, 1], [-1, 2], [4, -1]], ids=str)
+@pytest.mark.every_python
 def test_neighbors_are_those_of_a_readable_reimplementation(
     fanouts: list[int], many_tasks: int, make_graph: Callable[..., GraphData]
 ) -> None:

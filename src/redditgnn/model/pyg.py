@@ -65,11 +65,14 @@ def build(conv: Callable[..., nn.Module], in_channels: int, out_channels: int) -
 
     Raises:
         ConfigError: it takes other arguments, caches, or gives another width than asked for.
+        Warning: the library warns, where warnings are errors (`python -W error`).
     """
     name = getattr(getattr(conv, "func", conv), "__name__", str(conv))
     try:
         layer = conv(in_channels, out_channels)
         width = _try(layer, torch.tensor([[0], [1]])).size(1)
+    except Warning:
+        raise
     except Exception as error:  # whatever a library makes of arguments that it cannot use
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(

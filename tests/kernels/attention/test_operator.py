@@ -186,6 +186,7 @@ def test_the_bits_depend_neither_on_the_threads_nor_on_the_repetition(
 
 @every_kind
 @pytest.mark.usefixtures("backend")
+@pytest.mark.every_python
 def test_indices_of_64_bits_and_strided_inputs_give_the_same(kind: str) -> None:
     narrow, wide = graph_of([5, 0, 9]), graph_of([5, 0, 9], torch.int64)
     inputs = inputs_of(kind, narrow, 2, 6)

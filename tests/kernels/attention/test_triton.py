@@ -200,6 +200,7 @@ def test_in_float64_the_kernels_equal_torch(model: str) -> None:
 
 
 @each_model
+@pytest.mark.every_python
 def test_indices_of_64_bits_and_strided_inputs_change_nothing(model: str) -> None:
     case = case_of(model, [20, 3])
     wide = case_of(model, [20, 3], index=torch.int64)
