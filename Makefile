@@ -147,7 +147,3 @@ $(VENV)/installed: pyproject.toml constraints.txt
 $(VENV)/installed-%: $(VENV)/installed
 	$(PIP) -e '.[$*]'
 	@touch $@
-
-$(VENV)/installed-docs: $(VENV)/installed
-	$(PIP) -e '.[docs]'
-	@touch $@
