@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from fnmatch import fnmatch
 
 import pytest
 
-from redditgnn.record.rows import EpochRow, HistoryRow, RunRow
+from redditgnn.record.rows import EpochRow, HistoryRow, RunRow, columns_of
 from scripts import ROOT
 
 PAGE = ROOT / "docs" / "columns.md"
@@ -24,7 +23,7 @@ def patterns(table: str) -> list[str]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_page_has_every_column_and_no_other(table: str) -> None:
-    columns = [field.name for field in fields(TABLES[table])]
+    columns = columns_of(TABLES[table])
     for column in columns:
         assert any(fnmatch(column, pattern) for pattern in patterns(table)), column
     for pattern in patterns(table):
