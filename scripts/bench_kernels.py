@@ -127,7 +127,7 @@ class Bench:
             self._sheet.write(row)
 
     def _on_a_tenth(self, work: Work, names: Sequence[str]) -> dict[str, float]:
-        part = self._graph.induced(torch.arange(self._graph.num_nodes) % 10 == 0)
+        part = self._graph.subgraph(torch.arange(self._graph.num_nodes) % 10 == 0)
         case = Case(work, part, self._device)
         timings = alternate(
             [Side(name, partial(case.forward_backward, SIDES[name](case))) for name in names],

@@ -78,7 +78,7 @@ def measured(overrides: list[str], data_dir: Path) -> list[float]:
     graph: GraphData = settings.build("dataset", data_dir)
     graph.x.sum()  # every page of it
     with tempfile.TemporaryDirectory() as folder:
-        warm = graph.induced(torch.arange(graph.num_nodes) < 500)
+        warm = graph.subgraph(torch.arange(graph.num_nodes) < 500)
         small = OurTraining(warm, overrides, CPU, Path(folder))
         small.epoch()
         ExactInference(warm, CPU, chunk_edges=None)(small.model.eval())

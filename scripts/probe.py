@@ -103,7 +103,7 @@ def die_first() -> None:
 
 def measured(work: Work, side: str, phase: str, graph: GraphData, device: torch.device) -> Found:
     """Measure memory and error of one call of `side` in this process."""
-    small = graph.induced(torch.arange(graph.num_nodes) < SMALL_NODES)
+    small = graph.subgraph(torch.arange(graph.num_nodes) < SMALL_NODES)
     warm = Case(work, small, device)
     getattr(warm, phase)(SIDES[side](warm))
     case = Case(work, graph, device)
