@@ -22,9 +22,9 @@ class Block:
         rowptr, col: CSR of the destinations, in local indices.
         degree: In-degree of each source in the graph that the batch represents.
         row_weight, edge_weight: `sum(edge_weight * message)` over the batch's edges of a row
-            estimates the sum over all its edges. None where the batch has all of them. Where all
-            edges of a row were equally likely to be drawn, each has the weight `row_weight`, the
-            degree divided by the number drawn, and a mean needs no weights. Otherwise
+            estimates the sum over all its edges. None where the batch has all of them. If the
+            edges of a row were equally likely to be drawn, each has the weight `row_weight`:
+            the degree divided by the number drawn. A mean then needs no weights. Otherwise
             `row_weight` is None.
     """
 
@@ -133,7 +133,7 @@ class Batch:
         return None if self.histories is None else self.histories.penalty(model, self)
 
     def exchange(self, layer: int, h: Float[Tensor, "rows width"]) -> Tensor:
-        """Turn the output of `layer` into the next one's input; histories push and pull here."""
+        """Turn the output of `layer` into the next one's input. Histories push and pull here."""
         if self.histories is None:
             return h
         return self.histories.exchange(layer, h, self.node_ids)

@@ -41,7 +41,7 @@ class GraphData:
     """A graph with features, labels and a split.
 
     `y` holds class indices, or 0/1 floats [nodes, classes] if nodes carry several labels.
-    `fingerprint` hashes what a score depends on: scores with different ones are not comparable.
+    `fingerprint` hashes all that a score depends on. Scores are comparable only if it is equal.
     `cache_dir` is the folder for derived files such as partitions. None stores none.
     """
 

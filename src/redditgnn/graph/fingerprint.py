@@ -48,7 +48,7 @@ class Fingerprint:
 
     @classmethod
     def parse(cls, text: str) -> Fingerprint:
-        """Read what `str` wrote.
+        """Parse the output of `str`.
 
         Raises:
             ConfigError: the text has another form, such as an older version's.

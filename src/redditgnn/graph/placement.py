@@ -111,22 +111,24 @@ def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> PlacedGr
 
 def choose_tier(tier: FeatureTier, demand: Demand, memory: Memory) -> Choice:
     """Choose the tier that fits, and the number of cached rows if features stay on the host."""
-    left = memory.device - demand.graph
-    num_cached = max(0, min(left, demand.features)) // max(1, demand.row)
+    free_bytes = memory.device - demand.graph
+    num_cached = max(0, min(free_bytes, demand.features)) // max(1, demand.row)
     if tier != "auto":
         return Choice(tier, num_cached if tier == "pinned" else 0, "as sampler.feature_tier says")
-    if demand.features <= left:
+    if demand.features <= free_bytes:
         return Choice("device", 0, "graph and features fit on the device")
-    if left >= 0 and demand.pinned <= memory.host:
+    if free_bytes >= 0 and demand.pinned <= memory.host:
         return Choice("pinned", num_cached, "the features do not fit on the device")
-    reason = "the graph does not fit on the device" if left < 0 else "nor in half of host memory"
-    if left >= 0:
+    reason = (
+        "the graph does not fit on the device" if free_bytes < 0 else "nor in half of host memory"
+    )
+    if free_bytes >= 0:
         reason = f"the features fit neither on the device {reason}"
     return Choice("mmap", 0, reason)
 
 
 def describe_choice(choice: Choice, demand: Demand) -> str:
-    """Describe in one line what is where, and why."""
+    """Describe the placement and its reason in one line."""
     graph, features = (f"{size / GIB:.2f} GiB" for size in (demand.graph, demand.features))
     cache_size = f"{choice.num_cached * demand.row / GIB:.2f} GiB of them cached on it"
     where = {

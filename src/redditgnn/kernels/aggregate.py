@@ -33,7 +33,7 @@ TRITON = "triton"  # the name of the backend, and of its sums
 
 BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, if a trial chose it
 
-CACHE_BYTES = 3 * 2**20  # of a table that is read at random; a core's L2 cache has 1 or 2 MiB
+CACHE_BYTES = 3 * 2**20  # of a table that is read at random: a core's L2 cache has 1 or 2 MiB
 LINE_BYTES = 64
 READS_A_ROW = 32  # on average, from which a copy of a table's columns pays off
 

@@ -70,8 +70,8 @@ def use_backend(name: str, device: torch.device) -> Iterator[None]:
 def backend_for(value: torch.Tensor) -> str:
     """Return the backend that computes with `value` [rows, heads, channels].
 
-    That is the chosen one, or the fastest. The reference computes what they cannot: double
-    precision, which serves to check the others, and heads too wide for a GPU's registers.
+    That is the chosen one, or the fastest. The reference computes double precision, to check the
+    others, and heads too wide for a GPU's registers.
     """
     name = current_backend(value.device)
     fits = value.dtype != torch.float64 and value.size(-1) <= BACKENDS[name].max_channels

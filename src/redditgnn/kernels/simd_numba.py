@@ -1,8 +1,8 @@
 """Vectors of eight float32 in Numba's kernels: `Lanes`, in a vector register if the CPU has one.
 
 LLVM's own vectoriser gives up on rows of a few channels, because it cannot prove that their loops
-do not overlap. These operations state explicitly what to do with eight numbers. LLVM maps them to
-the instructions of the CPU (AVX2, AVX-512, NEON). An array that is loaded from or stored to must
+do not overlap. These operations process eight numbers explicitly. LLVM maps them to the
+instructions of the CPU (AVX2, AVX-512, NEON). An array that is loaded from or stored to must
 have `LANES` numbers from `start`.
 
 `no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.

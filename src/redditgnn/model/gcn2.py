@@ -1,7 +1,7 @@
 """GCNII: deep GCNs with initial residuals (Chen et al. 2020, arXiv:2007.02133).
 
-Each layer mixes a share `alpha` of the encoded features into its aggregates, and a share
-log(theta / layer + 1) of its weights into the identity.
+Each layer mixes a share `alpha` of the encoded features into its aggregates. It multiplies by a mix
+of the identity and its weights, which have the share log(theta / layer + 1).
 """
 
 from __future__ import annotations

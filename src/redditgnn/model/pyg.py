@@ -101,15 +101,15 @@ def _is_weighted_sum(conv: nn.Module) -> bool:
     """Whether it takes edge weights, and doubled edges of half the weight change nothing."""
     if "edge_weight" not in inspect.signature(conv.forward).parameters:
         return False
-    once = _run_on_sample(conv, RING)
+    single = _run_on_sample(conv, RING)
     halves = _run_on_sample(conv, torch.cat([RING, RING], 1), edge_weight=torch.full((14,), 0.5))
-    return bool(torch.allclose(once, halves, atol=1e-6))
+    return bool(torch.allclose(single, halves, atol=1e-6))
 
 
 def _grows_with_edges(conv: nn.Module) -> bool:
     """Whether doubled edges change the output: a sum, neither a mean nor attention."""
-    once, twice = _run_on_sample(conv, RING), _run_on_sample(conv, torch.cat([RING, RING], 1))
-    return not torch.allclose(once, twice, atol=1e-6)
+    single, doubled = _run_on_sample(conv, RING), _run_on_sample(conv, torch.cat([RING, RING], 1))
+    return not torch.allclose(single, doubled, atol=1e-6)
 
 
 @torch.no_grad()

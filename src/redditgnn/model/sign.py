@@ -63,8 +63,8 @@ class SIGN(Backbone):
         x = dropout(own_rows(h, block), self.input_dropout, self.training)
         hops = x.chunk(len(self.lins), dim=1)
         hidden = [linear(hop) for linear, hop in zip(self.lins, hops, strict=True)]
-        joined = dropout(F.relu(torch.cat(hidden, 1)), self.dropout, self.training)
-        return self.head(joined)
+        states = dropout(F.relu(torch.cat(hidden, 1)), self.dropout, self.training)
+        return self.head(states)
 
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
         """Return the states of the only layer, which are logits."""

@@ -72,7 +72,7 @@ class _FusedConv:
 
 
 class FusedGATConv(_FusedConv, GATConv):
-    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv.
+    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903). Arguments as in PyG's GATConv.
 
     `value_dropout`: dropout of the values that heads sum up. Scores are computed from the values
     before this dropout. It is in the authors' code, but not in their text.
@@ -114,7 +114,7 @@ class FusedGATConv(_FusedConv, GATConv):
 
 
 class FusedGATv2Conv(_FusedConv, GATv2Conv):
-    """Dynamic attention (Brody et al. 2022, arXiv:2105.14491); arguments as in PyG's GATv2Conv."""
+    """Dynamic attention (Brody et al. 2022, arXiv:2105.14491). Arguments as in PyG's GATv2Conv."""
 
     def _forward(self, x: Any, csr: CSR) -> Tensor:
         """Map sparse features here, and leave other states to PyG."""

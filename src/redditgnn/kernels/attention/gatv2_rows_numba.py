@@ -1,6 +1,6 @@
 """The kernels of GATv2 attention on the CPU, over ranges of rows.
 
-A score needs a sum over channels first, so a row's edges are processed in chunks that fit the cache.
+A score needs a sum over channels first, so a row's edges are processed in chunks that fit a cache.
 First come their scores, which pass the softmax eight heads at a time. Then their rows are read once
 more, from the cache. In the forward pass the softmax is online (Milakov and Gimelshein 2018,
 arXiv:1805.02867): a larger logit scales down the sums so far.
@@ -77,9 +77,9 @@ def forward_rows(
                     store(weight, number * stride + head, totals(products, head * LANES))
             _softmax_chunk(weight, len(sources), stride, top, shrink, whole, part, heads, channels)
             for number, source in enumerate(sources):
-                here = number * stride
-                drop(weight, here, stride, edge_key_of(row_key, source), threshold)
-                add_row(part, weight, here, value, np.int64(source) * width, heads, channels)
+                weight_at = number * stride
+                drop(weight, weight_at, stride, edge_key_of(row_key, source), threshold)
+                add_row(part, weight, weight_at, value, np.int64(source) * width, heads, channels)
             settle(part, whole)
         finish_row(row, whole, top, heads, channels, scale, out, logsumexp)
 

@@ -38,7 +38,7 @@ from redditgnn.kernels.attention.parts_triton import (
     update_softmax,
 )
 
-MAX_PROGRAMS = 4096  # several waves on any device; each writes a partial sum of att's gradient
+MAX_PROGRAMS = 4096  # several waves on any device, each program with a partial gradient of att
 MAX_PARTIAL_SUMS = 2**22  # numbers in all partial sums, 16 MiB
 
 
@@ -202,9 +202,9 @@ def gatv2_backward_rows_kernel(
     att = load_row(att_ptr, 0, cell, inside, WIDTH, ACC)
     acc_att = tl.zeros([BLOCK_EDGES, BLOCK_HEADS, BLOCK_CHANNELS], ACC)
     for first in range(0, num_rows, tl.num_programs(0)):
-        place = position_in_round(first)
-        if place < num_rows:
-            row = tl.load(order_ptr + place)
+        position = position_in_round(first)
+        if position < num_rows:
+            row = tl.load(order_ptr + position)
             query = load_row(query_ptr, row, cell, inside, WIDTH, ACC)
             grad_out = load_row(grad_out_ptr, row, cell, inside, WIDTH, ACC)
             delta = tl.sum(grad_out * load_row(out_ptr, row, cell, inside, WIDTH, ACC), 1)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from redditgnn.kernels.edge_hash import threshold_of
 
-LOWEST = tl.constexpr(-3.4028234663852886e38)  # of float32; -inf - -inf would be NaN
+LOWEST = tl.constexpr(-3.4028234663852886e38)  # of float32, because -inf - -inf would be NaN
 
 
 class Tile(NamedTuple):
