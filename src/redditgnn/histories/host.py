@@ -34,7 +34,7 @@ NewTable = Callable[[int, int, torch.dtype], Tensor]
 
 
 class HostHistories:
-    """A `HistoryStore` with tables created by `new_table` off the device that trains."""
+    """A `HistoryStore` with tables in host memory or on disk, for training on `device`."""
 
     def __init__(self, num_nodes: int, device: torch.device, new_table: NewTable) -> None:
         self._num_nodes, self._new_table = num_nodes, new_table

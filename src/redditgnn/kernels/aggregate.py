@@ -7,7 +7,7 @@ bfloat16 results. float16 gives float32 results, because many sums exceed its la
 On CUDA a Triton kernel computes it (`aggregate_triton`). Elsewhere it is a stock operator of torch:
 `embedding_bag`, or a product with a sparse matrix. On x86 CPUs `embedding_bag` is much faster (its
 kernels prefetch). It is always used there, so that runs repeat bit for bit. Elsewhere the process
-uses the faster one of a small trial.
+uses the operator that wins a small trial.
 """
 
 from __future__ import annotations

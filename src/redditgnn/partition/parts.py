@@ -43,11 +43,12 @@ def random_parts(
 
 def check_num_parts(graph: GraphData, num_parts: int) -> None:
     """Refuse more parts than nodes."""
-    fewer = max(1, graph.num_nodes // 100)
+    suggestion = max(1, graph.num_nodes // 100)
     require(
         1 <= num_parts <= graph.num_nodes,
         f"sampler.num_parts must be in [1, {graph.num_nodes}] (the nodes to train on), "
-        f"got {num_parts}; try sampler.num_parts={fewer} sampler.batch_size={max(1, fewer // 10)}",
+        f"got {num_parts}; try sampler.num_parts={suggestion} "
+        f"sampler.batch_size={max(1, suggestion // 10)}",
     )
 
 
@@ -92,7 +93,7 @@ def _compute_metis(graph: GraphData, num_parts: int) -> np.ndarray:
     except ImportError as error:
         raise ConfigError(
             "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "
-            "pip install pymetis (gas does without if sampler.partition=random)"
+            "pip install pymetis (gas needs none with sampler.partition=random)"
         ) from error
 
 
