@@ -109,7 +109,7 @@ def measure_here(overrides: list[str], data_dir: Path) -> Comparison:
 
 def _warm_up(graph: GraphData, overrides: list[str], folder: Path) -> None:
     """Compile the kernels on a small part of the graph."""
-    part = graph.induced(torch.arange(graph.num_nodes) < 500)
+    part = graph.subgraph(torch.arange(graph.num_nodes) < 500)
     training = OurTraining(part, overrides, CPU, folder)
     training.epoch()
     ExactInference(part, CPU, chunk_edges=None)(training.model.eval())

@@ -75,7 +75,7 @@ class LayerBench:
         return probe_here(work, side, phase, self._graph, self._device)
 
     def _seconds_on_a_tenth(self, work: LayerWork, names: Sequence[str]) -> dict[str, float]:
-        part = self._graph.induced(torch.arange(self._graph.num_nodes) % 10 == 0)
+        part = self._graph.subgraph(torch.arange(self._graph.num_nodes) % 10 == 0)
         case = LayerCase(work, part, self._device)
         timings = alternate(
             [Side(name, partial(case.forward_backward, SIDES[name](case))) for name in names],

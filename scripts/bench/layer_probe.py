@@ -65,7 +65,7 @@ def _unless_out_of_memory(attempt: Callable[[], Probe]) -> Probe:
 def _probe(
     work: LayerWork, side: str, phase: Phase, graph: GraphData, device: torch.device
 ) -> Probe:
-    small = graph.induced(torch.arange(graph.num_nodes) < SMALL_NODES)
+    small = graph.subgraph(torch.arange(graph.num_nodes) < SMALL_NODES)
     warm = LayerCase(work, small, device)
     warm.run(phase, SIDES[side](warm))
     case = LayerCase(work, graph, device)

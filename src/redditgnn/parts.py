@@ -54,7 +54,7 @@ class Parts:
     def train_graph(self) -> GraphData:
         """The graph that training sees: under `protocol=inductive` its training nodes only."""
         inductive = self.settings.protocol == "inductive"
-        return self.graph.induced(self.graph.train_mask) if inductive else self.graph
+        return self.graph.subgraph(self.graph.train_mask) if inductive else self.graph
 
     @cached_property
     def model(self) -> Backbone:

@@ -98,7 +98,7 @@ RANGES = {
     "model=gcn2 model.alpha=1": "model.alpha must be in [0, 1), got 1",
     "model=gcn2 model.theta=inf": "model.theta must be finite, got inf",
     "model=appnp model.alpha=2": "model.alpha must be in [0, 1], got 2",
-    "model=pna model.scalers=[]": "model.scalers must name one at least, as in [identity]",
+    "model=pna model.scalers=[]": "model.scalers must name at least one, as in [identity]",
     "optimizer.lr=-1": "optimizer.lr must be at least 0, got -1",
     "optimizer.lr=inf": "optimizer.lr must be finite, got inf",
     "optimizer.weight_decay=-1": "optimizer.weight_decay must be at least 0, got -1",

@@ -27,14 +27,14 @@ def build(graph: GraphData, overrides: str):
 def gathers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows of features were gathered, gather by gather."""
     found: list[int] = []
-    stored = Rows._stored
+    stored = Rows._read_table
 
     def counted(rows: Rows, pinned: bool) -> Tensor:
         if rows.node_ids is not None:
             found.append(len(rows))
         return stored(rows, pinned)
 
-    monkeypatch.setattr(Rows, "_stored", counted)
+    monkeypatch.setattr(Rows, "_read_table", counted)
     return found
 
 

@@ -24,7 +24,7 @@ def test_a_changed_graph_has_copies_of_its_own(make_graph: Callable[..., GraphDa
     graph = make_graph(num_features=5)
     graph.to(META)
     assert replace(graph, x=torch.ones(20, 7)).to(META).x.shape == (20, 7)
-    assert graph.induced(graph.train_mask).to(META).num_nodes == int(graph.train_mask.sum())
+    assert graph.subgraph(graph.train_mask).to(META).num_nodes == int(graph.train_mask.sum())
 
 
 def test_known_numbers_of_edges_give_the_same_blocks(make_graph: Callable[..., GraphData]) -> None:

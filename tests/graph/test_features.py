@@ -36,31 +36,31 @@ def test_rows_are_gathered_once_and_in_the_order_asked_for() -> None:
     assert rows.shape == (3, 3)
     assert len(rows) == 3
     assert table.num_gathered == 0
-    assert torch.equal(rows.gathered, TABLE[[2, 0, 2]])
-    assert rows.gathered is rows.gathered
+    assert torch.equal(rows.dense, TABLE[[2, 0, 2]])
+    assert rows.dense is rows.dense
     assert table.num_gathered == 3
 
 
 def test_all_rows_are_the_table_itself() -> None:
     rows = Rows(TABLE)
-    assert rows.gathered is TABLE
+    assert rows.dense is TABLE
     assert rows[:4] is rows
     assert rows.to(CPU) is rows
-    assert torch.equal(rows[:2].gathered, TABLE[:2])
+    assert torch.equal(rows[:2].dense, TABLE[:2])
 
 
 def test_some_of_the_rows_are_as_lazy_as_all() -> None:
     table = CountedTable(TABLE)
     first = Rows(table, torch.tensor([3, 1, 0]))[:2]
     assert table.num_gathered == 0
-    assert torch.equal(first.gathered, TABLE[[3, 1]])
+    assert torch.equal(first.dense, TABLE[[3, 1]])
     assert table.num_gathered == 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("node_ids", [None, torch.tensor([3, 1])])
 def test_stored_halves_are_read_as_float32(dtype: torch.dtype, node_ids: Tensor | None) -> None:
-    gathered = Rows(TABLE.to(dtype), node_ids).gathered
+    gathered = Rows(TABLE.to(dtype), node_ids).dense
     assert gathered.dtype == torch.float32
     assert torch.equal(gathered, TABLE if node_ids is None else TABLE[node_ids])
 
@@ -94,7 +94,7 @@ def test_a_step_on_sampled_neighbors_gathers_what_its_first_layer_reads_by_itsel
     sampler = settings.build("sampler", graph, num_layers=2, device=CPU, seed=0)
     batch = next(iter(sampler))
     asked: list[int] = []
-    monkeypatch.setattr(Rows, "_stored", counting(Rows._stored, asked))
+    monkeypatch.setattr(Rows, "_read_table", counting(Rows._read_table, asked))
     settings.build("model", graph.spec).train()(batch).sum().backward()
     num_rows = {"destinations": batch.num_dst[0], "all": len(batch.node_ids)}[read]
     assert batch.num_dst[0] < len(batch.node_ids)
@@ -102,7 +102,7 @@ def test_a_step_on_sampled_neighbors_gathers_what_its_first_layer_reads_by_itsel
 
 
 def counting(stored: Callable, asked: list[int]) -> Callable:
-    """Wrap `Rows._stored` to tell how many rows it was asked for."""
+    """Wrap `Rows._read_table` to tell how many rows it was asked for."""
 
     def counted(rows: Rows, pinned: bool) -> Tensor:
         asked.append(len(rows))

@@ -16,12 +16,12 @@ from redditgnn.graph.placement import (
     Choice,
     Demand,
     Memory,
-    Placed,
-    chosen,
+    PlacedGraph,
+    choose_tier,
     demand_of,
-    most_read,
+    describe_choice,
+    most_read_nodes,
     place,
-    said,
 )
 from redditgnn.runtime.memory import GIB
 
@@ -47,7 +47,7 @@ DEMAND = Demand(graph=100, features=1000, row=10, pinned=1024)
 def test_the_fastest_place_that_is_large_enough_is_chosen(
     memory: Memory, expected: tuple[str, int], reason: str
 ) -> None:
-    assert chosen("auto", DEMAND, memory) == (*expected, reason)
+    assert choose_tier("auto", DEMAND, memory) == (*expected, reason)
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_the_fastest_place_that_is_large_enough_is_chosen(
 )
 def test_a_setting_overrides_what_fits(tier: str, memory: Memory, num_cached: int) -> None:
     reason = "as sampler.feature_tier says"
-    assert chosen(tier, DEMAND, memory) == Choice(tier, num_cached, reason)
+    assert choose_tier(tier, DEMAND, memory) == Choice(tier, num_cached, reason)
 
 
 def test_one_line_says_what_is_where_and_why() -> None:
     demand = Demand(graph=GIB // 2, features=40 * GIB, row=GIB // 4, pinned=64 * GIB)
-    choice = chosen("auto", demand, Memory(device=18 * GIB + GIB // 2, host=99 * GIB))
-    assert said(choice, demand) == (
+    choice = choose_tier("auto", demand, Memory(device=18 * GIB + GIB // 2, host=99 * GIB))
+    assert describe_choice(choice, demand) == (
         "feature_tier=pinned: graph (0.50 GiB) is on the device, which reads features (40.00 GiB) "
         "from page-locked host memory, 18.00 GiB of them cached on it: "
         "the features do not fit on the device"
     )
     for tier in ("device", "mmap"):
-        assert "\n" not in said(Choice(tier, 0, "reason"), demand)
+        assert "\n" not in describe_choice(Choice(tier, 0, "reason"), demand)
 
 
 def test_demand_counts_the_bytes_of_every_tensor(make_graph: Callable[..., GraphData]) -> None:
@@ -93,7 +93,7 @@ def test_the_hottest_nodes_are_those_that_most_edges_lead_to(
     edges = torch.tensor([3, 1, 3, 0, 3, 1], dtype=torch.int32)  # sources of rows 0, 1 and 2
     rowptr = pointers(torch.tensor([2, 2, 2] + [0] * 17))
     graph = replace(make_graph(num_nodes=20), rowptr=rowptr, col=edges)
-    assert most_read(graph, 3).tolist() == [3, 1, 0]
+    assert most_read_nodes(graph, 3).tolist() == [3, 1, 0]
 
 
 @pytest.mark.parametrize("zero_copy", [False, True], ids=["copied", "zero-copy"])
@@ -113,7 +113,7 @@ def test_rows_are_the_same_whether_they_are_cached_or_not(
     for count in (0, 1, 33):
         node_ids = torch.randint(20, (count,), generator=generator)
         assert torch.equal(table.gather(node_ids), host[node_ids])
-        assert torch.equal(Rows(table, node_ids).gathered, host[node_ids].float())
+        assert torch.equal(Rows(table, node_ids).dense, host[node_ids].float())
     assert torch.equal(table.gather(), host)
 
 
@@ -136,9 +136,9 @@ def test_cached_rows_are_not_read_from_the_host() -> None:
 def test_rows_that_come_over_the_bus_are_read_at_once(make_graph: Callable[..., GraphData]) -> None:
     graph, ids = make_graph(), torch.tensor([3, 1])
     table = HostTable(graph.x, torch.tensor([1]), CPU, zero_copy=False)
-    rows = Placed(graph, table).rows(ids)
+    rows = PlacedGraph(graph, table).rows(ids)
     assert isinstance(rows.table, torch.Tensor)
-    assert torch.equal(rows.gathered, graph.x[ids])
+    assert torch.equal(rows.dense, graph.x[ids])
 
 
 @pytest.mark.parametrize("tier", ["auto", "device", "mmap"])

@@ -164,8 +164,8 @@ def test_room_for_histories_on_disk_is_taken_when_they_are_made(tmp_path: Path) 
 
 def test_ages_count_epochs_since_a_row_was_pushed() -> None:
     ages, exact = Ages(4), torch.ones(4, 2)
-    ages.exchanged(0, torch.tensor([0, 1]), torch.tensor([2]))  # 2 was never pushed
-    ages.exchanged(0, torch.tensor([2]), torch.tensor([0, 3]))  # 0 in this epoch, 3 never
+    ages.count_exchange(0, torch.tensor([0, 1]), torch.tensor([2]))  # 2 was never pushed
+    ages.count_exchange(0, torch.tensor([2]), torch.tensor([0, 3]))  # 0 in this epoch, 3 never
     ages.epoch = 1
     history = torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 2.0], [7.0, 7.0]])
     row = ages.row(0, history, exact)
@@ -174,14 +174,14 @@ def test_ages_count_epochs_since_a_row_was_pushed() -> None:
     assert row.error_rows == 3
     assert row.mean_relative_error == pytest.approx((0 + 1 + 1 / 2**0.5) / 3)
     ages.epoch = 2
-    ages.exchanged(0, torch.tensor([3]), torch.tensor([0, 1, 2, 3]))
+    ages.count_exchange(0, torch.tensor([3]), torch.tensor([0, 1, 2, 3]))
     ages.epoch = 3
     exact[3] = 0.0  # an error relative to nothing is none
     row = ages.row(0, history, exact)
     assert (row.pulled_rows, row.pulled_never_pushed, row.nodes_never_pushed) == (4, 1, 0)
     assert (row.mean_age_epochs, row.max_age_epochs, row.error_rows) == (2.0, 2, 3)
-    ages.refreshed(0)
-    ages.exchanged(0, torch.tensor([0]), torch.tensor([1, 2]))
+    ages.count_refresh(0)
+    ages.count_exchange(0, torch.tensor([0]), torch.tensor([1, 2]))
     ages.epoch = 4
     assert ages.row(0, exact, exact).mean_age_epochs == 1.0
 

@@ -134,7 +134,7 @@ def test_lazy_rows_are_read_where_they_lie(kind: str) -> None:
     rows = Rows(table, node_ids)
     out = aggregate(rows, csr, **how)
     assert torch.equal(out, aggregate(table[node_ids], csr, **how))
-    assert rows._gathered is None
+    assert rows._dense is None
 
 
 def test_a_stored_half_gives_float32_sums() -> None:
@@ -199,7 +199,7 @@ def test_every_candidate_gives_the_same(kind: str, monkeypatch: pytest.MonkeyPat
     h, how = states(csr), arguments(kind, csr)
     expected = dense(csr, **how) @ h.double()
     for name in module.CANDIDATES:
-        monkeypatch.setattr(module, "chosen", lambda _, name=name: name)
+        monkeypatch.setattr(module, "choose_candidate", lambda _, name=name: name)
         torch.testing.assert_close(
             aggregate(h, csr, **how).double(), expected, rtol=1e-4, atol=1e-3
         )

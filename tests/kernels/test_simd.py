@@ -9,9 +9,9 @@ import pytest
 import torch
 from numba import njit
 
-from redditgnn.kernels.edge_hash import kept_edges, threshold_of
+from redditgnn.kernels.edge_hash import edge_keep_mask, threshold_of
 from redditgnn.kernels.rows_numba import edge_key_of, row_key_of
-from redditgnn.kernels.simd_numba import exp, kept, load, store, totals
+from redditgnn.kernels.simd_numba import exp, keep_mask, load, store, totals
 
 
 @njit
@@ -30,8 +30,8 @@ def totals_of(values, out):
 @njit
 @no_type_check
 def kept_of(row, col, key, threshold, out):
-    store(out, 0, kept(edge_key_of(row_key_of(key, row), col), 0, threshold))
-    store(out, 8, kept(edge_key_of(row_key_of(key, row), col), 8, threshold))
+    store(out, 0, keep_mask(edge_key_of(row_key_of(key, row), col), 0, threshold))
+    store(out, 8, keep_mask(edge_key_of(row_key_of(key, row), col), 8, threshold))
 
 
 def test_exp_of_what_is_not_positive_has_an_error_of_two_ulps() -> None:
@@ -65,6 +65,6 @@ def test_the_hash_of_an_edge_is_that_of_the_reference(place: tuple[int, int, int
     out = np.empty(16, np.float32)
     kept_of(row, col, np.uint32(key), np.uint32(threshold_of(0.5)), out)
     ends = torch.tensor([row]), torch.tensor([col])
-    expected = kept_edges(*ends, 16, 0.5, torch.tensor(key))
+    expected = edge_keep_mask(*ends, 16, 0.5, torch.tensor(key))
     assert out.tolist() == expected[0].float().tolist()
     assert 0 < out.sum() < 16

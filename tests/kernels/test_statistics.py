@@ -87,7 +87,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
         torch.set_num_threads(number)
         try:
             h = states(64).requires_grad_()
-            out = statistics.fused(h, block.csr, None)
+            out = statistics.fused_statistics(h, block.csr, None)
             out.sin().sum().backward()
         finally:
             torch.set_num_threads(before)
@@ -157,7 +157,7 @@ def test_it_compiles_into_one_graph() -> None:
 
 def test_nothing_is_transposed_where_no_gradient_is_wanted() -> None:
     block = block_of([3, 0, 2])
-    statistics.fused(states(), block.csr, None)
+    statistics.fused_statistics(states(), block.csr, None)
     with torch.no_grad():
-        statistics.fused(states().requires_grad_(), block.csr, None)
+        statistics.fused_statistics(states().requires_grad_(), block.csr, None)
     assert "transpose" not in vars(block.csr)

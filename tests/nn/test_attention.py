@@ -150,7 +150,7 @@ def test_what_the_fused_layer_cannot_do_is_refused(
     pair: tuple[type, type], settings: dict[str, Any]
 ) -> None:
     layer = pair[0](5, 4, **settings)
-    with pytest.raises(ConfigError, match="takes no edge_dim and flow=source_to_target only"):
+    with pytest.raises(ConfigError, match="takes no edge_dim and only flow=source_to_target"):
         layer(torch.randn(9, 5), random_edges(9, 9, 5))
 
 

@@ -65,7 +65,7 @@ def test_values_and_gradients_are_those_of_the_dense_product(
     out = feature_linear(rows, weight, bias)
     grad = torch.randn_like(out)
     out.backward(grad)
-    dense = rows.gathered.double()  # with the same elements dropped
+    dense = rows.dense.double()  # with the same elements dropped
     expected = dense @ weight.detach().double().t() + (bias.detach() if biased else 0)
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(
@@ -98,7 +98,7 @@ def test_rows_without_any_feature_give_the_bias() -> None:
 def test_dropout_keeps_a_share_of_the_non_zeros_and_scales_it() -> None:
     table = torch.zeros(1000, 100)
     table[:, ::10] = torch.rand(1000, 10) + 1
-    dropped = feature_dropout(Rows(table), 0.75, training=True).gathered
+    dropped = feature_dropout(Rows(table), 0.75, training=True).dense
     kept = dropped != 0
     assert not kept[table == 0].any()
     assert 0.23 < kept.sum() / 10_000 < 0.27
@@ -107,8 +107,8 @@ def test_dropout_keeps_a_share_of_the_non_zeros_and_scales_it() -> None:
 
 def test_a_slice_of_dropped_rows_lacks_the_same_elements() -> None:
     dropped = feature_dropout(Rows(mostly_zeros()), 0.5, training=True)
-    assert torch.equal(dropped[:50].gathered, dropped.gathered[:50])
-    assert torch.equal(dropped[:50].sparse.gather(), dropped.gathered[:50])
+    assert torch.equal(dropped[:50].dense, dropped.dense[:50])
+    assert torch.equal(dropped[:50].sparse.gather(), dropped.dense[:50])
 
 
 def test_nothing_is_dropped_in_evaluation() -> None:
@@ -196,7 +196,7 @@ def test_models_have_the_numbers_that_they_have_on_dense_features(
 ) -> None:
     settings = composed(model, sampler, dropout=0.0, input_dropout=0.0)
     sparse = logits_and_gradients(graph, settings)
-    monkeypatch.setattr(features, "FEW", -1.0)
+    monkeypatch.setattr(features, "MAX_DENSITY", -1.0)
     dense = logits_and_gradients(replace(graph, x=graph.x.clone()), settings)
     for one, other in zip(sparse, dense, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -206,7 +206,7 @@ def test_models_have_the_numbers_that_they_have_on_dense_features(
 def test_no_dense_features_are_made_of_a_batch_or_in_inference(
     model: str, graph: GraphData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Rows, "_stored", None)
+    monkeypatch.setattr(Rows, "_read_table", None)
     sampler = SAMPLERS["neighbor"]
     settings = composed(MODELS[model], sampler, input_dropout=0.5, hidden_channels=16)
     logits, *_ = logits_and_gradients(graph, settings)

@@ -18,7 +18,7 @@ def test_a_process_of_its_own_gives_the_same_parts_and_leaves_nothing(
     graph = make_graph(num_nodes=60, num_edges=300)
     rowptr, col = graph.rowptr.numpy(), graph.col.numpy()
     here = metis.partition(rowptr, col, 5, None)
-    monkeypatch.setattr(metis, "EDGES_HERE", 0)
+    monkeypatch.setattr(metis, "MAX_EDGES_IN_PROCESS", 0)
     there = metis.partition(rowptr, col, 5, tmp_path)
     assert here.tolist() == there.tolist()
     assert set(here) == set(range(5))
@@ -40,7 +40,7 @@ def test_a_process_that_fails_says_why(
     graph = make_graph()
     done = subprocess.CompletedProcess([], code, stderr="Traceback\nwhy\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
-    monkeypatch.setattr(metis, "EDGES_HERE", 0)
+    monkeypatch.setattr(metis, "MAX_EDGES_IN_PROCESS", 0)
     with pytest.raises(error, match=message):
         metis.partition(graph.rowptr.numpy(), graph.col.numpy(), 5, tmp_path)
     assert list(tmp_path.iterdir()) == []

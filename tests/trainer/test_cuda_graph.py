@@ -20,7 +20,7 @@ from redditgnn.config.compose import compose_settings
 from redditgnn.errors import ConfigError
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
-from redditgnn.graph.placement import Placed
+from redditgnn.graph.placement import PlacedGraph
 from redditgnn.metric.classification import per_node_loss
 from redditgnn.sampler import full
 from redditgnn.sampler.base import StaticSampler
@@ -77,7 +77,7 @@ def steps_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> TakeStep:
 def without_values(sampler: TreeSampler) -> TreeSampler:
     """Take the values out of everything that the sampler holds."""
     graph = sampler._placed.graph.to(META)
-    sampler._placed = Placed(graph, graph.x)
+    sampler._placed = PlacedGraph(graph, graph.x)
     sampler._lay_out(META)
     return sampler
 

@@ -29,7 +29,7 @@ from redditgnn.dataset.base import MASKS, Converted
 from redditgnn.dataset.half_precision import DTYPES, FeatureDtype, in_16_bits
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.data import GraphData
-from redditgnn.graph.fingerprint import Fingerprint, hashed
+from redditgnn.graph.fingerprint import Fingerprint, short_hash
 from redditgnn.runtime.files import whole_file, whole_folder
 
 FOLDER = "redditgnn-cache"
@@ -220,7 +220,7 @@ def _write(folder: Path, made: Converted) -> None:
 
 def _fingerprint(made: Converted, saved: Mapping[str, Mapping[str, Any]]) -> Fingerprint:
     def told(size: object, *names: str) -> str:
-        return f"{size}:{hashed(*(saved[name]['digest'] for name in names))}"
+        return f"{size}:{short_hash(*(saved[name]['digest'] for name in names))}"
 
     arrays = made.arrays
     return Fingerprint(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphData
-from redditgnn.graph.features import Rows, gathered
+from redditgnn.graph.features import Rows, to_dense
 from redditgnn.model.base import LayeredModel
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.precision import Precision, at_least_float32, autocast
@@ -88,7 +88,7 @@ class ExactInference:
 
     def _encode(self, model: LayeredModel, chunk: _Chunk) -> Tensor:
         """Encode a chunk's own nodes, once for all layers that read them."""
-        out = gathered(model.encode(chunk.own_rows().to(self._device)))
+        out = to_dense(model.encode(chunk.own_rows().to(self._device)))
         return out if chunk.is_whole else out.cpu()
 
     def _layer(

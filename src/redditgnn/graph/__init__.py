@@ -1,1 +1,1 @@
-"""The graph, the batch, and how their features are read."""
+"""The graph, the batches cut from it, and access to their features."""

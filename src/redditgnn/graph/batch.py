@@ -1,4 +1,4 @@
-"""The batch, and the block: what one layer computes of it."""
+"""The batch, and the block of it that one layer computes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from redditgnn.graph.features import Rows
 
 
 class Block:
-    """What one layer computes: messages from `num_src` nodes to the first `num_dst` of them.
+    """One layer's part of a batch: messages from `num_src` nodes to the first `num_dst` of them.
 
     Attributes:
         rowptr, col: CSR of the destinations, in local indices.
-        degree: In-degree of each source in the graph that the batch stands for.
+        degree: In-degree of each source in the graph that the batch represents.
         row_weight, edge_weight: `sum(edge_weight * message)` over the batch's edges of a row
-            estimates the sum over all its edges. None where the batch has all of them. Where a
-            row's edges were equally likely to be drawn, all weigh `row_weight` = degree / drawn,
-            and a mean needs no weights; otherwise `row_weight` is None.
+            estimates the sum over all its edges. None where the batch has all of them. If the
+            edges of a row were equally likely to be drawn, each has the weight `row_weight`:
+            the degree divided by the number drawn. A mean then needs no weights. Otherwise
+            `row_weight` is None.
     """
 
     def __init__(
@@ -36,14 +37,14 @@ class Block:
         edge_weight: Float[Tensor, " edges"] | None = None,
         row_weight: Float[Tensor, " num_dst"] | None = None,
     ) -> None:
-        assert edge_weight is None or row_weight is None, "weights are by edge or by row"
+        assert edge_weight is None or row_weight is None, "weights are per edge or per row"
         self.rowptr, self.col, self.num_src = rowptr, col, num_src
         self.num_dst = len(rowptr) - 1
         self.degree, self.row_weight, self._edge_weight = degree, row_weight, edge_weight
 
     @property
     def has_equal_weights(self) -> bool:
-        """Whether the edges of a row weigh the same: the mean over them needs no weights."""
+        """Whether all edges of a row have the same weight, so that a mean needs no weights."""
         return self._edge_weight is None
 
     @cached_property
@@ -69,7 +70,7 @@ class Block:
 
     @cached_property
     def edge_index(self) -> Int64[Tensor, "2 edges"]:
-        """COO (source, destination), as any convolution of PyG takes it."""
+        """COO (source, destination), as PyG's convolutions take it."""
         return torch.stack([self.col.long(), self.csr.row])
 
 
@@ -77,11 +78,11 @@ class Block:
 class Batch:
     """A subgraph whose first `num_targets` nodes are to be predicted.
 
-    Nodes stand in breadth-first order, targets first; row i of the CSR and of `features` belongs
-    to global node `node_ids[i]`. Layer l computes the rows [0, num_dst[l]) and no others, so that
-    a layer's block is a prefix of the CSR. `(loss_weight * per_node_loss).sum()` estimates the
-    mean loss over the training nodes: the sampler owns the normalisation. `num_edges` are those
-    that each layer reads; None reads them off `rowptr`, for which a device has to be waited for.
+    Nodes are in breadth-first order, targets first. Row i of the CSR and of `features` belongs to
+    global node `node_ids[i]`. Layer l computes only the rows [0, num_dst[l]), so its block is a
+    prefix of the CSR. `(loss_weight * per_node_loss).sum()` estimates the mean loss over the
+    training nodes: the sampler owns the normalisation. `num_edges` is the number of edges that
+    each layer reads. If it is None, they are read from `rowptr`, which waits for the device.
     """
 
     features: Rows
@@ -100,15 +101,15 @@ class Batch:
 
     @property
     def x(self) -> Float[Tensor, "nodes features"]:
-        """The features, gathered when first asked for, in float32."""
-        return self.features.gathered
+        """The features in float32, gathered at the first access."""
+        return self.features.dense
 
     @property
     def num_targets(self) -> int:
         return self.num_dst[-1]
 
     def block(self, layer: int) -> Block:
-        """Return what layer `layer` computes: views of the CSR, kept for the next call."""
+        """Return the block of layer `layer`: views of the CSR, cached for the next call."""
         num_dst, num_src = self.num_dst[layer], self._num_src(layer)
         if (num_dst, num_src) not in self._blocks:
             num_edges = self.num_edges[layer] if self.num_edges else int(self.rowptr[num_dst])
@@ -123,27 +124,27 @@ class Batch:
         return self._blocks[num_dst, num_src]
 
     def begin(self) -> None:
-        """Say that the forward pass begins: what histories keep far away is fetched."""
+        """Announce the forward pass, so that remote histories start to fetch their rows."""
         if self.histories is not None:
             self.histories.begin()
 
     def penalty(self, model: Any) -> Float[Tensor, ""] | None:
-        """Return what histories add to the loss, behind the forward pass; None: nothing."""
+        """Return the term that histories add to the loss after the forward pass, or None."""
         return None if self.histories is None else self.histories.penalty(model, self)
 
     def exchange(self, layer: int, h: Float[Tensor, "rows width"]) -> Tensor:
-        """Turn the output of `layer` into the input of the next: with histories, push and pull."""
+        """Turn the output of `layer` into the next one's input. Histories push and pull here."""
         if self.histories is None:
             return h
         return self.histories.exchange(layer, h, self.node_ids)
 
     def to(self, device: torch.device) -> Batch:
-        """Copy every tensor to `device`; the batch itself if it is there already."""
+        """Copy every tensor to `device`. Returns the batch itself if it is already there."""
         if self.rowptr.device == device and self.features.device == device:
             return self
         num_edges = self.num_edges or tuple(int(self.rowptr[rows]) for rows in self.num_dst)
-        moved = tensors_on(self, device) | {"features": self.features.to(device)}
-        return replace(self, **moved, num_edges=num_edges, _blocks={})
+        tensors = tensors_on(self, device) | {"features": self.features.to(device)}
+        return replace(self, **tensors, num_edges=num_edges, _blocks={})
 
     def _num_src(self, layer: int) -> int:
         if layer == 0 or self.histories is not None:
@@ -153,22 +154,22 @@ class Batch:
 
 @runtime_checkable
 class Histories(Protocol):
-    """Where `sampler=gas` keeps the last known hidden states of all nodes, as one batch sees it."""
+    """One batch's view of the last known hidden states of all nodes, for `sampler=gas`."""
 
     def begin(self) -> None:
-        """Start to fetch what `exchange` will append: the forward pass of the batch begins."""
+        """Start to fetch the rows that `exchange` will append, before the forward pass."""
         ...
 
     def exchange(
         self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes width"]:
-        """Store `h`, the states of the first rows of `node_ids`; append the stored rest."""
+        """Store `h`, the states of the first rows of `node_ids`, and append the stored rest."""
         ...
 
     def penalty(self, model: Any, batch: Any) -> Float[Tensor, ""] | None:
-        """Return what is to be added to the loss of `batch`, behind its forward pass."""
+        """Return the term to add to the loss of `batch` after its forward pass, or None."""
         ...
 
-    def on(self, other: Histories) -> Histories:
-        """Return what does the same with the states that `other` keeps."""
+    def with_states_of(self, other: Histories) -> Histories:
+        """Return the same kind of view over the states that `other` stores."""
         ...

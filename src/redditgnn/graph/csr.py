@@ -1,7 +1,7 @@
-"""A sparse matrix of ones as CSR, and its transpose, which backward passes read.
+"""A sparse matrix of ones as CSR, and its transpose for backward passes.
 
 Row i holds `col[rowptr[i]:rowptr[i + 1]]`: the sources whose messages destination i receives. The
-transpose is computed when it is first asked for, and kept.
+transpose is computed at the first access and cached.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from redditgnn.runtime.numba_threads import numba_works
 
 
 class Transpose(NamedTuple):
-    """Row j lists the destinations that read source j, in ascending order."""
+    """The transposed CSR: row j lists the destinations that read source j, in ascending order."""
 
     rowptr: Int64[Tensor, " src_plus_1"]
     row: Int32[Tensor, " edges"]
 
 
 class CSR:
-    """Which sources each destination reads.
+    """The sources that each destination reads.
 
     Attributes:
-        num_src: Number of columns; every entry of `col` is below it.
+        num_src: Number of columns. Every entry of `col` is below it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class CSR:
     def from_edge_index(
         cls, edge_index: Integer[Tensor, "2 edges"], num_src: int, num_dst: int
     ) -> CSR:
-        """Sort (source, destination) pairs by destination; pairs of one destination keep order."""
+        """Sort (source, destination) pairs by destination, stably."""
         source, destination = edge_index
         counts = torch.bincount(destination, minlength=num_dst)
         return cls(pointers(counts), source[destination.argsort(stable=True)], num_src)
@@ -56,18 +56,18 @@ class CSR:
 
     @cached_property
     def edge_of_transpose(self) -> Int64[Tensor, " edges"]:
-        """The position in `col` of each entry of the transpose: edge values follow it."""
+        """The position in `col` of each entry of the transpose, to permute edge values."""
         return _edge_of_transpose(self)
 
 
 @torch.compiler.disable  # Numba does not compile while torch.compile traces
 def _transpose(csr: CSR) -> Transpose:
     if csr.col.device.type == "cpu" and numba_works():
-        from redditgnn.graph.transpose_numba import transposed
+        from redditgnn.graph.transpose_numba import transpose_csr
 
-        arrays = transposed(csr.rowptr.numpy(), csr.col.numpy(), csr.num_src)
+        arrays = transpose_csr(csr.rowptr.numpy(), csr.col.numpy(), csr.num_src)
         return Transpose(*map(torch.from_numpy, arrays))
-    # No bincount: it would wait for the device, to see whether there are larger numbers.
+    # bincount would wait for the device to find the largest number.
     counts = csr.rowptr.new_zeros(csr.num_src)
     counts.index_add_(0, csr.col, counts.new_ones(()).expand(len(csr.col)))
     return Transpose(pointers(counts), csr.row.to(torch.int32)[csr.edge_of_transpose])
@@ -76,15 +76,15 @@ def _transpose(csr: CSR) -> Transpose:
 @torch.compiler.disable
 def _edge_of_transpose(csr: CSR) -> Int64[Tensor, " edges"]:
     if csr.col.device.type == "cpu" and numba_works():
-        from redditgnn.graph.transpose_numba import transposed_edges
+        from redditgnn.graph.transpose_numba import find_transpose_edges
 
-        edges = transposed_edges(csr.transpose.rowptr.numpy(), csr.col.numpy())
+        edges = find_transpose_edges(csr.transpose.rowptr.numpy(), csr.col.numpy())
         return torch.from_numpy(edges)
     return csr.col.argsort(stable=True)
 
 
 def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:
-    """Return the CSR row pointers of rows with these many entries."""
+    """Return the CSR row pointers of rows with these numbers of entries."""
     rowptr = torch.zeros(len(counts) + 1, dtype=torch.int64, device=counts.device)
     torch.cumsum(counts, 0, out=rowptr[1:])
     return rowptr
@@ -95,7 +95,7 @@ def row_of_edge(
 ) -> Int64[Tensor, " edges"]:
     """Return the row that each entry of a CSR belongs to.
 
-    Without `num_edges`, the last of `rowptr`, a device has to be waited for.
+    Without `num_edges`, the last entry of `rowptr`, this waits for the device.
     """
     rows = torch.arange(len(rowptr) - 1, device=rowptr.device)
     return rows.repeat_interleave(rowptr.diff(), output_size=num_edges)
@@ -105,22 +105,22 @@ def gather_rows(
     rowptr: Int64[Tensor, " nodes_plus_1"],
     col: Int32[Tensor, " edges"],
     node_ids: Int64[Tensor, " rows"],
-) -> tuple[Int64[Tensor, " picked"], Int32[Tensor, " picked"]]:
-    """Concatenate the CSR rows `node_ids`: for each entry its position in `node_ids`, and `col`."""
+) -> tuple[Int64[Tensor, " entries"], Int32[Tensor, " entries"]]:
+    """Concatenate the CSR rows `node_ids`: each entry's position in `node_ids`, and its `col`."""
     _, rows, entries = entries_of_rows(rowptr, node_ids)
     return rows, col[entries]
 
 
 def entries_of_rows(
     rowptr: Int64[Tensor, " nodes_plus_1"], node_ids: Int64[Tensor, " rows"]
-) -> tuple[Int64[Tensor, " rows_plus_1"], Int64[Tensor, " picked"], Int64[Tensor, " picked"]]:
-    """Find the entries of the CSR rows `node_ids`, one row after the other.
+) -> tuple[Int64[Tensor, " rows_plus_1"], Int64[Tensor, " entries"], Int64[Tensor, " entries"]]:
+    """Find the entries of the CSR rows `node_ids`, row by row.
 
     Returns:
-        The row pointers of those rows alone; for each of their entries its position in `node_ids`,
-        and its place among all entries.
+        The row pointers of those rows alone. For each of their entries, its position in `node_ids`
+        and its index among all entries.
     """
-    picked = pointers(rowptr[node_ids + 1] - rowptr[node_ids])
-    rows = row_of_edge(picked)
-    shift = (rowptr[node_ids] - picked[:-1])[rows]
-    return picked, rows, torch.arange(len(rows), device=rows.device) + shift
+    selected_rowptr = pointers(rowptr[node_ids + 1] - rowptr[node_ids])
+    rows = row_of_edge(selected_rowptr)
+    shift = (rowptr[node_ids] - selected_rowptr[:-1])[rows]
+    return selected_rowptr, rows, torch.arange(len(rows), device=rows.device) + shift

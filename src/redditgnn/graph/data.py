@@ -1,7 +1,7 @@
-"""The graph: what datasets load, and what samplers and evaluation read.
+"""The graph that datasets load, and that samplers and evaluation read.
 
 Edges are stored as CSR by destination: the in-neighbours of node `i`, whose messages it receives,
-are `col[rowptr[i]:rowptr[i + 1]]`. There are no self-loops; layers that want them ask a `Block`.
+are `col[rowptr[i]:rowptr[i + 1]]`. There are no self-loops: layers that need them use `Block`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ Split = Literal["train", "val", "test"]
 
 
 class GraphSpec(NamedTuple):
-    """What sizes a model. `multi_label`: a node has any number of the classes (loss BCE).
+    """The facts about a graph that size a model.
 
-    `mean_log_degree`: mean of log(in-degree + 1) over the nodes.
+    `multi_label`: a node may have several classes (loss BCE). `mean_log_degree`: mean of
+    log(in-degree + 1) over the nodes.
     """
 
     num_nodes: int
@@ -40,8 +41,8 @@ class GraphData:
     """A graph with features, labels and a split.
 
     `y` holds class indices, or 0/1 floats [nodes, classes] if nodes carry several labels.
-    `fingerprint` hashes what a score depends on: graphs with different ones are not comparable.
-    `cache_dir` is where derived files (partitions) may be kept; None: nowhere.
+    `fingerprint` hashes all that a score depends on. Scores are comparable only if it is equal.
+    `cache_dir` is the folder for derived files such as partitions. None stores none.
     """
 
     name: str
@@ -69,7 +70,7 @@ class GraphData:
 
     @property
     def num_bytes(self) -> int:
-        """Size of features and adjacency: what computing on the whole graph holds at least."""
+        """Bytes of features and adjacency, the least that a whole-graph computation holds."""
         return sum(t.numel() * t.element_size() for t in (self.x, self.rowptr, self.col))
 
     @property
@@ -84,14 +85,14 @@ class GraphData:
         return self.rowptr.diff()
 
     def rows(self, node_ids: Int64[Tensor, " rows"] | None = None) -> Rows:
-        """Return the features of these nodes, or of all, not gathered before they are read."""
+        """Return the features of these nodes, or of all. They are gathered when read."""
         return Rows(self.x, node_ids)
 
     def mask(self, split: Split) -> Bool[Tensor, " nodes"]:
         return {"train": self.train_mask, "val": self.val_mask, "test": self.test_mask}[split]
 
     def to(self, device: torch.device) -> GraphData:
-        """Copy every tensor to `device`, once; the graph itself if it is there already."""
+        """Copy every tensor to `device`, once. Returns the graph itself if it is already there."""
         if self.x.device == device:
             return self
         if device not in self._copies:
@@ -100,15 +101,15 @@ class GraphData:
 
     @property
     def writable_cache_dir(self) -> Path | None:
-        """The folder of the dataset's cache, if there is one that files may be put into."""
+        """The dataset's cache folder, or None if there is none or it is not writable."""
         folder = self.cache_dir
         return folder if folder is not None and os.access(folder, os.W_OK) else None
 
     def forget_copies(self) -> None:
-        """Let go of what `to` has kept."""
+        """Drop the copies that `to` cached."""
         self._copies.clear()
 
-    def induced(self, keep: Bool[Tensor, " nodes"]) -> GraphData:
+    def subgraph(self, keep: Bool[Tensor, " nodes"]) -> GraphData:
         """Return the subgraph of the nodes in `keep`, in their order, with the edges among them."""
         node_ids = keep.nonzero().view(-1)
         new_id = torch.full((self.num_nodes,), -1, dtype=torch.int32)
@@ -126,7 +127,7 @@ class GraphData:
             train_mask=self.train_mask[node_ids],
             val_mask=self.val_mask[node_ids],
             test_mask=self.test_mask[node_ids],
-            fingerprint=self.fingerprint.of_induced(int(inside.sum())),
+            fingerprint=self.fingerprint.of_subgraph(int(inside.sum())),
         )
 
     def neighborhood(

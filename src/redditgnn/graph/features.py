@@ -1,7 +1,7 @@
-"""Rows of a feature table that nobody gathers before somebody reads them.
+"""Rows of a feature table, gathered only when they are read.
 
-A layer that only averages rows reads them where they lie, and never asks for the gathered matrix.
-One that multiplies them by its weights reads the non-zeros alone, where those are few (`sparse`).
+A layer that only averages rows reads them in place, without the gathered matrix. A layer that
+multiplies them by its weights reads only the non-zeros where those are few (`sparse`).
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from redditgnn.graph.csr import CSR, entries_of_rows, pointers
 from redditgnn.runtime.numba_threads import numba_works
 from redditgnn.runtime.precision import at_least_float32
 
-FEW = 1 / 8
-"""The share of non-zeros up to which reading them alone is faster than dense products."""
+MAX_DENSITY = 1 / 8
+"""The share of non-zeros up to which reading only them is faster than dense products."""
 
-FEW_OF_PICKED = 1 / 16
-"""The same where they have to be picked and transposed first: of some rows, in every batch."""
+MAX_DENSITY_OF_SELECTION = 1 / 16
+"""The same for some of the rows, which every batch has to select and transpose first."""
 
-SAMPLED_ROWS = 1024  # that tell whether a table is worth reading as a whole
-ROWS_AT_ONCE = 4096  # whose non-zeros are collected: temporaries stay small beside the table
+SAMPLED_ROWS = 1024  # to estimate the density before the whole table is read
+ROWS_AT_ONCE = 4096  # to collect non-zeros from: temporaries stay small beside the table
 StatesT = TypeVar("StatesT", bound="Tensor | Rows")
-_nonzeros: Any = WeakIdKeyDictionary()  # dense table -> its SparseFeatures, None for too many
+_nonzeros: Any = WeakIdKeyDictionary()  # dense table -> its SparseFeatures, None if too dense
 
 
 @runtime_checkable
 class FeatureTable(Protocol):
-    """Features that are not kept in one tensor.
+    """Features that are not stored in one tensor.
 
-    `shape` is (nodes, features); `device` is where `gather` leaves the rows.
+    `shape` is (nodes, features). `device` is where `gather` puts the rows.
     """
 
     @property
@@ -43,15 +43,15 @@ class FeatureTable(Protocol):
     def device(self) -> torch.device: ...
 
     def gather(self, node_ids: Int64[Tensor, " rows"] | None) -> Float[Tensor, "rows features"]:
-        """Return these rows, in the order asked for; None: all."""
+        """Return these rows, in this order, or all rows for None."""
         ...
 
 
 class SparseFeatures:
-    """A `FeatureTable` of which only the non-zeros are stored; dense rows are made when asked for.
+    """A `FeatureTable` that stores only the non-zeros. `gather` makes rows dense.
 
     Attributes:
-        csr: Which features each node has; its transpose serves every gradient.
+        csr: The features that each node has. Every gradient uses its transpose.
         values: [entries], in the order of `csr.col`.
     """
 
@@ -83,14 +83,14 @@ class SparseFeatures:
         """The share of the entries that are stored."""
         return len(self.values) / max(1, self.csr.num_dst * self.csr.num_src)
 
-    def picked(self, node_ids: Int64[Tensor, " rows"]) -> SparseFeatures:
-        """Return these rows, in the order asked for."""
+    def select(self, node_ids: Int64[Tensor, " rows"]) -> SparseFeatures:
+        """Return these rows, in this order."""
         node_ids = node_ids.to(self.device)
         if self.device.type == "cpu" and numba_works():
-            from redditgnn.graph.features_numba import picked_rows
+            from redditgnn.graph.features_numba import select_rows
 
-            stored = (self.csr.rowptr, self.csr.col, self.values, node_ids)
-            arrays = picked_rows(*(tensor.numpy() for tensor in stored))
+            tensors = (self.csr.rowptr, self.csr.col, self.values, node_ids)
+            arrays = select_rows(*(tensor.numpy() for tensor in tensors))
             rowptr, col, values = map(torch.from_numpy, arrays)
         else:
             rowptr, _, entries = entries_of_rows(self.csr.rowptr, node_ids)
@@ -100,18 +100,18 @@ class SparseFeatures:
     def gather(
         self, node_ids: Int64[Tensor, " rows"] | None = None
     ) -> Float[Tensor, "rows features"]:
-        """Return these rows as a dense tensor; None: all."""
-        rows = self if node_ids is None else self.picked(node_ids)
+        """Return these rows as a dense tensor, or all rows for None."""
+        rows = self if node_ids is None else self.select(node_ids)
         out = self.values.new_zeros(rows.shape)
         out[rows.csr.row, rows.csr.col] = rows.values
         return out
 
 
 class Rows:
-    """The rows `node_ids` of a feature table; None: all of them, in order.
+    """The rows `node_ids` of a feature table, or all of them in order for None.
 
     Attributes:
-        table: [nodes, features], stored as float32, or in half precision to save memory.
+        table: [nodes, features] in float32, or in half precision to save memory.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Rows:
         node_ids: Int64[Tensor, " rows"] | None = None,
     ) -> None:
         self.table, self.node_ids = table, node_ids
-        self._gathered: Tensor | None = None
+        self._dense: Tensor | None = None
         self._sparse: SparseFeatures | None = None
 
     def __len__(self) -> int:
@@ -135,25 +135,25 @@ class Rows:
         return self.table.device
 
     @property
-    def gathered(self) -> Float[Tensor, "rows features"]:
-        """The rows as one tensor, half precision made float32; kept. The table itself if it is."""
-        if self._gathered is None:  # the lock of a `cached_property` ends what torch.compile traces
-            self._gathered = at_least_float32(self._stored(pinned=False))
-        return self._gathered
+    def dense(self) -> Float[Tensor, "rows features"]:
+        """The rows as one float32 tensor, cached. The table itself where it already is that."""
+        if self._dense is None:  # the lock of a `cached_property` would break a torch.compile trace
+            self._dense = at_least_float32(self._read_table(pinned=False))
+        return self._dense
 
     @property
-    @torch.compiler.disable  # how many entries there are depends on the data
+    @torch.compiler.disable  # the number of entries depends on the data
     def sparse(self) -> SparseFeatures | None:
-        """The rows by their non-zeros, kept; None where those are not `FEW`, or not looked for."""
+        """The rows' non-zeros, cached. None if they are too many or were not collected."""
         if self._sparse is None and (table := _sparse_table(self.table)) is not None:
             if self.node_ids is None:
                 self._sparse = table
-            elif table is self.table or table.density <= FEW_OF_PICKED:
-                self._sparse = table.picked(self.node_ids)
+            elif table is self.table or table.density <= MAX_DENSITY_OF_SELECTION:
+                self._sparse = table.select(self.node_ids)
         return self._sparse
 
     def __getitem__(self, rows: slice) -> Rows:
-        """Return some of the rows, as lazy as before."""
+        """Return some of the rows, still lazy."""
         if rows.indices(len(self)) == (0, len(self), 1):
             return self
         node_ids = self.node_ids
@@ -162,13 +162,13 @@ class Rows:
         return Rows(self.table, node_ids[rows])
 
     def to(self, device: torch.device) -> Rows:
-        """Gather the rows and copy them to `device`; nothing to do if the table is there."""
+        """Gather the rows and copy them to `device`. Does nothing if the table is there."""
         if self.device == device:
             return self
-        return Rows(self._stored(device.type == "cuda").to(device, non_blocking=True))
+        return Rows(self._read_table(device.type == "cuda").to(device, non_blocking=True))
 
-    def _stored(self, pinned: bool) -> Float[Tensor, "rows features"]:
-        """Gather in the precision of the table, into page-locked memory if it is to leave it."""
+    def _read_table(self, pinned: bool) -> Float[Tensor, "rows features"]:
+        """Gather in the precision of the table, into page-locked memory if `pinned`."""
         if not isinstance(self.table, Tensor):
             return self.table.gather(self.node_ids)
         if self.node_ids is None:
@@ -179,37 +179,37 @@ class Rows:
 
 
 def first_rows(h: StatesT, number: int) -> StatesT:
-    """Return the first `number` rows; `h` itself if it has no more, whose gradient needs no copy.
+    """Return the first `number` rows: in a block, those of the destinations.
 
-    Destinations are the first rows of a block's sources.
+    `h` itself is returned if it has no more rows, so that its gradient needs no copy.
     """
     return h if len(h) == number else cast(StatesT, h[:number])
 
 
-def gathered(h: Float[Tensor, "rows width"] | Rows) -> Float[Tensor, "rows width"]:
-    """Return states as a tensor, whether they are one or still lazy."""
-    return h.gathered if isinstance(h, Rows) else h
+def to_dense(h: Float[Tensor, "rows width"] | Rows) -> Float[Tensor, "rows width"]:
+    """Return states as a tensor, gathering lazy rows."""
+    return h.dense if isinstance(h, Rows) else h
 
 
-def gathered_unless_sparse(h: Tensor | Rows) -> Tensor | Rows:
-    """Gather lazy rows, bar those whose non-zeros are few."""
-    return h if isinstance(h, Rows) and h.sparse is not None else gathered(h)
+def to_dense_unless_sparse(h: Tensor | Rows) -> Tensor | Rows:
+    """Gather lazy rows, except those with few non-zeros."""
+    return h if isinstance(h, Rows) and h.sparse is not None else to_dense(h)
 
 
 def _sparse_table(table: Tensor | FeatureTable) -> SparseFeatures | None:
-    """Return the non-zeros of a float32 table on the CPU if they are few; collected once."""
+    """Return the non-zeros of a float32 CPU table if they are few. They are collected once."""
     if not isinstance(table, Tensor):
         return table if isinstance(table, SparseFeatures) else None
     if table.device.type != "cpu" or table.dtype != torch.float32:
         return None
     if table not in _nonzeros:
-        _nonzeros[table] = _collected_if_few(table)
+        _nonzeros[table] = _collect_if_sparse(table)
     return _nonzeros[table]
 
 
-def _collected_if_few(table: Float[Tensor, "nodes features"]) -> SparseFeatures | None:
-    """Look at some rows first: a dense table, which may be on disk, is not read as a whole."""
+def _collect_if_sparse(table: Float[Tensor, "nodes features"]) -> SparseFeatures | None:
+    """Sample some rows first: a dense table, which may be on disk, is not read as a whole."""
     sample = table[:: max(1, len(table) // SAMPLED_ROWS)]
-    if sample.count_nonzero() > FEW * sample.numel():
+    if sample.count_nonzero() > MAX_DENSITY * sample.numel():
         return None
     return SparseFeatures.from_dense(table)

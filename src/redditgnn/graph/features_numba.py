@@ -1,4 +1,4 @@
-"""Rows of sparse features one after the other, compiled by Numba for the CPU.
+"""Selection of rows of sparse features, compiled by Numba for the CPU.
 
 `no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.
 """
@@ -13,16 +13,19 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def picked_rows(rowptr, col, values, node_ids):
-    """Return the CSR and the values of the rows `node_ids`, in the order asked for."""
-    picked = np.zeros(len(node_ids) + 1, np.int64)
-    for place in range(len(node_ids)):
-        node = node_ids[place]
-        picked[place + 1] = picked[place] + rowptr[node + 1] - rowptr[node]
-    out_col, out_values = np.empty(picked[-1], col.dtype), np.empty(picked[-1], values.dtype)
-    for place in range(len(node_ids)):
-        into, start = picked[place], rowptr[node_ids[place]]
-        for entry in range(picked[place + 1] - into):
+def select_rows(rowptr, col, values, node_ids):
+    """Return the CSR and the values of the rows `node_ids`, in this order."""
+    out_rowptr = np.zeros(len(node_ids) + 1, np.int64)
+    for position in range(len(node_ids)):
+        node = node_ids[position]
+        out_rowptr[position + 1] = out_rowptr[position] + rowptr[node + 1] - rowptr[node]
+    out_col, out_values = (
+        np.empty(out_rowptr[-1], col.dtype),
+        np.empty(out_rowptr[-1], values.dtype),
+    )
+    for position in range(len(node_ids)):
+        into, start = out_rowptr[position], rowptr[node_ids[position]]
+        for entry in range(out_rowptr[position + 1] - into):
             out_col[into + entry] = col[start + entry]
             out_values[into + entry] = values[start + entry]
-    return picked, out_col, out_values
+    return out_rowptr, out_col, out_values

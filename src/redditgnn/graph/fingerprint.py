@@ -1,9 +1,9 @@
-"""What makes scores comparable: a hash of each thing that they depend on besides the settings.
+"""The fingerprint of a score: hashes of everything that it depends on besides the settings.
 
 A fingerprint is one line, `edges=10556:1a2b3c4d features=1433:... labels=7:... split=140/500/1000:
-... protocol=transductive evaluator=exact`: sizes for people, hashes for what has equal sizes.
+... protocol=transductive evaluator=exact`. Sizes are for people, hashes tell equal sizes apart.
 Features are hashed as the model reads them, after normalisation. Runs with different fingerprints
-are never averaged, and the parts say why.
+are never averaged, and the parts show why.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from redditgnn.errors import ConfigError
 
 EVALUATOR = "exact"
-"""Test and validation scores are of all edges, without sampling (`redditgnn.evaluation.exact`)."""
+"""Test and validation scores use all edges, without sampling (`redditgnn.evaluation.exact`)."""
 
 KINDS = {
     "edges": "the edge set differs",
@@ -30,10 +30,10 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The parts, each as `SIZE:HASH`; protocol and evaluator, which a run adds, are words.
+    """The parts, each as `SIZE:HASH`. Protocol and evaluator, which a run adds, are words.
 
-    In a target's, which may stand for files that nobody here has hashed, a part may be a size
-    alone, or empty: it then says nothing about the rest.
+    A target's fingerprint may describe files that were never hashed here. Its parts may then be
+    only a size, or empty, and allow any value of the rest.
     """
 
     edges: str = ""
@@ -48,57 +48,57 @@ class Fingerprint:
 
     @classmethod
     def parse(cls, text: str) -> Fingerprint:
-        """Read what `str` wrote.
+        """Parse the output of `str`.
 
         Raises:
-            ConfigError: it is of another form, such as an older version's.
+            ConfigError: the text has another form, such as an older version's.
         """
         return cls.of(dict(word.partition("=")[::2] for word in text.split()))
 
     @classmethod
     def of(cls, parts: Mapping[str, Any]) -> Fingerprint:
-        """Make one of a mapping, as a YAML file has it.
+        """Build a fingerprint from a mapping, as in a YAML file.
 
         Raises:
-            ConfigError: names a part that there is not.
+            ConfigError: the mapping names an unknown part.
         """
-        known = [field.name for field in fields(cls)]
-        if unknown := [part for part in parts if part not in known]:
+        names = [field.name for field in fields(cls)]
+        if unknown := [part for part in parts if part not in names]:
             raise ConfigError(
-                f"fingerprint: there is no part {unknown[0]!r}; the parts are {', '.join(known)}"
+                f"fingerprint: there is no part {unknown[0]!r}; the parts are {', '.join(names)}"
             )
         return cls(**{part: str(value) for part, value in parts.items()})
 
     def of_a_run(self, protocol: str) -> Fingerprint:
-        """Add what a run decides: what training sees, and how scores are computed."""
+        """Add the parts that a run decides: the protocol of training, and the evaluator."""
         return replace(self, protocol=protocol, evaluator=EVALUATOR)
 
-    def of_induced(self, num_edges: int) -> Fingerprint:
-        """Return that of the subgraph that a node set, which the split tells, induces."""
-        told = hashed(self.edges, self.split)
-        return replace(self, edges=f"{num_edges}:{told}")
+    def of_subgraph(self, num_edges: int) -> Fingerprint:
+        """Return the fingerprint of the subgraph of a node set that the split determines."""
+        digest = short_hash(self.edges, self.split)
+        return replace(self, edges=f"{num_edges}:{digest}")
 
-    def differences(self, wanted: Fingerprint) -> list[str]:
-        """Say in which parts this one is not what `wanted` asks for; empty if it is."""
+    def differences(self, target: Fingerprint) -> list[str]:
+        """Describe the parts in which this one does not satisfy `target`. Empty if it does."""
         return [
-            f"{kind}: {_spoken(part, self)} here, {_spoken(part, wanted)} there"
+            f"{kind}: {_describe_part(part, self)} here, {_describe_part(part, target)} there"
             for part, kind in KINDS.items()
-            if not _satisfies(getattr(self, part), getattr(wanted, part))
+            if not _satisfies(getattr(self, part), getattr(target, part))
         ]
 
 
-def hashed(*parts: str) -> str:
-    """Return eight hexadecimal digits that stand for these texts."""
+def short_hash(*parts: str) -> str:
+    """Return a hash of these texts, eight hexadecimal digits."""
     return hashlib.blake2b("|".join(parts).encode(), digest_size=4).hexdigest()
 
 
-def _satisfies(value: str, wanted: str) -> bool:
-    return wanted in ("", value) or wanted == value.partition(":")[0]
+def _satisfies(value: str, target: str) -> bool:
+    return target in ("", value) or target == value.partition(":")[0]
 
 
-def _spoken(part: str, fingerprint: Fingerprint) -> str:
+def _describe_part(part: str, fingerprint: Fingerprint) -> str:
     value: str = getattr(fingerprint, part)
-    size, _, told = value.partition(":")
+    size, _, digest = value.partition(":")
     size = f"{int(size):,}" if size.isdigit() else size
     unit = {"edges": " edges", "features": " a node", "labels": " classes"}.get(part, "")
-    return f"{size}{unit}" + (f" ({told})" if told else "")
+    return f"{size}{unit}" + (f" ({digest})" if digest else "")

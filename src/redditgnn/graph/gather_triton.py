@@ -1,10 +1,10 @@
 """Rows from two tables at once, in Triton: a cache on the device, and page-locked host memory.
 
-Shapes: N nodes, H cached rows, R rows asked for, W features. host [N, W], cache [H, W], slot [R]
-(a row of the cache, -1: read from host), node_ids [R], out [R, W]. Triton passes the address that
-a page-locked CPU tensor has on the device; torch's own operators refuse such a tensor. One program
-copies BLOCK features of ROWS rows; neighbouring threads read neighbouring addresses, which the bus
-needs.
+Shapes: N nodes, H cached rows, R requested rows, W features. host [N, W], cache [H, W], slot [R]
+(a row of the cache, or -1 to read from host), node_ids [R], out [R, W]. Triton passes the address
+that a page-locked CPU tensor has on the device. torch's own operators refuse such a tensor. One
+program copies BLOCK features of ROWS rows. Neighbouring threads read neighbouring addresses, as
+the bus requires.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-ROWS, BLOCK = 4, 256  # what a program copies: of each row 1 KiB of float32
+ROWS, BLOCK = 4, 256  # copied by a program: 1 KiB of float32 of each row
 
 
 def gather_split(host: Tensor, cache: Tensor, slot: Tensor, node_ids: Tensor) -> Tensor:
-    """Return `cache[slot]` where `slot >= 0`, else `host[node_ids]`; on the device of `cache`."""
+    """Return `cache[slot]` where `slot >= 0`, else `host[node_ids]`, on the device of `cache`."""
     num_rows, width = len(node_ids), host.size(1)
     out = cache.new_empty(num_rows, width)
     if out.numel():
@@ -52,7 +52,7 @@ def gather_kernel(
     slot = tl.load(slot_ptr + row, mask=is_row, other=-1).to(tl.int64)[:, None]
     node = tl.load(node_ids_ptr + row, mask=is_row, other=0)[:, None]
     inside = is_row[:, None] & (column < width)
-    # Whichever table is not asked for is not read either: its loads are masked.
+    # Each row is read from one table only: loads from the other are masked.
     hot = tl.load(cache_ptr + slot * width + column, mask=inside & (slot >= 0), other=0.0)
     cold = tl.load(host_ptr + node * width + column, mask=inside & (slot < 0), other=0.0)
     out = tl.where(slot >= 0, hot, cold)

@@ -1,10 +1,10 @@
-"""Where the graph and its features are kept for training on CUDA.
+"""Placement of the graph and its features for training on CUDA.
 
-- `device`: both on the device, which samples there too.
-- `pinned`: the graph on the device, the features in page-locked host memory that the device reads
-  over the bus; those of the nodes that most edges lead to are cached on it.
-- `mmap`: both stay where they are, memory-mapped from disk. Batches are sampled and their features
-  gathered on the CPU, in the background thread, and copied while the step before is computed.
+- `device`: both are on the device, which also samples.
+- `pinned`: the graph is on the device, which reads the features from page-locked host memory over
+  the bus. The features of the nodes with most out-edges are cached on the device.
+- `mmap`: both stay memory-mapped from disk. The background thread samples batches and gathers
+  their features on the CPU. They are copied while the previous step is computed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Tier = Literal["device", "pinned", "mmap"]
 FeatureTier = Literal["auto", "device", "pinned", "mmap"]
 
 RESERVED_SHARE = 0.25  # of the device's free memory, left to training and evaluation
-PINNED_SHARE = 0.5  # of the available host memory: what is page-locked nobody else can have
-BYTES_PER_NODE = 32  # what sampling and the cache's index need beside the graph
+PINNED_SHARE = 0.5  # of the available host memory: others cannot use page-locked memory
+BYTES_PER_NODE = 32  # for sampling and the cache's index, beside the graph
 
 log = logging.getLogger(__name__)
 
 
 class Demand(NamedTuple):
-    """Bytes that the graph, its features and one row of them take, and the bytes to pin them."""
+    """Bytes of the graph, of its features, of one row of them, and of all of them page-locked."""
 
     graph: int
     features: int
@@ -43,46 +43,46 @@ class Demand(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Bytes that may be used: of the device with its reserve set aside, and of the host."""
+    """Bytes that may be used, on the device without its reserve, and on the host."""
 
     device: int
     host: int
 
 
 class Choice(NamedTuple):
-    """A tier, how many rows of features it caches on the device, and why it was chosen."""
+    """A tier, the number of rows of features cached on the device, and the reason."""
 
     tier: Tier
     num_cached: int
     reason: str
 
 
-class Placed(NamedTuple):
-    """A graph whose CSR and labels are where batches are sampled; its features are in `table`."""
+class PlacedGraph(NamedTuple):
+    """A graph with its CSR and labels where batches are sampled, and its features in `table`."""
 
     graph: GraphData
     table: Tensor | FeatureTable
 
     @property
     def device(self) -> torch.device:
-        """Where batches are sampled."""
+        """The device that samples batches."""
         return self.graph.rowptr.device
 
     @property
     def is_on_cuda(self) -> bool:
-        """Whether a CUDA device samples and reads features without help from the CPU."""
-        reads_alone = not isinstance(self.table, HostTable) or self.table.zero_copy
-        return self.device.type == "cuda" and reads_alone
+        """Whether a CUDA device samples and reads features without the CPU."""
+        reads_without_cpu = not isinstance(self.table, HostTable) or self.table.zero_copy
+        return self.device.type == "cuda" and reads_without_cpu
 
     def rows(self, node_ids: Tensor) -> Rows:
-        """Return features, lazy where reading them is cheap: over the bus they are read now."""
+        """Return features, lazy where reads are cheap. Rows over the bus are gathered now."""
         if isinstance(self.table, Tensor):
             return Rows(self.table, node_ids)
         return Rows(self.table.gather(node_ids))
 
 
-def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> Placed:
-    """Put graph and features where `tier` says, or, if it is auto, where they fit.
+def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> PlacedGraph:
+    """Put graph and features where `tier` says, or where they fit if it is auto.
 
     Raises:
         ConfigError: `tier` needs a CUDA device.
@@ -93,57 +93,59 @@ def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> Placed:
             "sampler.feature_tier=pinned needs device=cuda; use sampler.feature_tier=auto",
         )
         graph = graph.to(device)
-        return Placed(graph, graph.x)
+        return PlacedGraph(graph, graph.x)
     demand = demand_of(graph)
-    choice = chosen(tier, demand, memory_of(device))
-    log.info(said(choice, demand))
+    choice = choose_tier(tier, demand, memory_of(device))
+    log.info(describe_choice(choice, demand))
     if choice.tier == "device":
         graph = graph.to(device)
-        return Placed(graph, graph.x)
+        return PlacedGraph(graph, graph.x)
     if choice.tier == "mmap":
-        return Placed(graph, graph.x)
-    hot_ids = most_read(graph, choice.num_cached)
+        return PlacedGraph(graph, graph.x)
+    hot_ids = most_read_nodes(graph, choice.num_cached)
     zero_copy = find_spec("triton") is not None
     table = HostTable(graph.x.pin_memory(), hot_ids, device, zero_copy=zero_copy)
     on_device = {name: getattr(graph, name).to(device) for name in ("rowptr", "col", "y")}
-    return Placed(replace(graph, **on_device), table)
+    return PlacedGraph(replace(graph, **on_device), table)
 
 
-def chosen(tier: FeatureTier, demand: Demand, memory: Memory) -> Choice:
-    """Decide by what fits, and how many rows to cache if features stay on the host."""
-    left = memory.device - demand.graph
-    num_cached = max(0, min(left, demand.features)) // max(1, demand.row)
+def choose_tier(tier: FeatureTier, demand: Demand, memory: Memory) -> Choice:
+    """Choose the tier that fits, and the number of cached rows if features stay on the host."""
+    free_bytes = memory.device - demand.graph
+    num_cached = max(0, min(free_bytes, demand.features)) // max(1, demand.row)
     if tier != "auto":
         return Choice(tier, num_cached if tier == "pinned" else 0, "as sampler.feature_tier says")
-    if demand.features <= left:
+    if demand.features <= free_bytes:
         return Choice("device", 0, "graph and features fit on the device")
-    if left >= 0 and demand.pinned <= memory.host:
+    if free_bytes >= 0 and demand.pinned <= memory.host:
         return Choice("pinned", num_cached, "the features do not fit on the device")
-    lacking = "the graph does not fit on the device" if left < 0 else "nor in half of host memory"
-    if left >= 0:
-        lacking = f"the features fit neither on the device {lacking}"
-    return Choice("mmap", 0, lacking)
+    reason = (
+        "the graph does not fit on the device" if free_bytes < 0 else "nor in half of host memory"
+    )
+    if free_bytes >= 0:
+        reason = f"the features fit neither on the device {reason}"
+    return Choice("mmap", 0, reason)
 
 
-def said(choice: Choice, demand: Demand) -> str:
-    """Say in one line what is where, and why."""
+def describe_choice(choice: Choice, demand: Demand) -> str:
+    """Describe the placement and its reason in one line."""
     graph, features = (f"{size / GIB:.2f} GiB" for size in (demand.graph, demand.features))
-    cached = f"{choice.num_cached * demand.row / GIB:.2f} GiB of them cached on it"
+    cache_size = f"{choice.num_cached * demand.row / GIB:.2f} GiB of them cached on it"
     where = {
         "device": f"graph ({graph}) and features ({features}) are on the device",
         "pinned": f"graph ({graph}) is on the device, which reads features ({features}) from "
-        f"page-locked host memory, {cached}",
+        f"page-locked host memory, {cache_size}",
         "mmap": f"graph ({graph}) and features ({features}) stay memory-mapped on the host",
     }
     return f"feature_tier={choice.tier}: {where[choice.tier]}: {choice.reason}"
 
 
 def demand_of(graph: GraphData) -> Demand:
-    """Add up what a graph takes on a device, with what sampling it needs."""
-    held = (graph.rowptr, graph.col, graph.y, graph.train_mask, graph.val_mask, graph.test_mask)
-    features = _bytes(graph.x)
+    """Return the bytes that a graph takes on a device, with those for sampling."""
+    tensors = (graph.rowptr, graph.col, graph.y, graph.train_mask, graph.val_mask, graph.test_mask)
+    features = _num_bytes(graph.x)
     return Demand(
-        graph=sum(map(_bytes, held)) + graph.num_nodes * BYTES_PER_NODE,
+        graph=sum(map(_num_bytes, tensors)) + graph.num_nodes * BYTES_PER_NODE,
         features=features,
         row=features // max(1, graph.num_nodes),
         pinned=1 << max(0, features - 1).bit_length(),  # torch rounds up to a power of two
@@ -151,16 +153,16 @@ def demand_of(graph: GraphData) -> Demand:
 
 
 def memory_of(device: torch.device) -> Memory:
-    """Ask how much memory there is."""
+    """Return the memory that may be used now."""
     on_device = (1 - RESERVED_SHARE) * free_memory(device)
     return Memory(int(on_device), int(PINNED_SHARE * free_memory(torch.device("cpu"))))
 
 
-def most_read(graph: GraphData, count: int) -> Tensor:
-    """Return the `count` nodes with the most out-edges: so often a sample can lead to them."""
+def most_read_nodes(graph: GraphData, count: int) -> Tensor:
+    """Return the `count` nodes with most out-edges, which samples reach most often."""
     out_degree = torch.bincount(graph.col, minlength=graph.num_nodes)
     return out_degree.argsort(descending=True, stable=True)[:count]
 
 
-def _bytes(tensor: Tensor) -> int:
+def _num_bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()

@@ -13,29 +13,29 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def transposed(rowptr, col, num_src):
-    """Return row pointers and entries of the transpose; a row's entries ascend."""
+def transpose_csr(rowptr, col, num_src):
+    """Return row pointers and entries of the transpose. The entries of a row ascend."""
     start = np.zeros(num_src + 1, np.int64)
     for source in col:
         start[source + 1] += 1
     for source in range(num_src):
         start[source + 1] += start[source]
-    filled, row = start[:-1].copy(), np.empty(len(col), np.int32)
+    next_slot, row = start[:-1].copy(), np.empty(len(col), np.int32)
     for destination in range(len(rowptr) - 1):
         for edge in range(rowptr[destination], rowptr[destination + 1]):
             source = col[edge]
-            row[filled[source]] = destination
-            filled[source] += 1
+            row[next_slot[source]] = destination
+            next_slot[source] += 1
     return start, row
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def transposed_edges(transposed_rowptr, col):
+def find_transpose_edges(t_rowptr, col):
     """Return the position in `col` of each entry of the transpose."""
-    filled, edges = transposed_rowptr[:-1].copy(), np.empty(len(col), np.int64)
+    next_slot, edges = t_rowptr[:-1].copy(), np.empty(len(col), np.int64)
     for edge in range(len(col)):
         source = col[edge]
-        edges[filled[source]] = edge
-        filled[source] += 1
+        edges[next_slot[source]] = edge
+        next_slot[source] += 1
     return edges

@@ -1,1 +1,1 @@
-"""Hidden states of all nodes that `sampler=gas` keeps between batches."""
+"""The hidden states of all nodes that `sampler=gas` stores between batches."""

@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 class InFlight(NamedTuple):
-    """Rows on their way to the device. `wait` makes the stream that computes wait for them."""
+    """Rows on their way to the device. `wait` makes the current stream wait for them."""
 
     rows: Tensor
     arrival: torch.cuda.Event | None
 
     def wait(self) -> Tensor:
-        """Return the rows, for use on the current stream; the thread does not wait."""
+        """Return the rows for use on the current stream, without blocking the thread."""
         if self.arrival is not None:
             stream = torch.cuda.current_stream(self.rows.device)
             stream.wait_event(self.arrival)
@@ -25,9 +25,9 @@ class InFlight(NamedTuple):
 
 
 class CopyStream:
-    """A stream for copies; for a device that is no CUDA device it copies nothing and never waits.
+    """A CUDA stream for copies. For other devices it copies nothing and never waits.
 
-    `mark` and `InFlight.wait` are for the thread that computes, the others for the one that copies.
+    `mark` and `InFlight.wait` are for the computing thread, the others for the copying one.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -36,38 +36,38 @@ class CopyStream:
 
     @property
     def needs_pinned(self) -> bool:
-        """Whether host memory is to be page-locked, without which a copy holds its thread up."""
+        """Whether host memory must be page-locked, because other copies block their thread."""
         return self._stream is not None
 
     def mark(self) -> torch.cuda.Event | None:
-        """Return the moment when what the current stream has been given will be computed."""
+        """Return an event at the end of the current stream's work so far."""
         if self._stream is None:
             return None
-        computed = torch.cuda.Event()
-        computed.record(torch.cuda.current_stream(self._device))
-        return computed
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(self._device))
+        return event
 
     def to_device(self, rows: Tensor) -> InFlight:
-        """Send `rows`, which must be page-locked if `needs_pinned`."""
+        """Start to copy `rows`, which must be page-locked if `needs_pinned`."""
         if self._stream is None:
             return InFlight(rows, None)
-        with self._entered():
-            landed, arrival = rows.to(self._device, non_blocking=True), torch.cuda.Event()
+        with self._use_stream():
+            device_rows, arrival = rows.to(self._device, non_blocking=True), torch.cuda.Event()
             arrival.record(self._stream)
-        return InFlight(landed, arrival)
+        return InFlight(device_rows, arrival)
 
-    def to_host(self, rows: Tensor, computed: torch.cuda.Event | None) -> Tensor:
-        """Fetch `rows` once they are `computed`; this thread waits until they are here."""
-        if self._stream is None or computed is None:
+    def to_host(self, rows: Tensor, event: torch.cuda.Event | None) -> Tensor:
+        """Fetch `rows` after `event`, which marks them computed. Blocks until they are here."""
+        if self._stream is None or event is None:
             return rows
-        with self._entered():
-            self._stream.wait_event(computed)
-            here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
-            here.copy_(rows, non_blocking=True)
+        with self._use_stream():
+            self._stream.wait_event(event)
+            host_rows = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
+            host_rows.copy_(rows, non_blocking=True)
             arrival = torch.cuda.Event()
             arrival.record(self._stream)
         arrival.synchronize()
-        return here
+        return host_rows
 
-    def _entered(self) -> AbstractContextManager[Any]:
+    def _use_stream(self) -> AbstractContextManager[Any]:
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)

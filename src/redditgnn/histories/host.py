@@ -1,8 +1,8 @@
 """Histories in host memory or on disk, read and written while the device computes.
 
-One thread does all of it in the order in which it was asked, so that what is pulled when a batch
-begins is what the batches before it have pushed. A batch's halo has no node of its own rows:
-pulling all layers at its beginning gives what pulling layer by layer would.
+One thread does all of it in the order of the requests, so a batch pulls what the batches before it
+pushed. A batch's halo has none of its own rows. Pulling all layers at its beginning therefore gives
+the same rows as pulling layer by layer.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from redditgnn.graph.batch import Histories
 from redditgnn.histories.copies import CopyStream, InFlight
 from redditgnn.runtime.memory import GIB
 
-ROWS_AT_ONCE = 2**16  # a table is overwritten in pieces, each of which is copied to the host
+ROWS_AT_ONCE = 2**16  # a table is overwritten in pieces, each copied to the host
 
 NewTable = Callable[[int, int, torch.dtype], Tensor]
-"""Makes a table of zeros from its rows, its columns and what they are."""
+"""Creates a table of zeros, given numbers of rows and columns, and the dtype."""
 
 
 class HostHistories:
-    """A `HistoryStore` whose tables `new_table` makes in host memory, for training on `device`."""
+    """A `HistoryStore` with tables in host memory or on disk, for training on `device`."""
 
     def __init__(self, num_nodes: int, device: torch.device, new_table: NewTable) -> None:
         self._num_nodes, self._new_table = num_nodes, new_table
@@ -53,9 +53,9 @@ class HostHistories:
     def push(
         self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " rows"]
     ) -> None:
-        """Begin to store `h`, which nobody may change from now on."""
+        """Begin to store `h`, which must not change from now on."""
         while self._pushes and self._pushes[0].done():
-            self._pushes.popleft().result()  # an error of the thread is raised here
+            self._pushes.popleft().result()  # raises an error of the thread
         table = self._table(layer, h)
         job = self._thread.submit(self._push, table, h.detach(), node_ids, self._copies.mark())
         self._pushes.append(job)
@@ -82,48 +82,48 @@ class HostHistories:
         return self._copies.to_device(rows)
 
     def _push(
-        self, table: Tensor, h: Tensor, node_ids: Tensor, computed: torch.cuda.Event | None
+        self, table: Tensor, h: Tensor, node_ids: Tensor, event: torch.cuda.Event | None
     ) -> None:
-        table.index_copy_(0, node_ids, self._copies.to_host(h, computed).to(table))
+        table.index_copy_(0, node_ids, self._copies.to_host(h, event).to(table))
 
 
 class HostBatch:
-    """What one batch pulls and pushes: all layers are on their way once it has begun."""
+    """One batch's pulls and pushes. `begin` pulls all layers at once."""
 
     def __init__(
         self, store: HostHistories, inside: Int64[Tensor, " rows"], halo: Int64[Tensor, " halo"]
     ) -> None:
         self._store, self._inside, self._halo = store, inside, halo
-        self._coming: dict[int, Future[InFlight]] = {}
-        self._begun = False
+        self._pulls: dict[int, Future[InFlight]] = {}
+        self._has_begun = False
 
     def begin(self) -> None:
         """Fetch the halo's rows of all layers that have pushed something."""
-        self._coming = {layer: self._store.pull(layer, self._halo) for layer in self._store.states}
-        self._begun = True
+        self._pulls = {layer: self._store.pull(layer, self._halo) for layer in self._store.states}
+        self._has_begun = True
 
-    @torch.compiler.disable  # threads are not to be traced
+    @torch.compiler.disable  # threads cannot be traced
     def exchange(
         self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes width"]:
-        """Push `h`; append what was fetched, or zeros if nothing was pushed before."""
-        if not self._begun:
+        """Push `h` and append the fetched rows, or zeros if nothing was pushed before."""
+        if not self._has_begun:
             self.begin()
-        coming = self._coming.pop(layer, None)
+        pull = self._pulls.pop(layer, None)
         self._store.push(layer, h, self._inside)
-        if coming is None:
+        if pull is None:
             return torch.cat([h, h.new_zeros(len(self._halo), h.size(1))])
-        return torch.cat([h, coming.result().wait().to(h)])
+        return torch.cat([h, pull.result().wait().to(h)])
 
     def penalty(self, model: Any, batch: Any) -> None:
         return None
 
-    def on(self, other: Histories) -> Histories:
+    def with_states_of(self, other: Histories) -> Histories:
         return other
 
 
 def in_memory(device: torch.device) -> NewTable:
-    """Return what makes tables in host memory, page-locked if `device` is a CUDA device."""
+    """Return a function that creates tables in host memory, page-locked for a CUDA device."""
 
     def new_table(num_rows: int, width: int, dtype: torch.dtype) -> Tensor:
         return torch.zeros(num_rows, width, dtype=dtype, pin_memory=device.type == "cuda")
@@ -132,32 +132,34 @@ def in_memory(device: torch.device) -> NewTable:
 
 
 def on_disk(folder: Path | None) -> NewTable:
-    """Return what makes tables in files without a name, which go when the process does.
+    """Return a function that creates tables in unnamed files, which vanish with the process.
 
-    They are in `folder`; None: where the system keeps temporary files.
+    They are in `folder`, or in the system's folder for temporary files for None.
     """
-    place = folder or Path(tempfile.gettempdir())
+    directory = folder or Path(tempfile.gettempdir())
 
     def new_table(num_rows: int, width: int, dtype: torch.dtype) -> Tensor:
         size = num_rows * width * dtype.itemsize
-        with tempfile.TemporaryFile(dir=place, prefix="histories-") as file:
+        with tempfile.TemporaryFile(dir=directory, prefix="histories-") as file:
             try:
                 _reserve(file.fileno(), size)
             except OSError as error:
-                free = shutil.disk_usage(place).free
+                free = shutil.disk_usage(directory).free
                 raise ConfigError(
                     f"sampler.history_device=disk needs {size / GIB:.1f} GiB for a layer in "
-                    f"{place}, which has {free / GIB:.1f} GiB ({error.strerror}); free some, set "
-                    "TMPDIR where data_dir is not writable, or use sampler.history_device=cpu"
+                    f"{directory}, which has {free / GIB:.1f} GiB ({error.strerror}); free some, "
+                    "set TMPDIR where data_dir is not writable, or use sampler.history_device=cpu"
                 ) from error
-            mapped = np.memmap(file, np.uint8, "r+", shape=(size,))  # holds the file by itself
-        return torch.from_numpy(mapped).view(dtype).view(num_rows, width)
+            memory_map = np.memmap(
+                file, np.uint8, "r+", shape=(size,)
+            )  # keeps the file open by itself
+        return torch.from_numpy(memory_map).view(dtype).view(num_rows, width)
 
     return new_table
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Give a file its room now: writing to a page that has none kills the process."""
+    """Allocate the file's disk space now: writing to a page without any kills the process."""
     if sys.platform == "linux":
         os.posix_fallocate(descriptor, 0, size)
     else:

@@ -1,3 +1,3 @@
-"""Operators over CSR graphs, each with the backends of `redditgnn.kernels.backend`."""
+"""Operators over CSR graphs, with the backends of `redditgnn.kernels.backend`."""
 
 OPERATORS = ("gat_attention", "gatv2_attention")

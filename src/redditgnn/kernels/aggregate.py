@@ -1,13 +1,13 @@
 """Sums and means of the rows that each destination reads: one operator, forward and backward.
 
-It gathers and adds in one pass, so nothing of size edges x width exists. The gradient is the same
-operator over the transposed CSR. A half-precision table is added up in float32 on the way; bfloat16
-gives bfloat16 results, float16, whose largest number many a sum exceeds, float32 ones.
+It gathers and adds in one pass and does not materialise edge-sized tensors. The gradient is the
+same operator over the transposed CSR. Half-precision tables are summed in float32. bfloat16 gives
+bfloat16 results. float16 gives float32 results, because many sums exceed its largest number.
 
 On CUDA a Triton kernel computes it (`aggregate_triton`). Elsewhere it is a stock operator of torch:
-`embedding_bag`, or a product with a sparse matrix. On x86 CPUs the first is far ahead (its kernels
-prefetch), and fixed, so that runs repeat bit for bit; where neither is known to be, the faster one
-of a small trial is taken for the rest of the process.
+`embedding_bag`, or a product with a sparse matrix. On x86 CPUs `embedding_bag` is much faster (its
+kernels prefetch). It is always used there, so that runs repeat bit for bit. Elsewhere the process
+uses the operator that wins a small trial.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from torch.nn import functional as F
 
 from redditgnn.graph.csr import CSR
 from redditgnn.graph.features import Rows
-from redditgnn.kernels.backend import BACKENDS, chosen_backend
+from redditgnn.kernels.backend import BACKENDS, current_backend
 from redditgnn.kernels.shortcut import differentiable
 from redditgnn.runtime.precision import at_least_float32
 
-TRITON = "triton"  # the backend, and what sums are computed by
+TRITON = "triton"  # the name of the backend, and of its sums
 
-BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, where a trial chose that
+BYTES_PER_EDGE = 16  # values and wider indices of a sparse matrix, if a trial chose it
 
-CACHE_BYTES = 3 * 2**20  # of a table that is read in no order; a core's second cache has 1 or 2
+CACHE_BYTES = 3 * 2**20  # of a table that is read at random: a core's L2 cache has 1 or 2 MiB
 LINE_BYTES = 64
-READS_A_ROW = 32  # on average, from when on a copy of a table's columns is paid back
+READS_A_ROW = 32  # on average, from which a copy of a table's columns pays off
 
 TRIAL_ROWS, TRIAL_DEGREE, TRIAL_WIDTH, TRIAL_REPEATS = 2**13, 32, 64, 5
 
@@ -47,15 +47,15 @@ def aggregate(
     weight: Float[Tensor, " edges"] | None = None,
     mean: bool = False,
 ) -> Float[Tensor, "dst width"]:
-    """Sum the rows of `h` that each destination reads, or average them; zeros if it reads none.
+    """Sum or average the rows of `h` that each destination reads. Zeros if it reads none.
 
-    Lazy rows are read where they lie; they have no gradient. `weight` multiplies the messages of a
-    sum and has no gradient either.
+    Lazy rows are read in place and have no gradient. `weight` multiplies the messages of a sum and
+    has no gradient either.
     """
     assert weight is None or not mean, "a mean has no weights: divide a weighted sum"
     if isinstance(h, Rows):
         if not isinstance(h.table, Tensor):
-            return aggregate(h.gathered, csr, weight=weight, mean=mean)
+            return aggregate(h.dense, csr, weight=weight, mean=mean)
         index = csr.col if h.node_ids is None else h.node_ids.to(csr.col.device)[csr.col]
         out = aggregate_rows(h.table, csr.rowptr, index, weight, mean, None, None, None)
         return at_least_float32(out)
@@ -63,11 +63,11 @@ def aggregate(
 
 
 def transpose_for(h: Tensor, csr: CSR, weight: Tensor | None) -> tuple[Tensor | None, ...]:
-    """Return rowptr, col and weights of the transpose; three times None if `h` has no gradient."""
+    """Return rowptr, col and weights of the transpose, or three None if `h` has no gradient."""
     if not (h.requires_grad and torch.is_grad_enabled()):
         return None, None, None
-    of_transpose = None if weight is None else weight.index_select(0, csr.edge_of_transpose)
-    return (*csr.transpose, of_transpose)
+    t_weight = None if weight is None else weight.index_select(0, csr.edge_of_transpose)
+    return (*csr.transpose, t_weight)
 
 
 def sum_rows(
@@ -82,14 +82,14 @@ def sum_rows(
 ) -> Tensor:
     """Sum `weight[e] * table[index[e]]` over the entries e of each row of `rowptr`.
 
-    The last three are the transpose, which only the backward pass reads.
+    The last three arguments are the transpose, which only the backward pass reads.
     """
     weight = None if weight is None else weight.detach()
-    out = _computed_by(table)(table.detach().contiguous(), rowptr, index, weight)
-    return out.div_(_counts(rowptr)) if mean else out
+    out = _candidate_for(table)(table.detach().contiguous(), rowptr, index, weight)
+    return out.div_(_divisors(rowptr)) if mean else out
 
 
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     _, rowptr, index, weight, ctx.mean, back_rowptr, back_index, back_weight = inputs
     ctx.save_for_backward(rowptr, index, weight, back_rowptr, back_index, back_weight)
 
@@ -97,7 +97,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(sums: Callable[..., Tensor], ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     rowptr, index, weight, back_rowptr, back_index, back_weight = ctx.saved_tensors
     if ctx.mean:
-        grad = (grad / _counts(rowptr)).to(grad.dtype)
+        grad = (grad / _divisors(rowptr)).to(grad.dtype)
     grad = sums(grad, back_rowptr, back_index, back_weight, False, rowptr, index, weight)
     return grad, *(None,) * 7
 
@@ -109,7 +109,7 @@ operator = torch.library.custom_op(
     schema="(Tensor table, Tensor rowptr, Tensor index, Tensor? weight, bool mean, "
     "Tensor? back_rowptr, Tensor? back_index, Tensor? back_weight) -> Tensor",
 )
-aggregate_rows = differentiable(operator, sum_rows, _setup, _backward)
+aggregate_rows = differentiable(operator, sum_rows, _setup_context, _backward)
 
 
 @operator.register_fake
@@ -119,22 +119,22 @@ def _(table: Tensor, rowptr: Tensor, *_: Any) -> Tensor:
 
 
 def sums_by_columns(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
-    """Sum as `embedding_bag` does, bit by bit, a few columns of the table after the other."""
+    """Sum as `embedding_bag` does, bit for bit, a few columns of the table at a time."""
     columns = columns_at_once(table, len(index))
     if columns >= table.size(1):
         return embedding_bag(table, rowptr, index, weight)
     out = table.new_empty(len(rowptr) - 1, table.size(1))
-    for of_table, of_out in zip(table.split(columns, 1), out.split(columns, 1), strict=True):
-        of_out.copy_(embedding_bag(of_table.contiguous(), rowptr, index, weight))
+    for source, target in zip(table.split(columns, 1), out.split(columns, 1), strict=True):
+        target.copy_(embedding_bag(source.contiguous(), rowptr, index, weight))
     return out
 
 
 def embedding_bag(
     table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None, mode: str = "sum"
 ) -> Tensor:
-    """Sum, or with `mode="max"` take the largest, by torch's operator of that name.
+    """Sum, or take the largest for `mode="max"`, with torch's `embedding_bag`.
 
-    Its mean writes the row of every entry first, which takes longer than the sum.
+    Its mean first writes the row of every entry, which takes longer than the sum.
     """
     if len(index) == 0:
         return table.new_zeros(len(rowptr) - 1, table.size(1))
@@ -151,10 +151,10 @@ def embedding_bag(
 
 
 def columns_at_once(table: Float[Tensor, "rows width"], num_reads: int) -> int:
-    """Return how many columns are best gathered together by `num_reads` reads of rows.
+    """Return the best number of columns to gather together for `num_reads` reads of rows.
 
-    Rows are read in no order. On a CPU a table that outgrows the caches is therefore cut into
-    columns that do not, if the reads are many. Each number is added up as it would be in the whole.
+    Rows are read at random. On a CPU a table that outgrows the caches is therefore cut into columns
+    that fit, if there are many reads. Each number is summed as in the whole table.
     """
     if table.device.type != "cpu" or num_reads < READS_A_ROW * len(table):
         return max(1, table.size(1))
@@ -163,10 +163,10 @@ def columns_at_once(table: Float[Tensor, "rows width"], num_reads: int) -> int:
 
 
 def _sums_of_float16(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
-    """Return float32 sums; on the way each row's weights are scaled to a total below 1.
+    """Return float32 sums, with each row's weights scaled to a total below 1 on the way.
 
-    The scales are powers of two: they cost no digits but those of weights that become too small for
-    a normal float16, in rows of very many edges.
+    The scales are powers of two. They cost digits only in rows of very many edges, where weights
+    become too small for a normal float16.
     """
     counts = rowptr.diff()
     total = counts.float()
@@ -191,8 +191,8 @@ def _sparse_mm(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | No
     return matrix @ table
 
 
-def _counts(rowptr: Tensor) -> Tensor:
-    """Return what a mean divides by; bfloat16 could not tell 256 from 257."""
+def _divisors(rowptr: Tensor) -> Tensor:
+    """Return the divisors of means, in float32: bfloat16 cannot tell 256 from 257."""
     return rowptr.diff().clamp(min=1)[:, None].to(torch.float32)
 
 
@@ -200,33 +200,33 @@ Candidate = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 CANDIDATES: dict[str, Candidate] = {"embedding_bag": sums_by_columns, "sparse_mm": _sparse_mm}
 
 
-def _computed_by(table: Tensor) -> Candidate:
-    if chosen_backend(table.device) == TRITON and table.dtype in BACKENDS[TRITON].dtypes:
+def _candidate_for(table: Tensor) -> Candidate:
+    if current_backend(table.device) == TRITON and table.dtype in BACKENDS[TRITON].dtypes:
         from redditgnn.kernels.aggregate_triton import row_sums
 
         return row_sums
     if table.dtype == torch.float16:
         return _sums_of_float16
-    if table.dtype == torch.bfloat16:  # products of sparse matrices are slow or missing in it
+    if table.dtype == torch.bfloat16:  # sparse products are slow or missing in bfloat16
         return sums_by_columns
-    return CANDIDATES[chosen(table.device.type)]
+    return CANDIDATES[choose_candidate(table.device.type)]
 
 
 def name_of_sums(device: torch.device) -> str:
-    """Return the name of what adds up float32 rows on `device`."""
-    return TRITON if chosen_backend(device) == TRITON else chosen(device.type)
+    """Return the name of the implementation that sums float32 rows on `device`."""
+    return TRITON if current_backend(device) == TRITON else choose_candidate(device.type)
 
 
 @cache
-def chosen(device_type: str) -> str:
-    """Return the stock operator for such a device; elsewhere than on x86 by a trial."""
+def choose_candidate(device_type: str) -> str:
+    """Return the stock operator for such a device, chosen by a trial except on x86."""
     if device_type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
         return "embedding_bag"
     return min(CANDIDATES, key=lambda name: _trial(CANDIDATES[name], torch.device(device_type)))
 
 
 def _trial(candidate: Candidate, device: torch.device) -> float:
-    """Return the least seconds of a few sums of random rows."""
+    """Return the least time in seconds of a few sums of random rows."""
     generator = torch.Generator().manual_seed(0)
     num_edges = TRIAL_ROWS * TRIAL_DEGREE
     index = torch.randint(TRIAL_ROWS, (num_edges,), generator=generator).int().to(device)

@@ -1,10 +1,10 @@
 """Sums of the rows that each destination reads, in Triton.
 
-Shapes: D destinations, E edges, S rows of the table, W numbers a row. table [S, W], rowptr [D + 1],
-index [E] (a row of the table), weight [E] or None, out [D, W]. One program sums up to BLOCK_WIDTH
-numbers of one row of the CSR, in tiles of [BLOCK_EDGES, BLOCK_WIDTH]; each of the BLOCK_EDGES lanes
-keeps a sum of its own, in float32, and they meet once, behind the last edge. So the order of all
-additions is fixed: no atomics, the same input gives the same bits.
+Shapes: D destinations, E edges, S rows of the table, W numbers per row. table [S, W], rowptr
+[D + 1], index [E] (a row of the table), weight [E] or None, out [D, W]. One program sums up to
+BLOCK_WIDTH numbers of one row of the CSR, in tiles of [BLOCK_EDGES, BLOCK_WIDTH]. Each of the
+BLOCK_EDGES lanes has its own float32 sum, and they are added once, after the last edge. So the
+order of all additions is fixed: without atomics, the same input gives the same bits.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from redditgnn.kernels.attention.parts_triton import bounds
 
-MAX_WIDTH = 128  # of a tile: 32 threads then read 16 bytes each of a row of float32
+MAX_WIDTH = 128  # of a tile, in which 32 threads read 16 bytes each of a float32 row
 MAX_EDGES = 32
-LONG_ROW = 64  # mean number of edges a row from which four warps share one
+LONG_ROW = 64  # mean number of edges per row from which four warps share a row
 
 
 def row_sums(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None) -> Tensor:
@@ -40,7 +40,7 @@ def row_sums(table: Tensor, rowptr: Tensor, index: Tensor, weight: Tensor | None
 
 
 def launch_settings(num_rows: int, num_edges: int, width: int) -> dict[str, Any]:
-    """Choose a tile of about a thousand numbers, 32 a thread; four of them where rows are long."""
+    """Choose a tile of about 1,000 numbers, 32 per thread, or four times that for long rows."""
     block_width = min(triton.next_power_of_2(width), MAX_WIDTH)
     block_edges = min(MAX_EDGES, 1024 // block_width)
     if num_edges < LONG_ROW * num_rows:

@@ -1,4 +1,4 @@
-"""Which implementation of a kernel runs: `torch` anywhere, `numba` on a CPU, `triton` on CUDA."""
+"""The backends of the kernels: `torch` anywhere, `numba` on a CPU, `triton` on CUDA."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from redditgnn.runtime.numba_threads import numba_works
 
 
 class Backend(NamedTuple):
-    """Where a backend runs (None: anywhere), and what it can read.
+    """A backend's limits.
 
     Attributes:
-        dtypes: Floating types that it reads as they are.
-        max_channels: Of a head.
+        device_type: The type of the devices that it runs on, or None for any.
+        dtypes: The floating types that it reads without conversion.
+        max_channels: The largest number of channels of a head.
     """
 
     device_type: str | None
@@ -29,7 +30,7 @@ class Backend(NamedTuple):
     max_channels: float = float("inf")
 
 
-BACKENDS = {  # of those that can run, the last is the fastest
+BACKENDS = {  # the last one that can run is the fastest
     "torch": Backend(None, (torch.float32, torch.float64)),
     "numba": Backend("cpu", (torch.float32,)),
     "triton": Backend("cuda", (torch.float32, torch.float16, torch.bfloat16), 1024),
@@ -38,17 +39,17 @@ AUTO = "auto"
 
 log = logging.getLogger(__name__)
 
-_chosen = AUTO
+_current = AUTO
 
 
 @contextmanager
 def use_backend(name: str, device: torch.device) -> Iterator[None]:
-    """Run the enclosed kernels on the backend `name`; `auto` is the fastest that runs on `device`.
+    """Run the enclosed kernels on backend `name`. `auto` is the fastest one on `device`.
 
     Raises:
-        ConfigError: there is no such backend, or it cannot run on `device`.
+        ConfigError: the backend does not exist or cannot run on `device`.
     """
-    global _chosen
+    global _current
     require(
         name in (AUTO, *BACKENDS),
         f"kernels.backend must be one of {', '.join([AUTO, *BACKENDS])}, got {name}",
@@ -59,27 +60,27 @@ def use_backend(name: str, device: torch.device) -> Iterator[None]:
             f"kernels.backend={name} cannot run here: {'; '.join(reasons)}; "
             "use kernels.backend=auto"
         )
-    before, _chosen = _chosen, name
+    previous, _current = _current, name
     try:
         yield
     finally:
-        _chosen = before
+        _current = previous
 
 
 def backend_for(value: torch.Tensor) -> str:
     """Return the backend that computes with `value` [rows, heads, channels].
 
-    That is the chosen one, or the fastest; the reference where those cannot: for double precision,
-    which is asked for to check the others, and for heads too wide for the registers of a GPU.
+    That is the chosen one, or the fastest. The reference computes double precision, to check the
+    others, and heads too wide for a GPU's registers.
     """
-    name = chosen_backend(value.device)
+    name = current_backend(value.device)
     fits = value.dtype != torch.float64 and value.size(-1) <= BACKENDS[name].max_channels
     return name if fits else "torch"
 
 
-def chosen_backend(device: torch.device) -> str:
+def current_backend(device: torch.device) -> str:
     """Return the backend that the settings ask for on `device`."""
-    return fastest(device) if _chosen == AUTO else _chosen
+    return fastest(device) if _current == AUTO else _current
 
 
 def fastest(device: torch.device) -> str:
@@ -88,12 +89,12 @@ def fastest(device: torch.device) -> str:
 
 
 def unsupported_reasons(name: str, device: torch.device) -> list[str]:
-    """Why the backend cannot run on `device`; empty if it can."""
-    made_for = BACKENDS[name].device_type
+    """Return the reasons why the backend cannot run on `device`. Empty if it can."""
+    device_type = BACKENDS[name].device_type
     reasons = []
-    if made_for not in (None, device.type):
-        reasons.append(f"it is made for {made_for}, not for {device.type}")
-    elif name == "numba" and not _lanes_work():
+    if device_type not in (None, device.type):
+        reasons.append(f"it is made for {device_type}, not for {device.type}")
+    elif name == "numba" and not _simd_compiles():
         reasons.append("Numba is missing or does not compile")
     elif name == "triton" and not _has_triton():
         reasons.append("triton is not installed")
@@ -106,17 +107,17 @@ def _has_triton() -> bool:
 
 
 @cache
-def _lanes_work() -> bool:
-    """Whether Numba compiles vectors of eight numbers here; if not, say so once."""
+def _simd_compiles() -> bool:
+    """Whether Numba compiles vectors of eight numbers here. If not, log a warning once."""
     if not numba_works():
         return False
     try:
-        from redditgnn.kernels.simd_numba import lanes_of
+        from redditgnn.kernels.simd_numba import try_lanes
 
-        lanes_of(np.zeros(8, np.float32))
-    except Exception as error:  # whatever keeps a compiler from working
+        try_lanes(np.zeros(8, np.float32))
+    except Exception as error:  # a compiler may fail in any way
         log.warning(
-            "Numba's attention kernels do not compile here (%s): torch takes over on the CPU",
+            "Numba's attention kernels do not compile here (%s): torch is used on the CPU instead",
             type(error).__name__,
         )
         return False

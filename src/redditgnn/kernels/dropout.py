@@ -1,8 +1,8 @@
-"""Dropout (Srivastava et al. 2014) that is not slower than the layer behind it.
+"""Dropout (Srivastava et al. 2014) that is no slower than the layer after it.
 
-On a CPU `torch.nn.functional.dropout` draws one random number an element, which takes most of an
-epoch where the features are wide. Here one hash serves four elements, and the backward pass hashes
-again instead of keeping a mask. Other devices use torch's own.
+On a CPU `torch.nn.functional.dropout` draws one random number per element, which takes most of an
+epoch if the features are wide. Here one hash serves four elements, and the backward pass hashes
+again instead of storing a mask. Other devices use torch's own.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from redditgnn.kernels.shortcut import differentiable
 from redditgnn.runtime.numba_threads import numba_works, run_on_ranges
 
 RESOLUTION = 2**16
-GROUPS_A_TASK = 2**18  # half a millisecond; handing over a task takes a fiftieth of it
+GROUPS_A_TASK = 2**18  # takes half a millisecond, 50 times as long as handing over a task
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """Zero each element with probability `p` and scale the rest by 1 / (1 - p), in training only.
+    """Zero each element with probability `p` and scale the rest by 1 / (1 - p) in training.
 
     `p` is rounded to a multiple of 2^-16 on a CPU. The random numbers come from torch's global
     generator.
@@ -37,8 +37,8 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
 
 
 def scale_or_zero(x: Tensor, key: Tensor, threshold: int) -> Tensor:
-    """Zero the elements whose hash under `key` is below `threshold`, of 2^16; scale the rest."""
-    from redditgnn.kernels.dropout_numba import GROUP, scaled_or_zero
+    """Zero the elements whose 16-bit hash with `key` is below `threshold`, and scale the rest."""
+    from redditgnn.kernels.dropout_numba import GROUP, drop_groups
 
     x = x.detach().contiguous()
     out = torch.empty_like(x)
@@ -46,11 +46,11 @@ def scale_or_zero(x: Tensor, key: Tensor, threshold: int) -> Tensor:
     num_groups = -(-x.numel() // GROUP)
     num_tasks = max(1, num_groups // GROUPS_A_TASK)
     bounds = [num_groups * task // num_tasks for task in range(num_tasks + 1)]
-    run_on_ranges(scaled_or_zero, bounds, flat, np.uint64(int(key)), np.uint64(threshold), into)
+    run_on_ranges(drop_groups, bounds, flat, np.uint64(int(key)), np.uint64(threshold), into)
     return out
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     _, key, ctx.threshold = inputs
     ctx.save_for_backward(key)
 
@@ -67,7 +67,7 @@ operator = torch.library.custom_op(
     mutates_args=(),
     schema="(Tensor x, Tensor key, int threshold) -> Tensor",
 )
-hashed_dropout = differentiable(operator, scale_or_zero, _remember, _differentiate)
+hashed_dropout = differentiable(operator, scale_or_zero, _setup_context, _differentiate)
 
 
 @operator.register_fake

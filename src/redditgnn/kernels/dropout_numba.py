@@ -1,4 +1,4 @@
-"""Dropout on the CPU in one pass, the mask a hash of the element's index."""
+"""Dropout on the CPU in one pass, with a hash of the element's index as the mask."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from numba import njit, uint16
 
 from redditgnn.runtime.hash_numba import hashed
 
-GROUP = 4  # elements that one hash decides for
-CHUNK = 256  # hashes that are kept at once: few enough for the nearest cache
+GROUP = 4  # elements for each hash
+CHUNK = 256  # hashes in memory at once, few enough for the L1 cache
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def scaled_or_zero(start, stop, values, key, threshold, out):
-    """Write `values / (1 - p)` or 0 into `out`, p being `threshold / 2**16`, for some groups.
+def drop_groups(start, stop, values, key, threshold, out):
+    """Write `values / (1 - p)` or 0 to `out` for some groups, with p = `threshold / 2**16`.
 
-    One hash of `key` and the group's number decides for its elements, 16 bits each, the lowest for
-    the first (on machines whose lowest byte comes first). First the hashes of a chunk, then its
-    elements: the compiler makes SIMD instructions of either loop, and of both in one it does not.
+    The elements of a group share one hash of `key` and the group's number. Each takes 16 bits, the
+    first one the lowest on little-endian machines. The hashes of a chunk are computed before its
+    elements, because the compiler vectorises two loops but not a joint one.
     """
     scale = values.dtype.type(65536.0 / (65536.0 - threshold))
     zero = values.dtype.type(0)
@@ -31,7 +31,7 @@ def scaled_or_zero(start, stop, values, key, threshold, out):
         num_groups = min(CHUNK, stop - first)
         for group in range(num_groups):
             hashes[group] = hashed(key, first + group)
-        read = values[GROUP * first : GROUP * (first + num_groups)]
-        written = out[GROUP * first : GROUP * (first + num_groups)]
-        for lane in range(len(read)):
-            written[lane] = read[lane] * (scale if lanes[lane] >= least else zero)
+        inputs = values[GROUP * first : GROUP * (first + num_groups)]
+        outputs = out[GROUP * first : GROUP * (first + num_groups)]
+        for lane in range(len(inputs)):
+            outputs[lane] = inputs[lane] * (scale if lanes[lane] >= least else zero)

@@ -1,13 +1,13 @@
-"""Attention dropout without a mask: whether an edge's head is dropped is a hash of its place.
+"""Attention dropout without a mask: a hash of edge and head decides whether they are dropped.
 
-The forward and both backward passes compute the same bits again, on every backend:
+The forward and both backward passes compute the same bits, on every backend:
 
     row_key  = mix(key + (dst + 1) * ROW_STEP)
     edge_key = mix(row_key + (src + 1) * EDGE_STEP)
     bits     = mix(edge_key + (head + 1) * HEAD_STEP)
 
-modulo 2^32. A head of an edge is kept if bits >= p * 2^32. Parallel edges share their fate. `mix`
-is a xor-shift-multiply finaliser found by C. Wellons (hash-prospector, 2018; "lowbias32").
+modulo 2^32. A head of an edge is kept if bits >= p * 2^32. Parallel edges have the same bits. `mix`
+is a xor-shift-multiply finaliser found by C. Wellons (hash-prospector, 2018, "lowbias32").
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ MASK = 2**32 - 1
 
 
 def threshold_of(dropout: float) -> int:
-    """Return the least hash that is kept when `dropout` is the probability of being dropped."""
+    """Return the least hash that is kept if heads are dropped with probability `dropout`."""
     return min(round(dropout * 2**32), MASK)
 
 
-def kept_edges(
+def edge_keep_mask(
     row: Integer[Tensor, " edges"],
     col: Integer[Tensor, " edges"],
     heads: int,
     dropout: float,
     key: Int64[Tensor, ""],
 ) -> Bool[Tensor, "edges heads"]:
-    """Return which heads of which edges are kept."""
-    row_key = _mixed(key + (row.long() + 1) * ROW_STEP)
-    edge_key = _mixed(row_key + (col.long() + 1) * EDGE_STEP)
+    """Return a mask of the heads of edges that are kept."""
+    row_key = _mix(key + (row.long() + 1) * ROW_STEP)
+    edge_key = _mix(row_key + (col.long() + 1) * EDGE_STEP)
     head = torch.arange(1, heads + 1, device=row.device)
-    return _mixed(edge_key[:, None] + head * HEAD_STEP) >= threshold_of(dropout)
+    return _mix(edge_key[:, None] + head * HEAD_STEP) >= threshold_of(dropout)
 
 
-def _mixed(bits: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
+def _mix(bits: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
     bits = bits & MASK
     for shift, factor in MIX_STEPS:
-        bits = ((bits ^ (bits >> shift)) * factor) & MASK  # the low half is right
+        bits = ((bits ^ (bits >> shift)) * factor) & MASK  # the low 32 bits are exact
     return bits

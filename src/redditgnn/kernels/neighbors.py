@@ -6,26 +6,26 @@ from jaxtyping import Float
 from torch import Tensor
 
 from redditgnn.graph.batch import Block
-from redditgnn.graph.features import Rows, first_rows, gathered
+from redditgnn.graph.features import Rows, first_rows, to_dense
 from redditgnn.kernels.aggregate import aggregate
 
 States = Tensor | Rows
 
 
 def own_rows(h: States, block: Block) -> Float[Tensor, "dst width"]:
-    """Return the states of the destinations themselves: a step that goes nowhere."""
-    return gathered(first_rows(h, block.num_dst))
+    """Return the states of the destinations themselves: a step along no edge."""
+    return to_dense(first_rows(h, block.num_dst))
 
 
 def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
-    """Average the in-neighbours of each destination, as the block's weights say."""
+    """Average the in-neighbours of each destination with the block's weights."""
     if block.has_equal_weights:
         return aggregate(h, block.csr, mean=True)
     return mean_of_sum(aggregate(h, block.csr, weight=block.edge_weight), block)
 
 
 def mean_of_sum(total: Float[Tensor, "dst width"], block: Block) -> Float[Tensor, "dst width"]:
-    """Divide sums over in-neighbours, weighted by `weight_unless_equal`, so that they are means."""
+    """Turn sums over in-neighbours, weighted by `weight_unless_equal`, into means."""
     counts = block.rowptr.diff() if block.has_equal_weights else block.degree[: block.num_dst]
     return total / _column(counts.clamp(min=1), total)
 
@@ -48,16 +48,16 @@ def normalized_sum(
 def sum_with_restart(
     h: States, h0: States, block: Block, alpha: int | float
 ) -> Float[Tensor, "dst width"]:
-    """Mix `normalized_sum` with the share `alpha` of `h0`, the states that each walk started from.
+    """Mix `normalized_sum` with the share `alpha` of `h0`, the initial states of the walks.
 
-    Eq. 4 of APPNP (Gasteiger et al. 2019), and what GCNII maps (Chen et al. 2020, eq. 5).
+    Eq. 4 of APPNP (Gasteiger et al. 2019), and the input of GCNII's map (Chen et al. 2020, eq. 5).
     """
     out = normalized_sum(h, block, 1 - alpha)
     return out.add_(own_rows(h0, block), alpha=alpha)
 
 
 def normalized_neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
-    """Apply D^-1/2 A D^-1/2; what has no in-neighbours counts for nothing, as in PyG's `SIGN`."""
+    """Apply D^-1/2 A D^-1/2. Nodes without in-neighbours count as zeros, as in PyG's `SIGN`."""
     scale = block.degree.clamp(min=1.0).rsqrt() * (block.degree > 0)
     total, _ = _scaled_sum(h, block, scale)
     return total * _column(scale[: block.num_dst], total)
@@ -68,12 +68,12 @@ def _scaled_sum(
 ) -> tuple[Float[Tensor, "dst width"], Float[Tensor, "dst width"]]:
     """Return the sums over in-neighbours, and the destinations' own rows, all rows times `scale`.
 
-    Rows are scaled before a plain sum, which costs less than a weight an edge; lazy rows are not
-    there to be scaled, so their edges are weighted.
+    Rows are scaled before a plain sum, which costs less than a weight per edge. Lazy rows cannot be
+    scaled, so their edges are weighted.
     """
     if isinstance(h, Rows):
-        drawn, weight = weight_unless_equal(block), scale[block.col]
-        weight = weight if drawn is None else weight * drawn
+        sampling_weight, weight = weight_unless_equal(block), scale[block.col]
+        weight = weight if sampling_weight is None else weight * sampling_weight
         total, own = aggregate(h, block.csr, weight=weight), own_rows(h, block)
         own = own * _column(scale[: block.num_dst], own)
     else:
@@ -92,7 +92,7 @@ def neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
 
 
 def weight_unless_equal(block: Block) -> Float[Tensor, " edges"] | None:
-    """Return what edges weigh in a sum over them; None if each counts as one."""
+    """Return the weights of edges in a sum over them, or None if all are equal."""
     return None if block.has_equal_weights else block.edge_weight
 
 

@@ -1,8 +1,8 @@
-"""Custom operators of torch's, called past torch's dispatcher where nobody needs it.
+"""Custom operators that bypass torch's dispatcher where it is not needed.
 
-An operator that is registered from Python is opaque to `torch.compile`, and knows shapes without
-values. Each call also costs some hundred microseconds of Python, which on a graph of a few thousand
-nodes is more than the work. The same functions as an `autograd.Function` cost less.
+An operator registered from Python is opaque to `torch.compile`, and works on shapes without values.
+But each call costs some hundred microseconds of Python. On a graph of a few thousand nodes that is
+more than the work. The same functions as an `autograd.Function` cost less.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def differentiable(
     setup_context: Callable[[Any, tuple[Any, ...], Any], None],
     backward: Callable[..., tuple[Any, ...]],
 ) -> Callable[..., Any]:
-    """Register the gradient of `operator`, and return what to call in its place.
+    """Register the gradient of `operator`, and return the function to call in its place.
 
-    That calls `run`, the function that `operator` was made of, and `operator` itself only while
-    compiling or without values. `backward(call, ctx, *grads)` gets what to call again for the
-    gradient, and one for each output; the first input of the operator is a tensor.
+    That function calls `run`, which `operator` wraps, and `operator` itself only while compiling or
+    without values. `backward(call, ctx, *grads)` gets the function to call for the gradient, and
+    one gradient per output. The first input of the operator must be a tensor.
     """
 
     class Eager(torch.autograd.Function):

@@ -1,9 +1,9 @@
-"""Eight float32 at a time in Numba's kernels: `Lanes`, a vector register where the CPU has one.
+"""Vectors of eight float32 in Numba's kernels: `Lanes`, in a vector register if the CPU has one.
 
-LLVM's own vectoriser gives up on rows of a few channels, whose loops it cannot see to be free of
-overlap. These few operations say outright what to do with eight numbers; LLVM splits or joins them
-to what the CPU has (AVX2, AVX-512, NEON). `LANES` numbers from `start` on must exist in an array
-that is loaded from or stored to.
+LLVM's own vectoriser gives up on rows of a few channels, because it cannot prove that their loops
+do not overlap. These operations process eight numbers explicitly. LLVM maps them to the
+instructions of the CPU (AVX2, AVX-512, NEON). An array that is loaded from or stored to must
+have `LANES` numbers from `start`.
 
 `no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.
 """
@@ -24,10 +24,10 @@ from redditgnn.kernels.edge_hash import HEAD_STEP, MIX_STEPS
 LANES = 8
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 VECTOR, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
-# exp(r) for |r| <= ln(2) / 2: Taylor's terms 1 / k! from the seventh down; relative error 1e-8
+# exp(r) for |r| <= ln(2) / 2: Taylor terms 1 / k! from the seventh down, relative error 1e-8
 EXP = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0)
 LOG2_E = 1.4426950408889634
-LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4  # their sum is ln 2; the first has 9 bits
+LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4  # their sum is ln 2, and the first has 9 bits
 LEAST = -87.0
 
 
@@ -76,7 +76,7 @@ def load(typing, array, start):
 @intrinsic
 @no_type_check
 def prefetch(typing, array, index):
-    """Ask for the cache line of `array[index]`; the item need not exist."""
+    """Prefetch the cache line of `array[index]`. The item need not exist."""
 
     def generate(context, builder, signature, args):
         place = context.cast(builder, args[1], signature.args[1], types.intp)
@@ -107,7 +107,7 @@ def store(typing, array, start, values):
 @intrinsic
 @no_type_check
 def splat(typing, number):
-    """Return eight times `number`."""
+    """Return eight copies of `number`."""
 
     def generate(context, builder, signature, args):
         single = context.cast(builder, args[0], signature.args[0], types.float32)
@@ -121,7 +121,7 @@ def splat(typing, number):
 @intrinsic
 @no_type_check
 def bits(typing, number):
-    """Return eight times the bits of `number`, an int32: to choose among and store, no floats."""
+    """Return eight copies of the bits of `number`, an int32, only to select and store."""
 
     def generate(context, builder, signature, args):
         single = context.cast(builder, args[0], signature.args[0], types.int32)
@@ -216,9 +216,9 @@ def totals(typing, array, start):
             item = builder.load(_pointer(context, builder, signature.args[0], args[0], index))
             item.align = 4
             rows.append(item)
-        for distance in (1, 2, 4):  # each step adds lanes that far apart, and joins two rows
+        for distance in (1, 2, 4):  # each step adds lanes this far apart, and joins two rows
             rows = [
-                _added_across(builder, rows[number], rows[number + 1], distance)
+                _add_across(builder, rows[number], rows[number + 1], distance)
                 for number in range(0, len(rows), 2)
             ]
         return rows[0]
@@ -226,8 +226,8 @@ def totals(typing, array, start):
     return lanes(array, start), generate
 
 
-def _added_across(builder: Any, left: Any, right: Any, distance: int) -> Any:
-    """Add lanes `distance` apart: sums of `left` go to lanes without that bit, of `right` to it."""
+def _add_across(builder: Any, left: Any, right: Any, distance: int) -> Any:
+    """Add lanes `distance` apart: of `left` in lanes without that bit, of `right` in others."""
     first = [lane if not lane & distance else lane - distance + LANES for lane in range(LANES)]
     pieces = [
         builder.shuffle_vector(left, right, ir.Constant(INTS, [lane + step for lane in first]))
@@ -239,7 +239,7 @@ def _added_across(builder: Any, left: Any, right: Any, distance: int) -> Any:
 @intrinsic
 @no_type_check
 def exp(typing, values):
-    """Return e ** values for values <= 0; below -87 the result is 1.6e-38. NaN stays NaN."""
+    """Return e ** values for values <= 0. Below -87 the result is 1.6e-38. NaN stays NaN."""
 
     def generate(context, builder, signature, args):
         low = builder.fcmp_ordered("<", args[0], _constant(LEAST))
@@ -262,8 +262,8 @@ def exp(typing, values):
 
 @intrinsic
 @no_type_check
-def kept(typing, edge_key, first, threshold):
-    """Return 1 or 0 for heads `first` to `first + 7` of an edge: 1 if its hash >= `threshold`."""
+def keep_mask(typing, edge_key, first, threshold):
+    """Return a mask of heads `first` to `first + 7` of an edge: 1 where hash >= `threshold`."""
 
     def generate(context, builder, signature, args):
         key, head, least = (
@@ -272,7 +272,7 @@ def kept(typing, edge_key, first, threshold):
         )
         numbers = ir.Constant(INTS, [(lane + 1) * HEAD_STEP % 2**32 for lane in range(LANES)])
         base = builder.add(key, builder.mul(head, INT(HEAD_STEP)))
-        bits = _mixed(builder, builder.add(_spread(builder, base), numbers))
+        bits = _emit_mix(builder, builder.add(_spread(builder, base), numbers))
         keep = builder.icmp_unsigned(">=", bits, _spread(builder, least))
         return builder.select(keep, _constant(1.0), _constant(0.0))
 
@@ -281,16 +281,16 @@ def kept(typing, edge_key, first, threshold):
 
 @intrinsic
 @no_type_check
-def mixed(typing, bits):
-    """Return `bits`, a uint32, well mixed: see `redditgnn.kernels.edge_hash`."""
+def mix(typing, bits):
+    """Return the hash of `bits`, a uint32: see `redditgnn.kernels.edge_hash`."""
 
     def generate(context, builder, signature, args):
-        return _mixed(builder, context.cast(builder, args[0], signature.args[0], types.uint32))
+        return _emit_mix(builder, context.cast(builder, args[0], signature.args[0], types.uint32))
 
     return types.uint32(bits), generate
 
 
-def _mixed(builder: Any, bits: Any) -> Any:
+def _emit_mix(builder: Any, bits: Any) -> Any:
     def constant(number: int) -> ir.Constant:
         one = bits.type == INT
         return INT(number) if one else ir.Constant(INTS, [number] * LANES)
@@ -309,8 +309,8 @@ def _spread(builder: Any, number: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def lanes_of(values):
-    """Put eight values through what the kernels are made of: a trial whether it compiles here."""
+def try_lanes(values):
+    """Run eight values through the kernels' operations, to test that they compile here."""
     prefetch(values, 0)
-    store(values, 0, exp(load(values, 0) - splat(values[0])) * kept(1, 0, 0))
+    store(values, 0, exp(load(values, 0) - splat(values[0])) * keep_mask(1, 0, 0))
     return total(load(values, 0))

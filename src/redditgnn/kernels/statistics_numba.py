@@ -1,4 +1,4 @@
-"""The kernels of neighbourhood statistics on the CPU: each neighbour's row is read once.
+"""The kernels of neighbourhood statistics on the CPU, which read each neighbour's row once.
 
 `no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.
 """
@@ -30,9 +30,9 @@ NOBODY = -1  # the source that a row without edges picks
 def statistics_rows(start, stop, rowptr, col, weight, table, width, out, picks):
     """Write sum, sum of squares, largest and least of the rows that each destination reads.
 
-    `out` [4, dst, width] gets them, and `picks` [2, dst, width], unless it is empty, the sources
-    of largest and least, the first of equal ones: whole numbers in an array of float32. `weight`,
-    unless it is empty, multiplies what is summed.
+    `out` is [4, dst, width]. `picks` [2, dst, width] gets the sources of largest and least, unless
+    it is empty: the first of equal ones, as int32 in an array of float32. `weight` multiplies the
+    summands, unless it is empty.
     """
     size = (len(rowptr) - 1) * width
     whole, part = np.empty(2 * width, np.float32), np.zeros(2 * width, np.float32)
@@ -40,8 +40,8 @@ def statistics_rows(start, stop, rowptr, col, weight, table, width, out, picks):
     for row in range(start, stop):
         first, last = rowptr[row], rowptr[row + 1]
         whole[:] = 0
-        begun = np.int64(col[first]) if last > first else NOBODY
-        _begin(table, begun, width, extremes, sources)
+        first_source = np.int64(col[first]) if last > first else NOBODY
+        _start_extremes(table, first_source, width, extremes, sources)
         for begin in range(first, last, BLOCK):
             for edge in range(begin, min(begin + BLOCK, last)):
                 fetch_row(table, np.int64(col[min(edge + AHEAD, last - 1)]), width)
@@ -64,8 +64,8 @@ def statistics_rows(start, stop, rowptr, col, weight, table, width, out, picks):
 
 @njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
-def _begin(table, source, width, extremes, sources):
-    """Begin with the extremes of one source; zeros if there is none."""
+def _start_extremes(table, source, width, extremes, sources):
+    """Initialise the extremes from one source, or with zeros if there is none."""
     for k in range(0, width, LANES):
         values = load(table, source * width + k) if source != NOBODY else splat(0.0)
         for into in (k, width + k):
@@ -76,7 +76,7 @@ def _begin(table, source, width, extremes, sources):
 @njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _note_source(table, source, width, extremes, sources):
-    """Write down `source` where its row exceeds the extremes so far."""
+    """Store `source` where its row exceeds the extremes so far."""
     number = bits(source)
     for k in range(0, width, LANES):
         values = load(table, source * width + k)
@@ -88,7 +88,7 @@ def _note_source(table, source, width, extremes, sources):
 @njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _add_source(table, source, width, factor, part, extremes):
-    """Add the row of `source` to the sums, and let it move the extremes."""
+    """Add the row of `source` to the sums, and update the extremes."""
     factors = splat(factor)
     for k in range(0, width, LANES):
         values = load(table, source * width + k)
@@ -102,7 +102,7 @@ def _add_source(table, source, width, factor, part, extremes):
 @njit(cache=True, nogil=True)
 @no_type_check
 def add_to_picked(start, stop, picks, grad, width, into):
-    """Add `grad` [dst, width], in the columns from `start` to `stop`, to the sources it was of."""
+    """Add `grad` [dst, width], in the columns from `start` to `stop`, to the sources in `picks`."""
     for place in range(0, len(picks), width):
         for k in range(start, stop):
             source = np.int64(picks[place + k])

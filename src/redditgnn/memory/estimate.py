@@ -155,7 +155,7 @@ class Miniature:
         for _ in range(2):
             small = self._small(batch, sizes)
             if batch.histories is not None:
-                small = replace(small, histories=batch.histories.on(table))
+                small = replace(small, histories=batch.histories.with_states_of(table))
             states = table.states.values()
             self.histories = tensor_bytes(states) / sizes.small.nodes
             trace = TensorTrace([*self.held, *tensors_of(small), *states])

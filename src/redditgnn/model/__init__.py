@@ -1,1 +1,1 @@
-"""Models, each as `encode / layer / decode`: one module and one YAML a model."""
+"""Models as `encode`, `layer` and `decode`: one module and one YAML file per model."""

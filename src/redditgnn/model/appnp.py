@@ -1,6 +1,6 @@
 """APPNP: predict, then propagate (Gasteiger et al. 2019, arXiv:1810.05997).
 
-A perceptron makes logits of each node's own features; the layers, which have no parameters, take
+A perceptron maps each node's own features to logits. The layers, which have no parameters, are
 steps of a random walk along the edges that returns to those logits with probability `alpha`.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
-from redditgnn.graph.features import Rows, gathered
+from redditgnn.graph.features import Rows, to_dense
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 from redditgnn.kernels.dropout import dropout
 from redditgnn.kernels.neighbors import sum_with_restart
@@ -24,9 +24,9 @@ from redditgnn.nn.feature_linear import FeatureLinear, feature_dropout
 
 
 class APPNP(Backbone):
-    """Two linear layers, and `num_layers` steps (the paper's K) with the numbers of PyG's `APPNP`.
+    """Two linear layers and `num_layers` steps (the paper's K), with the results of PyG's `APPNP`.
 
-    Departs from the paper: edges are not dropped.
+    It departs from the paper in one way: edges are not dropped.
     """
 
     reads_h0 = True
@@ -65,8 +65,8 @@ class APPNP(Backbone):
         block: Block,
         h0: Float[Tensor, "src classes"] | Rows,
     ) -> Float[Tensor, "dst classes"]:
-        """Take one step, or return."""
-        return sum_with_restart(gathered(h), h0, block, self.alpha)
+        """Take one step of the walk, with the share `alpha` of its start `h0`."""
+        return sum_with_restart(to_dense(h), h0, block, self.alpha)
 
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
         """Return the last layer's states, which are logits."""
@@ -76,5 +76,5 @@ class APPNP(Backbone):
         return BYTES_PER_EDGE
 
     def nonreg_parameters(self) -> list[nn.Parameter]:
-        """Return the second linear layer: the paper regularises the first."""
+        """Return the second linear layer: the paper regularises only the first."""
         return list(self.lins[1].parameters())

@@ -1,7 +1,7 @@
-"""What every model is: `encode`, layers and `decode`, driven from one place.
+"""The model contract: `encode`, `layer` and `decode`.
 
-The forward pass is written once, in `forward` below, and once more chunk by chunk in
-`redditgnn.evaluation.exact`; both drive the same three methods of a model.
+The forward pass over a batch is `Backbone.forward`. The pass chunk by chunk over the whole graph is
+`redditgnn.evaluation.exact`. Both call the same three methods of a model.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from redditgnn.model.propagation import Propagation
 class Backbone(nn.Module, ABC):
     """Maps features to states, states to states along the edges, and states to logits.
 
-    `encode` and `decode` treat each node by itself; only `layer` sees edges.
+    `encode` and `decode` treat each node by itself. Only `layer` sees edges.
     """
 
     num_layers: int
-    """How many layers read edges one after another: samplers draw a hop for each."""
+    """The number of layers that read edges in sequence. Samplers draw a hop for each."""
 
     whole_graph_only = False
-    """A row of a block does not suffice to compute its node: only batches without halo will do."""
+    """A node's output needs more than its row of a block. Batches must have no halo."""
 
     reads_edges = True
-    """Layers read edges. Where none does, a sampler need not draw any for the model's sake."""
+    """Layers read edges. If none does, samplers need not draw any."""
 
     attends = False
-    """Edges are weighed by what is computed for each of them, in every layer and step."""
+    """Every layer computes a weight for each edge, in every step."""
 
     propagation: Propagation | None = None
-    """What turns the graph's features into those that `encode` reads, once before training."""
+    """The map from the graph's features to those that `encode` reads, applied before training."""
 
     reads_h0 = False
-    """Layers after the first read what `encode` gave; elsewhere their `h0` may be anything."""
+    """Layers after the first read the output of `encode`. Otherwise their `h0` may be anything."""
 
     @property
     def reads_every_layer(self) -> bool:
@@ -59,27 +59,27 @@ class Backbone(nn.Module, ABC):
         block: Block,
         h0: Float[Tensor, "src _"] | Rows,
     ) -> Float[Tensor, "dst out"]:
-        """Compute the rows of `block` from its sources' states `h`; `h0` is what `encode` gave."""
+        """Compute the rows of `block` from its sources' states `h`, and `h0`, the encoded ones."""
 
     @abstractmethod
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Turn the outputs of all layers into logits, or of the last unless `reads_every_layer`."""
+        """Map the outputs of all layers to logits, or only the last unless `reads_every_layer`."""
 
     @abstractmethod
     def bytes_per_edge(self) -> int:
-        """Return about how many bytes an edge costs while its layer is computed."""
+        """Estimate the bytes that an edge costs while its layer is computed."""
 
     def bytes_per_node(self) -> int:
-        """Return about how many bytes a node costs while a layer is computed.
+        """Estimate the bytes that a node costs while a layer is computed.
 
-        That is what the widest linear map reads and gives, in float32.
+        That is the input and the output of the widest linear map, in float32.
         """
         widths = (sum(weight.shape) for weight in self.parameters() if weight.dim() == 2)
         return 4 * max(widths, default=0)
 
     @abstractmethod
     def nonreg_parameters(self) -> list[nn.Parameter]:
-        """Return what `optimizer.nonreg_weight_decay` is for."""
+        """Return the parameters that `optimizer.nonreg_weight_decay` applies to."""
 
     def forward(self, batch: Batch) -> Float[Tensor, "targets classes"]:
         """Return the logits of the batch's targets."""
@@ -97,7 +97,7 @@ class Backbone(nn.Module, ABC):
 
 @runtime_checkable
 class LayeredModel(Protocol):
-    """What exact inference drives: the three methods that every model has."""
+    """The methods that exact inference calls. Every model has them."""
 
     num_layers: int
     reads_h0: bool

@@ -1,7 +1,7 @@
 """GAT (Velickovic et al. 2018, arXiv:1710.10903).
 
-Departs from the paper: `hidden_channels` is the width of a hidden layer over all heads, as in PyG's
-`GAT`, so that models with more heads have no more parameters.
+It departs from the paper in one way: `hidden_channels` is the width of a hidden layer over all
+heads, as in PyG's `GAT`. So models with more heads have no more parameters.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing_extensions import Unpack
 from redditgnn.errors import require_probability
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
-from redditgnn.graph.features import Rows, gathered_unless_sparse
+from redditgnn.graph.features import Rows, to_dense_unless_sparse
 from redditgnn.kernels.attention.operator import attention_bytes_per_edge, require_slope
 from redditgnn.model.stack import ConvStack, StackSettings, check_heads
 from redditgnn.nn.attention import FusedGATConv
 
 
 class GAT(ConvStack):
-    """A stack of attention layers: hidden heads are concatenated, the last layer's averaged."""
+    """A stack of attention layers. Hidden heads are concatenated, those of the last averaged."""
 
     activation = staticmethod(nn.functional.elu)
     reads_rows = True
     attends = True
     conv_class: type[nn.Module] = FusedGATConv
     edge_copies = 2
-    """How many tensors of size edges x heads x channels the reference of attention holds."""
+    """The number of tensors of size edges x heads x channels that reference attention holds."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class GAT(ConvStack):
         )
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
-        return conv(gathered_unless_sparse(h), block.csr_with_self_loops)
+        return conv(to_dense_unless_sparse(h), block.csr_with_self_loops)
 
     def bytes_per_edge(self) -> int:
         rows = next(self.parameters()).new_empty(0, self._heads, self._widest // self._heads)

@@ -10,14 +10,14 @@ from typing_extensions import Unpack
 
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
-from redditgnn.graph.features import Rows, first_rows, gathered_unless_sparse
+from redditgnn.graph.features import Rows, first_rows, to_dense_unless_sparse
 from redditgnn.model.gat import GAT
 from redditgnn.model.stack import StackSettings
 from redditgnn.nn.attention import FusedGATv2Conv
 
 
 class GATv2(GAT):
-    """GAT with the second version's attention; same settings, twice the weights a layer."""
+    """GAT with GATv2's attention: the same settings, and twice the weights in each layer."""
 
     conv_class = FusedGATv2Conv
     edge_copies = 4
@@ -43,6 +43,6 @@ class GATv2(GAT):
         )
 
     def convolve(self, conv: nn.Module, h: Tensor | Rows, block: Block) -> Tensor:
-        """Give the destinations apart: the sources need no queries."""
-        h = gathered_unless_sparse(h)
+        """Apply attention with separate destinations, because the sources need no queries."""
+        h = to_dense_unless_sparse(h)
         return conv((h, first_rows(h, block.num_dst)), block.csr_with_self_loops)

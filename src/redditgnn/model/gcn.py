@@ -1,8 +1,7 @@
 """GCN: symmetric normalisation with self-loops (Kipf and Welling 2017, arXiv:1609.02907).
 
-The normalisation is by the degrees that a batch's sampler gives: those of the whole graph, so that
-a node's state does not depend on the batch that it is computed in, or those within the batch for
-Cluster-GCN.
+The normalisation uses the degrees that the batch's sampler gives. These are those of the whole
+graph, so a node's state does not depend on its batch. Only Cluster-GCN uses those within the batch.
 """
 
 from __future__ import annotations

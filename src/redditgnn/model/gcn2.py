@@ -1,7 +1,7 @@
-"""GCNII: deep GCNs that keep their first states (Chen et al. 2020, arXiv:2007.02133).
+"""GCNII: deep GCNs with initial residuals (Chen et al. 2020, arXiv:2007.02133).
 
-Each layer mixes a share `alpha` of the encoded features into what it aggregates, and a share
-log(theta / layer + 1) of its weights into the identity.
+Each layer mixes a share `alpha` of the encoded features into its aggregates. It multiplies by a mix
+of the identity and its weights, which have the share log(theta / layer + 1).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from redditgnn.errors import require_positive, require_probability
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
-from redditgnn.graph.features import Rows, first_rows, gathered
+from redditgnn.graph.features import Rows, first_rows, to_dense
 from redditgnn.kernels.aggregate import BYTES_PER_EDGE
 from redditgnn.kernels.dropout import dropout
 from redditgnn.model.base import Backbone
@@ -27,7 +27,7 @@ from redditgnn.nn.feature_linear import FeatureLinear, feature_dropout
 class GCN2(Backbone):
     """PyG's `GCN2Conv`, `num_layers` times, between two linear layers.
 
-    `shared_weights`: one weight matrix for both terms of a layer; the paper's GCNII* has two.
+    `shared_weights`: one weight matrix for both terms of a layer. The paper's GCNII* has two.
     `residual` adds a layer's input to the output of its convolution, as GNNAutoScale does on PPI.
     """
 
@@ -79,8 +79,8 @@ class GCN2(Backbone):
         block: Block,
         h0: Float[Tensor, "src hidden"] | Rows,
     ) -> Float[Tensor, "dst hidden"]:
-        """Propagate once; `h0` comes without dropout."""
-        h = dropout(gathered(h), self.dropout, self.training)
+        """Propagate once. `h0` has no dropout."""
+        h = dropout(to_dense(h), self.dropout, self.training)
         out = self.norms[index](self.convs[index](h, h0, block))
         return (out + first_rows(h, block.num_dst) if self.residual else out).relu_()
 
@@ -92,5 +92,5 @@ class GCN2(Backbone):
         return BYTES_PER_EDGE
 
     def nonreg_parameters(self) -> list[nn.Parameter]:
-        """Return the linear layers: the paper decays them less than the convolutions."""
+        """Return the linear layers, which the paper decays less than the convolutions."""
         return list(self.lins.parameters())

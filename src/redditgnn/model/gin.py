@@ -1,4 +1,4 @@
-"""GIN: sums, which tell multisets of neighbours apart (Xu et al. 2019, arXiv:1810.00826)."""
+"""GIN: sums, which distinguish multisets of neighbours (Xu et al. 2019, arXiv:1810.00826)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from redditgnn.nn.convs import LinearGINConv
 class GIN(ConvStack):
     """A stack of PyG's `GINConv`, each with a perceptron of two layers and batch normalisation.
 
-    `train_eps`: how much more than a neighbour a node's own state counts is learnt, instead of 0.
+    `train_eps`: the extra weight of a node's own state is learnt instead of 0.
     """
 
     reads_rows = True

@@ -1,4 +1,4 @@
-"""A multilayer perceptron on the features: what a score is worth without the edges."""
+"""A multilayer perceptron on the features: the baseline without edges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redditgnn.nn.feature_linear import FeatureLinear
 
 
 class MLP(ConvStack):
-    """Linear layers and ReLU; runs in the same loop as the graph models and ignores the edges."""
+    """Linear layers and ReLU. It runs in the same loop as the graph models and ignores edges."""
 
     reads_rows = True
 

@@ -23,8 +23,8 @@ class PNA(ConvStack):
     """A stack of PyG's `PNAConv`.
 
     The scalers compare the logarithm of a node's degree with its mean over the training graph.
-    `towers`: how many times all of a layer stands side by side, each with a share of its outputs;
-    the last layer has one tower where it gives the logits.
+    `towers`: the number of parallel copies of a layer, each with a share of its outputs. A last
+    layer that gives the logits has one.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class PNA(ConvStack):
         towers: int,
         **stack: Unpack[StackSettings],
     ) -> None:
-        require(len(aggregators) > 0, "model.aggregators must name one at least, as in [mean, max]")
-        require(len(scalers) > 0, "model.scalers must name one at least, as in [identity]")
+        require(len(aggregators) > 0, "model.aggregators must name at least one, as in [mean, max]")
+        require(len(scalers) > 0, "model.scalers must name at least one, as in [identity]")
         require_positive("model.towers", towers)
         width = stack["hidden_channels"]
         require(
@@ -46,7 +46,7 @@ class PNA(ConvStack):
             f"try {max(1, round(width / towers)) * towers}",
         )
         self._aggregators, self._scalers, self._towers = aggregators, scalers, towers
-        self._mean_log_degree = spec.mean_log_degree or 1.0  # no edges: nothing to compare with
+        self._mean_log_degree = spec.mean_log_degree or 1.0  # 0 without edges
         super().__init__(spec, **stack)
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
@@ -55,7 +55,7 @@ class PNA(ConvStack):
             out_channels,
             self._aggregators,
             self._scalers,
-            deg=torch.tensor([0, 1]),  # PyG's histogram of degrees, of which it keeps two means
+            deg=torch.tensor([0, 1]),  # PyG's histogram of degrees, reduced to two means
             towers=1 if gives_logits else self._towers,
         )
         conv.aggr_module.init_avg_deg_log = self._mean_log_degree
@@ -66,4 +66,4 @@ class PNA(ConvStack):
         return conv(h, block)
 
     def bytes_per_edge(self) -> int:
-        return BYTES_PER_EDGE + 16  # and the rows of edges, where a maximum is taken
+        return BYTES_PER_EDGE + 16  # and the row of each edge, for a maximum

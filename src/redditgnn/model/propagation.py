@@ -1,4 +1,4 @@
-"""Propagation of features once, before training: a model without weights for exact inference."""
+"""Propagation of features before training: a model without weights for exact inference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Step = Callable[[Tensor | Rows, Block], Tensor]
 class Propagation:
     """Applies `steps` one after another to the features.
 
-    `keeps_all`: the result is what every step gave, side by side; otherwise what the last one gave.
+    `keeps_all`: the result is the outputs of all steps side by side, instead of the last one's.
     """
 
     reads_h0 = False
@@ -43,4 +43,4 @@ class Propagation:
         return BYTES_PER_EDGE + 4  # a weight
 
     def bytes_per_node(self) -> int:
-        return 0  # what the steps give is held as long as the features
+        return 0  # the outputs live as long as the features

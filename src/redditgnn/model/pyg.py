@@ -1,4 +1,4 @@
-"""Any convolution of PyG that is built from (in_channels, out_channels) and reads edge_index."""
+"""Any PyG convolution that is built from (in_channels, out_channels) and reads edge_index."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from redditgnn.model.stack import ConvStack, StackSettings
 class PygStack(ConvStack):
     """A stack of one class of convolution, on COO edges.
 
-    Whether a layer can be computed from a node's own in-edges is found out by trying it: what
-    normalises by its sources' degrees or propagates over several hops cannot, and is refused
-    where batches have a halo (`whole_graph_only`). In the same way it is found out whether a layer
-    is a weighted sum, to which a sampler's edge weights apply, or a mean or attention, which do
-    without; a sum that takes no weights is refused where a sampler draws some of the neighbours.
+    A trial run shows whether a layer needs only a node's own in-edges. A layer that normalises by
+    its sources' degrees, or propagates over several hops, needs more. It is refused where batches
+    have a halo (`whole_graph_only`). Further trials tell a weighted sum, which a sampler's edge
+    weights apply to, from a mean or attention, which need none. A sum that takes no weights is
+    refused where a sampler draws only some of the neighbours.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class PygStack(ConvStack):
 
 
 def build(conv: Callable[..., nn.Module], in_channels: int, out_channels: int) -> nn.Module:
-    """Construct one convolution and try it on two nodes.
+    """Build one convolution and run it on a sample graph.
 
     Raises:
-        ConfigError: it takes other arguments, caches, or gives another width than asked for.
+        ConfigError: it takes other arguments, caches its edges, or gives another width.
         Warning: the library warns, where warnings are errors (`python -W error`).
     """
     name = getattr(getattr(conv, "func", conv), "__name__", str(conv))
     try:
         layer = conv(in_channels, out_channels)
-        width = _try(layer, torch.tensor([[0], [1]])).size(1)
+        width = _run_on_sample(layer, torch.tensor([[0], [1]])).size(1)
     except Warning:
         raise
-    except Exception as error:  # whatever a library makes of arguments that it cannot use
-        told = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # a library may raise anything for unusable arguments
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             f"model.conv._target_={name} cannot be built from (in_channels, out_channels) and "
-            f"called with (x, edge_index): {told}; give what it lacks as +model.conv.KEY=VALUE"
+            f"called with (x, edge_index): {reason}; give what it lacks as +model.conv.KEY=VALUE"
         ) from error
     require(
         width == out_channels,
@@ -95,28 +95,28 @@ RING = torch.tensor([[1, 2, 3, 4, 0, 3, 4], [0, 1, 2, 3, 4, 1, 2]])
 
 
 def _is_local(conv: nn.Module) -> bool:
-    """Whether node 0's output is the same when only its own in-edges are there."""
-    whole, part = (_try(conv, edges)[0] for edges in (RING, RING[:, :1]))
+    """Whether node 0's output needs only its own in-edges."""
+    whole, part = (_run_on_sample(conv, edges)[0] for edges in (RING, RING[:, :1]))
     return bool(torch.allclose(whole, part, atol=1e-6))
 
 
 def _is_weighted_sum(conv: nn.Module) -> bool:
-    """Whether it takes edge weights, and twice each edge with half the weight changes nothing."""
+    """Whether it takes edge weights, and doubled edges of half the weight change nothing."""
     if "edge_weight" not in inspect.signature(conv.forward).parameters:
         return False
-    once = _try(conv, RING)
-    halves = _try(conv, torch.cat([RING, RING], 1), edge_weight=torch.full((14,), 0.5))
-    return bool(torch.allclose(once, halves, atol=1e-6))
+    single = _run_on_sample(conv, RING)
+    halves = _run_on_sample(conv, torch.cat([RING, RING], 1), edge_weight=torch.full((14,), 0.5))
+    return bool(torch.allclose(single, halves, atol=1e-6))
 
 
 def _grows_with_edges(conv: nn.Module) -> bool:
-    """Whether twice each edge changes the output: a sum, neither a mean nor attention."""
-    once, twice = _try(conv, RING), _try(conv, torch.cat([RING, RING], 1))
-    return not torch.allclose(once, twice, atol=1e-6)
+    """Whether doubled edges change the output: a sum, neither a mean nor attention."""
+    single, doubled = _run_on_sample(conv, RING), _run_on_sample(conv, torch.cat([RING, RING], 1))
+    return not torch.allclose(single, doubled, atol=1e-6)
 
 
 @torch.no_grad()
-def _try(conv: nn.Module, edge_index: Tensor, **weight: Tensor) -> Tensor:
+def _run_on_sample(conv: nn.Module, edge_index: Tensor, **weight: Tensor) -> Tensor:
     width: Any = conv.in_channels
     num_features = width if isinstance(width, int) else width[0]  # bipartite layers have a pair
     x = torch.randn(5, num_features, generator=torch.Generator().manual_seed(0))

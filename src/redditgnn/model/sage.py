@@ -1,7 +1,8 @@
 """GraphSAGE with its four aggregators (Hamilton et al. 2017, arXiv:1706.02216, section 3.3).
 
-Departs from the paper: hidden states are not L2-normalised, and the node's own state and its
-neighbours' are added after a linear map each (as in PyG) instead of concatenated before one.
+It departs from the paper in two ways. Hidden states are not L2-normalised. The node's own state
+and its neighbours' are added after one linear map each, as in PyG. The paper concatenates them
+before a single one.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ Aggregator = Literal["mean", "max", "lstm", "gcn"]
 class GraphSAGE(ConvStack):
     """A stack of PyG's `SAGEConv`.
 
-    `aggr`: `mean` of the neighbours; `max` of the neighbours after a linear layer and ReLU (the
-    paper's pool); `lstm` over the neighbours in the order of the edges; `gcn`, the mean over the
-    node and its neighbours with one weight matrix for both.
+    `aggr` is one of:
+
+    - `mean` of the neighbours
+    - `max` of the neighbours after a linear layer and ReLU (the paper's pool)
+    - `lstm` over the neighbours in the order of the edges
+    - `gcn`: the mean over the node and its neighbours, with one weight matrix for both
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """SGC: GCN without its nonlinearities (Wu et al. 2019, arXiv:1902.07153).
 
-What is left is logistic regression on features that were propagated once, before training.
+It is logistic regression on features that are propagated once, before training.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from redditgnn.model.propagation import Propagation
 
 
 class SGC(Backbone):
-    """One linear layer on features that are `num_hops` steps old; parameters of PyG's `SGConv`."""
+    """One linear layer on features propagated `num_hops` times. Parameters as in PyG's `SGConv`."""
 
     num_layers = 1
     reads_edges = False
@@ -35,7 +35,7 @@ class SGC(Backbone):
         self.lin = nn.Linear(spec.num_features, spec.num_classes)
 
     def encode(self, x: Rows) -> Rows:
-        """Return the features, which are propagated already."""
+        """Return the features, which are already propagated."""
         return x
 
     def layer(
@@ -52,5 +52,5 @@ class SGC(Backbone):
         return 4
 
     def nonreg_parameters(self) -> list[nn.Parameter]:
-        """Return none: the paper decays the only layer there is."""
+        """Return no parameters: the paper decays the only layer."""
         return []

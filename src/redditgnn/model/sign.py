@@ -1,4 +1,4 @@
-"""SIGN: a perceptron on what several hops give (Frasca et al. 2020, arXiv:2004.11198).
+"""SIGN: a perceptron on the features of several hops (Frasca et al. 2020, arXiv:2004.11198).
 
 The features after 0, 1, ..., `num_hops` steps are computed once, before training, with the
 normalisation of PyG's transform `SIGN`: D^-1/2 A D^-1/2, without self-loops.
@@ -26,7 +26,7 @@ from redditgnn.model.propagation import Propagation
 class SIGN(Backbone):
     """A linear layer for each hop, and one for all of them.
 
-    Departs from the paper: powers of one operator, without its triangles and PageRank.
+    It departs from the paper: powers of one operator, without triangles and PageRank.
     """
 
     num_layers = 1
@@ -53,7 +53,7 @@ class SIGN(Backbone):
         self.head = nn.Linear(hidden_channels * len(steps), spec.num_classes)
 
     def encode(self, x: Rows) -> Rows:
-        """Return the features, which are propagated already."""
+        """Return the features, which are already propagated."""
         return x
 
     def layer(
@@ -63,8 +63,8 @@ class SIGN(Backbone):
         x = dropout(own_rows(h, block), self.input_dropout, self.training)
         hops = x.chunk(len(self.lins), dim=1)
         hidden = [linear(hop) for linear, hop in zip(self.lins, hops, strict=True)]
-        joined = dropout(F.relu(torch.cat(hidden, 1)), self.dropout, self.training)
-        return self.head(joined)
+        states = dropout(F.relu(torch.cat(hidden, 1)), self.dropout, self.training)
+        return self.head(states)
 
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
         """Return the states of the only layer, which are logits."""

@@ -1,4 +1,4 @@
-"""What models of convolutions share: a stack of them, each with dropout, norm and activation."""
+"""A stack of convolutions, each with dropout, norm and activation: the base of most models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing_extensions import Unpack
 from redditgnn.errors import require, require_positive, require_probability
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
-from redditgnn.graph.features import Rows, first_rows, gathered
+from redditgnn.graph.features import Rows, first_rows, to_dense
 from redditgnn.model.base import Backbone
 from redditgnn.nn.feature_linear import FeatureLinear, feature_dropout
 
@@ -25,7 +25,7 @@ Jump = Literal["cat", "max", "lstm"]
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """`BatchNorm1d`; a batch of one row, which has no variance, is normalised as in evaluation."""
+    """`BatchNorm1d`, which normalises a single row, without a variance, as in evaluation."""
 
     def forward(self, x: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
         if self.training and len(x) == 1:
@@ -39,7 +39,7 @@ NORMS = {"batch": BatchNorm, "layer": nn.LayerNorm}
 
 
 class StackSettings(TypedDict):
-    """The keys that every stack has; subclasses add their own and pass these on."""
+    """The keys of every stack. Subclasses add their own and pass these on."""
 
     hidden_channels: int
     num_layers: int
@@ -53,18 +53,18 @@ class StackSettings(TypedDict):
 class ConvStack(Backbone):
     """Dropout, convolution, normalisation and activation, `num_layers` times.
 
-    Layer l applies dropout to its input (`input_dropout` to the features, `dropout` to hidden
-    states) and ends in norm and activation, except the last one, which gives the logits. With `jk`
-    the last layer is like the others and a linear layer reads all of them (Xu et al. 2018,
+    Each layer applies dropout to its input: `input_dropout` to the features, `dropout` to hidden
+    states. It ends in norm and activation, except the last layer, which gives the logits. With `jk`
+    the last layer is like the others, and a linear layer reads all of them (Xu et al. 2018,
     arXiv:1806.03536). With `residual` a layer's input is added to the output of its convolution,
     through a linear map where their widths differ.
     """
 
     activation: Callable[[Tensor], Tensor] = staticmethod(F.relu)
-    """Between layers."""
+    """Applied between layers."""
 
     reads_rows = False
-    """Layer 0 takes features that are not gathered yet; other layers always take a tensor."""
+    """Layer 0 takes lazy features. Other layers always take a tensor."""
 
     def __init__(self, spec: GraphSpec, **settings: Unpack[StackSettings]) -> None:
         super().__init__()
@@ -82,12 +82,12 @@ class ConvStack(Backbone):
             self.make_conv(i, o, not jk and number == num_layers)
             for number, (i, o) in enumerate(pairwise(widths), start=1)
         )
-        normed = widths[1:] if jk else widths[1:-1]
-        self.norms = nn.ModuleList(make_norm(norm, width) for width in normed)
+        norm_widths = widths[1:] if jk else widths[1:-1]
+        self.norms = nn.ModuleList(make_norm(norm, width) for width in norm_widths)
         self.skips = nn.ModuleList(_skip(i, o) for i, o in pairwise(widths)) if residual else None
         self.jump = JumpingKnowledge(jk, hidden_channels, num_layers) if jk else None
-        read = hidden_channels * (num_layers if jk == "cat" else 1)
-        self.head = nn.Linear(read, spec.num_classes) if jk else nn.Identity()
+        head_width = hidden_channels * (num_layers if jk == "cat" else 1)
+        self.head = nn.Linear(head_width, spec.num_classes) if jk else nn.Identity()
 
     @abstractmethod
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
@@ -97,7 +97,7 @@ class ConvStack(Backbone):
     def convolve(self, conv: nn.Module, h: Any, block: Block) -> Float[Tensor, "dst out"]:
         """Apply one layer's convolution to the part of the graph that `block` holds.
 
-        `h` [src, width] are the sources' states: a tensor, or `Rows` where the stack reads those.
+        `h` [src, width] are the sources' states: a tensor, or `Rows` if `reads_rows`.
         """
 
     @property
@@ -106,12 +106,12 @@ class ConvStack(Backbone):
         return self.jump is not None
 
     def nonreg_parameters(self) -> list[nn.Parameter]:
-        """Return what `optimizer.nonreg_weight_decay` is for: here what gives the logits."""
+        """Return the parameters of the layer that gives the logits, for `nonreg_weight_decay`."""
         last = self.head if self.jump is not None else self.convs[-1]
         return list(last.parameters())
 
     def encode(self, x: Rows) -> Tensor | Rows:
-        """Map features to the states that layer 0 reads; here they are those states."""
+        """Return the features: layer 0 reads them as they are."""
         return x
 
     def layer(
@@ -121,9 +121,9 @@ class ConvStack(Backbone):
         block: Block,
         h0: Float[Tensor, "src _"] | Rows,
     ) -> Float[Tensor, "dst out"]:
-        """Compute the rows of `block` from its sources' states `h`; `h0` is what `encode` gave."""
+        """Compute the rows of `block` from its sources' states `h`. `h0` is not read."""
         rate = self.dropout if index else self.input_dropout
-        h = feature_dropout(h if self.reads_rows else gathered(h), rate, self.training)
+        h = feature_dropout(h if self.reads_rows else to_dense(h), rate, self.training)
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
             out = out + self.skips[index](first_rows(h, block.num_dst))
@@ -132,25 +132,25 @@ class ConvStack(Backbone):
         return self.activation(self.norms[index](out))
 
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Turn the outputs of all layers into logits (of the last layer alone without `jk`)."""
+        """Map the outputs of all layers to logits, or only of the last without `jk`."""
         return self.head(states[-1] if self.jump is None else self.jump(list(states)))
 
 
-class _Gathered(nn.Module):
-    """States as they are."""
+class _ToDense(nn.Module):
+    """The identity, which makes lazy rows dense."""
 
     def forward(self, h: Tensor | Rows) -> Tensor:
-        return gathered(h)
+        return to_dense(h)
 
 
 def make_norm(kind: Norm | None, width: int) -> nn.Module:
-    """Build what normalises states of `width` channels; null: nothing does."""
+    """Build the normalisation of states of `width` channels. None is the identity."""
     return nn.Identity() if kind is None else NORMS[kind](width)
 
 
 def _skip(in_channels: int, out_channels: int) -> nn.Module:
     if in_channels == out_channels:
-        return _Gathered()
+        return _ToDense()
     return FeatureLinear(in_channels, out_channels, bias=False)
 
 

@@ -1,7 +1,7 @@
-"""PyG's attention layers with the attention in one pass: same constructor, parameters and numbers.
+"""PyG's attention layers with fused attention: same constructor, parameters and results.
 
-What PyG does edge by edge, `edge_updater` and `propagate`, is replaced by one call of
-`redditgnn.kernels.attention.operator`; the rest is PyG's own `forward`.
+PyG's methods with edge-sized tensors, `edge_updater` and `propagate`, are replaced by one call of
+`redditgnn.kernels.attention.operator`. The rest is PyG's own `forward`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from redditgnn.nn.feature_linear import feature_linear
 
 Sources = Float[Tensor, "src in_channels"]
 States = Tensor | Rows
-_csrs: Any = WeakIdKeyDictionary()  # edge_index -> {how it was read: its CSR}
+_csrs: Any = WeakIdKeyDictionary()  # edge_index -> {version, sizes and self-loops: its CSR}
 
 
-class _Fused:
-    """What both layers have in common: their edges come as a CSR, and no attention is kept."""
+class _FusedConv:
+    """The common part of both layers: edges as a CSR, and no stored attention coefficients."""
 
     edge_dim: int | None
     flow: str
@@ -46,15 +46,16 @@ class _Fused:
         """Return the new states of the destinations.
 
         Args:
-            x: States of the nodes, or of sources and destinations apart; sparse features may be
-                `Rows`. With a `CSR` of fewer destinations than sources, those are the first rows.
-            edge_index: (source, destination) as PyG takes it, with self-loops replaced as PyG does
-                if `add_self_loops`; its CSR is kept while the tensor lives. Or a `CSR`, which is
-                taken as it is.
+            x: States of the nodes, or a pair of states of sources and of destinations. Sparse
+                features may be `Rows`. In a `CSR` with fewer destinations than sources, the
+                destinations are the first rows.
+            edge_index: (source, destination) as in PyG, with self-loops replaced as in PyG if
+                `add_self_loops`. Its CSR is cached while the tensor lives. Or a `CSR`, used as it
+                is.
         """
         require(
             self.edge_dim is None and self.flow == "source_to_target",
-            f"{type(self).__name__} takes no edge_dim and flow=source_to_target only, got "
+            f"{type(self).__name__} takes no edge_dim and only flow=source_to_target, got "
             f"edge_dim={self.edge_dim}, flow={self.flow}; use torch_geometric's own layer",
         )
         if isinstance(edge_index, Tensor):
@@ -70,11 +71,11 @@ class _Fused:
         return {"negative_slope": self.negative_slope, "dropout": dropout}
 
 
-class FusedGATConv(_Fused, GATConv):
-    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903); arguments as in PyG's GATConv.
+class FusedGATConv(_FusedConv, GATConv):
+    """Graph attention (Velickovic et al. 2018, arXiv:1710.10903). Arguments as in PyG's GATConv.
 
-    `value_dropout`: of what the heads sum up, where scores are computed from what is not dropped;
-    as the authors' code has it, and their text does not.
+    `value_dropout`: dropout of the values that heads sum up. Scores are computed from the values
+    before this dropout. It is in the authors' code, but not in their text.
     """
 
     def __init__(self, *args: Any, value_dropout: float = 0.0, **kwargs: Any) -> None:
@@ -82,7 +83,7 @@ class FusedGATConv(_Fused, GATConv):
         self.value_dropout = value_dropout
 
     def _forward(self, x: Any, csr: CSR) -> Tensor:
-        """Compute scores from `x`: att . (W x) = (att . W) x spares two passes over W x."""
+        """Compute scores from `x`: att . (W x) = (att . W) x saves two passes over W x."""
         if isinstance(x, tuple) or self.lin is None:
             return super()._forward(x, csr)
         value = feature_linear(x, self.lin.weight).view(-1, self.heads, self.out_channels)
@@ -96,7 +97,7 @@ class FusedGATConv(_Fused, GATConv):
         return out if self.bias is None else out + self.bias
 
     def _score_weight(self) -> Float[Tensor, "two_heads in_channels"]:
-        """Return what maps `x` to the scores of sources and of destinations."""
+        """Return the weight that maps `x` to the scores of sources and of destinations."""
         weight = self.lin.weight.view(self.heads, self.out_channels, -1)
         atts = torch.cat([self.att_src, self.att_dst]).unsqueeze(-1)
         return (atts * weight).sum(2).flatten(0, 1)
@@ -107,13 +108,13 @@ class FusedGATConv(_Fused, GATConv):
     def propagate(
         self, edge_index: CSR, size: Any = None, *, x: Any, alpha: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "dst heads channels"]:
-        """Attend; `alpha` are the scores of the sources and those of the destinations."""
+        """Attend. `alpha` holds the scores of the sources and those of the destinations."""
         score_dst = first_rows(alpha[1], edge_index.num_dst)
         return gat_attention(x[0], alpha[0], score_dst, edge_index, **self._settings)
 
 
-class FusedGATv2Conv(_Fused, GATv2Conv):
-    """Dynamic attention (Brody et al. 2022, arXiv:2105.14491); arguments as in PyG's GATv2Conv."""
+class FusedGATv2Conv(_FusedConv, GATv2Conv):
+    """Dynamic attention (Brody et al. 2022, arXiv:2105.14491). Arguments as in PyG's GATv2Conv."""
 
     def _forward(self, x: Any, csr: CSR) -> Tensor:
         """Map sparse features here, and leave other states to PyG."""
@@ -121,8 +122,8 @@ class FusedGATv2Conv(_Fused, GATv2Conv):
         if not isinstance(sources, Rows):
             return super()._forward(x, csr)
         both = zip((sources, destinations), (self.lin_l, self.lin_r), strict=True)
-        mapped = (feature_linear(rows, lin.weight, lin.bias) for rows, lin in both)
-        value, query = (m.view(-1, self.heads, self.out_channels) for m in mapped)
+        states = (feature_linear(rows, lin.weight, lin.bias) for rows, lin in both)
+        value, query = (m.view(-1, self.heads, self.out_channels) for m in states)
         out = self.propagate(csr, x=(value, query), alpha=None)
         out = out.flatten(1) if self.concat else out.mean(1)
         if self.res is not None:
@@ -135,13 +136,13 @@ class FusedGATv2Conv(_Fused, GATv2Conv):
     def propagate(
         self, edge_index: CSR, size: Any = None, *, x: tuple[Tensor, Tensor], alpha: None
     ) -> Float[Tensor, "dst heads channels"]:
-        """Attend; `x` are the sources' values and the destinations' queries."""
+        """Attend. `x` holds the sources' values and the destinations' queries."""
         query = first_rows(x[1], edge_index.num_dst)
         return gatv2_attention(x[0], query, self.att[0], edge_index, **self._settings)
 
 
 def _in_full_precision(device_type: str) -> AbstractContextManager[object]:
-    """Leave autocast, where there is such a thing: rounded scores would move the softmax."""
+    """Disable autocast where it exists, because rounded scores would change the softmax."""
     if torch.amp.is_autocast_available(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
@@ -156,18 +157,18 @@ def _sizes(x: States | tuple[States, States]) -> tuple[int, int]:
 
 
 def _csr_of(edge_index: Tensor, num_src: int, num_dst: int, loops: bool) -> CSR:
-    """Sort the edges by destination, once for each tensor and way to read it."""
-    if edge_index.is_inference():  # such a tensor does not tell that it was changed
-        return _sorted(edge_index, num_src, num_dst, loops)
-    known = _csrs.setdefault(edge_index, {})
-    reading = edge_index._version, num_src, num_dst, loops
-    if reading not in known:
-        known.clear()  # of older versions
-        known[reading] = _sorted(edge_index, num_src, num_dst, loops)
-    return known[reading]
+    """Sort the edges by destination, once for each version of the tensor and arguments."""
+    if edge_index.is_inference():  # such a tensor does not count its versions
+        return _sort_edges(edge_index, num_src, num_dst, loops)
+    csrs = _csrs.setdefault(edge_index, {})
+    key = edge_index._version, num_src, num_dst, loops
+    if key not in csrs:
+        csrs.clear()  # of older versions
+        csrs[key] = _sort_edges(edge_index, num_src, num_dst, loops)
+    return csrs[key]
 
 
-def _sorted(edge_index: Tensor, num_src: int, num_dst: int, loops: bool) -> CSR:
+def _sort_edges(edge_index: Tensor, num_src: int, num_dst: int, loops: bool) -> CSR:
     if loops:
         edge_index = remove_self_loops(edge_index)[0]
         edge_index = add_self_loops(edge_index, num_nodes=min(num_src, num_dst))[0]

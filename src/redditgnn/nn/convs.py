@@ -1,10 +1,10 @@
-"""PyG's SAGE, GCN, GCNII and GIN convolutions over a block: same constructor, weights, numbers.
+"""PyG's SAGE, GCN, GCNII and GIN convolutions over a block: same constructor, weights, results.
 
-They take a block in the place of `edge_index` and compute PyG's sums with
-`redditgnn.kernels.aggregate`; called with an `edge_index`, they are PyG's layers.
+They take a block in place of `edge_index`, and compute PyG's sums with
+`redditgnn.kernels.aggregate`. Called with an `edge_index`, they are PyG's layers.
 
-Aggregation A and transformation W are both linear, so A (h W) = (A h) W: what is cheaper goes
-first. Features that are still lazy are aggregated where they lie.
+Aggregation A and transformation W are both linear, so A (h W) = (A h) W. The cheaper order is used.
+Lazy features are aggregated in place.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from redditgnn.nn.feature_linear import feature_linear
 Operator = Callable[[States, Block], Tensor]
 
 GATHER_COST = 8
-"""Multiplications that take as long as gathering and adding one number; see `transforms_first`."""
+"""Multiplications in the time of gathering and adding one number. See `transforms_first`."""
 
 
 class LinearSAGEConv(SAGEConv):
-    """GraphSAGE with a mean (Hamilton et al. 2017, arXiv:1706.02216); arguments as in PyG.
+    """GraphSAGE with a mean (Hamilton et al. 2017, arXiv:1706.02216). Arguments as in PyG.
 
-    `with_self`: the mean is over the node as well as its neighbours, for `root_weight=False`. With
-    a block, `aggr` is the mean and `project` False.
+    `with_self`: the mean includes the node itself, for `root_weight=False`. With a block, `aggr`
+    must be the mean and `project` False.
     """
 
     def __init__(self, *args: Any, with_self: bool = False, **kwargs: Any) -> None:
@@ -51,7 +51,7 @@ class LinearSAGEConv(SAGEConv):
         """Return the states of the block's destinations, the first rows of `x`."""
         if not isinstance(edge_index, Block):
             return super().forward(x, edge_index, size)
-        out = _linear_of(self._operator, x, edge_index, self.lin_l.weight)
+        out = _apply_linear(self._operator, x, edge_index, self.lin_l.weight)
         if self.lin_l.bias is not None:
             out = out + self.lin_l.bias
         if self.root_weight:
@@ -60,22 +60,21 @@ class LinearSAGEConv(SAGEConv):
 
 
 class LinearGCNConv(GCNConv):
-    """GCN (Kipf and Welling 2017, arXiv:1609.02907); arguments as in PyG.
+    """GCN (Kipf and Welling 2017, arXiv:1609.02907). Arguments as in PyG.
 
-    With a block it adds self-loops and normalises, by the block's degrees, which are those of the
-    whole graph.
+    With a block it adds self-loops and normalises by the block's degrees, those of the whole graph.
     """
 
     def forward(self, x: Any, edge_index: Any, edge_weight: Any = None) -> Tensor:
         """Return the states of the block's destinations, the first rows of `x`."""
         if not isinstance(edge_index, Block):
             return super().forward(x, edge_index, edge_weight)
-        out = _linear_of(normalized_sum, x, edge_index, self.lin.weight)
+        out = _apply_linear(normalized_sum, x, edge_index, self.lin.weight)
         return out if self.bias is None else out + self.bias
 
 
 class LinearGCN2Conv(GCN2Conv):
-    """GCNII (Chen et al. 2020, arXiv:2007.02133); arguments as in PyG.
+    """GCNII (Chen et al. 2020, arXiv:2007.02133). Arguments as in PyG.
 
     With a block it normalises by the block's degrees, which are those of the whole graph.
     """
@@ -86,19 +85,19 @@ class LinearGCN2Conv(GCN2Conv):
             return super().forward(x, x_0, edge_index, edge_weight)
         if self.weight2 is None:
             out = sum_with_restart(x, x_0, edge_index, self.alpha)
-            return self._mapped(out, self.weight1)
+            return self._transform(out, self.weight1)
         out = normalized_sum(x, edge_index, 1 - self.alpha)
         initial = own_rows(x_0, edge_index) * self.alpha
-        return self._mapped(out, self.weight1) + self._mapped(initial, self.weight2)
+        return self._transform(out, self.weight1) + self._transform(initial, self.weight2)
 
-    def _mapped(self, h: Tensor, weight: Tensor) -> Tensor:
-        """Mix the identity and the weights: the deeper the layer, the smaller their share."""
+    def _transform(self, h: Tensor, weight: Tensor) -> Tensor:
+        """Multiply by a mix of identity and weights, whose share falls with the layer's depth."""
         identity = torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
         return h @ torch.lerp(identity, weight, self.beta)
 
 
 class LinearGINConv(GINConv):
-    """GIN (Xu et al. 2019, arXiv:1810.00826); arguments as in PyG."""
+    """GIN (Xu et al. 2019, arXiv:1810.00826). Arguments as in PyG."""
 
     def forward(self, x: Any, edge_index: Any, size: Any = None) -> Tensor:
         """Return the states of the block's destinations, the first rows of `x`."""
@@ -109,31 +108,31 @@ class LinearGINConv(GINConv):
 
 
 def transforms_first(h: States, block: Block, out_channels: int) -> bool:
-    """Whether to multiply by the weights before aggregating, by an estimate of the costs.
+    """Whether multiplying by the weights before aggregating is estimated to be cheaper.
 
-    Aggregating first gathers `in_channels` numbers an edge and multiplies the destinations' rows;
-    transforming first multiplies all sources' rows and gathers `out_channels` numbers an edge.
-    Backward each pass is repeated, bar what would only lead to features. Gathering a number takes
-    as long as GATHER_COST multiplications (about 0.1 ns against 0.013 ns on two cores). Of sparse
-    rows the product gathers too, the weights of each non-zero; averaged they would be dense.
+    Aggregating first gathers `in_channels` numbers per edge and multiplies the destinations' rows.
+    Transforming first multiplies all sources' rows and gathers `out_channels` numbers per edge.
+    The backward pass repeats both, except for gradients of features. Gathering a number takes as
+    long as GATHER_COST multiplications (about 0.1 ns against 0.013 ns on two cores). For sparse
+    rows the product gathers too: the weights of each non-zero. Their averages would be dense.
     """
     num_src, in_channels = h.shape
     num_edges, product = len(block.col), in_channels * out_channels
     training = torch.is_grad_enabled()
-    through = training and not isinstance(h, Rows) and h.requires_grad
-    gathers, products = 1 + through, 1 + training + through
-    aggregated = gathers * num_edges * in_channels * GATHER_COST
-    aggregated += products * block.num_dst * product
-    transformed = float((1 + training) * num_edges * out_channels * GATHER_COST)
+    has_gradient = training and not isinstance(h, Rows) and h.requires_grad
+    gathers, products = 1 + has_gradient, 1 + training + has_gradient
+    aggregate_cost = gathers * num_edges * in_channels * GATHER_COST
+    aggregate_cost += products * block.num_dst * product
+    transform_cost = float((1 + training) * num_edges * out_channels * GATHER_COST)
     sparse = h.sparse if isinstance(h, Rows) else None
     share = 1.0 if sparse is None else sparse.density * GATHER_COST
-    transformed += products * num_src * product * share
+    transform_cost += products * num_src * product * share
     if sparse is None and isinstance(h, Rows) and h.node_ids is not None:
-        transformed += num_src * in_channels * GATHER_COST
-    return transformed < aggregated
+        transform_cost += num_src * in_channels * GATHER_COST
+    return transform_cost < aggregate_cost
 
 
-def _linear_of(operator: Operator, h: States, block: Block, weight: Tensor) -> Tensor:
+def _apply_linear(operator: Operator, h: States, block: Block, weight: Tensor) -> Tensor:
     if transforms_first(h, block, weight.size(0)):
         return operator(feature_linear(h, weight), block)
     return F.linear(operator(h, block), weight)

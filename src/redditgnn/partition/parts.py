@@ -1,4 +1,4 @@
-"""Partitions: METIS (Karypis and Kumar 1998), kept beside the dataset's cache, and random ones."""
+"""Partitions: METIS (Karypis and Kumar 1998), stored in the dataset's cache, and random ones."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def parts_of(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
     """Cut the graph into `num_parts` parts of about equal size with few edges between them.
 
     Returns:
-        The node ids of each part; empty parts, which METIS may give on tiny graphs, are left out.
+        The node ids of each part, without the empty parts that METIS may give on tiny graphs.
     """
     check_num_parts(graph, num_parts)
-    part = torch.from_numpy(_cached(graph, num_parts))
+    part = torch.from_numpy(_load_or_compute(graph, num_parts))
     order = part.argsort(stable=True)
     sizes = torch.bincount(part, minlength=num_parts)
     return [ids for ids in order.split(sizes.tolist()) if len(ids)]
@@ -35,35 +35,36 @@ def parts_of(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
 def random_parts(
     graph: GraphData, num_parts: int, generator: torch.Generator
 ) -> list[Int64[Tensor, " part"]]:
-    """Deal the nodes into `num_parts` parts whose sizes differ by one at most."""
+    """Split the nodes at random into `num_parts` parts whose sizes differ by at most one."""
     check_num_parts(graph, num_parts)
-    dealt = torch.randperm(graph.num_nodes, generator=generator)
-    return [ids.sort().values for ids in dealt.tensor_split(num_parts)]
+    permutation = torch.randperm(graph.num_nodes, generator=generator)
+    return [ids.sort().values for ids in permutation.tensor_split(num_parts)]
 
 
 def check_num_parts(graph: GraphData, num_parts: int) -> None:
     """Refuse more parts than nodes."""
-    few = max(1, graph.num_nodes // 100)
+    suggestion = max(1, graph.num_nodes // 100)
     require(
         1 <= num_parts <= graph.num_nodes,
         f"sampler.num_parts must be in [1, {graph.num_nodes}] (the nodes to train on), "
-        f"got {num_parts}; try sampler.num_parts={few} sampler.batch_size={max(1, few // 10)}",
+        f"got {num_parts}; try sampler.num_parts={suggestion} "
+        f"sampler.batch_size={max(1, suggestion // 10)}",
     )
 
 
-def _cached(graph: GraphData, num_parts: int) -> np.ndarray:
+def _load_or_compute(graph: GraphData, num_parts: int) -> np.ndarray:
     if graph.cache_dir is None:
-        return _metis(graph, num_parts)
-    edges = graph.fingerprint.edges.replace(":", "-")  # all that a partition depends on
+        return _compute_metis(graph, num_parts)
+    edges = graph.fingerprint.edges.replace(":", "-")  # a partition depends on nothing else
     path = graph.cache_dir / f"metis-{num_parts}-{edges}.npy"
-    part = _read(path, graph.num_nodes)
+    part = _load_partition(path, graph.num_nodes)
     if part is None:
-        part = _metis(graph, num_parts)
-        _write(path, part)
+        part = _compute_metis(graph, num_parts)
+        _save_partition(path, part)
     return part
 
 
-def _read(path: Path, num_nodes: int) -> np.ndarray | None:
+def _load_partition(path: Path, num_nodes: int) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
@@ -76,28 +77,28 @@ def _read(path: Path, num_nodes: int) -> np.ndarray | None:
     return None
 
 
-def _write(path: Path, part: np.ndarray) -> None:
+def _save_partition(path: Path, part: np.ndarray) -> None:
     try:
         with whole_file(path, shared=True) as file:
             np.save(file, part)
     except OSError as error:
-        log.warning("the partition could not be kept: %s", error)
+        log.warning("the partition could not be saved: %s", error)
 
 
-def _metis(graph: GraphData, num_parts: int) -> np.ndarray:
+def _compute_metis(graph: GraphData, num_parts: int) -> np.ndarray:
     if num_parts == 1:
         return np.zeros(graph.num_nodes, np.int64)
     try:
-        return metis.partition(*_symmetric(graph), num_parts, graph.writable_cache_dir)
+        return metis.partition(*_symmetric_csr(graph), num_parts, graph.writable_cache_dir)
     except ImportError as error:
         raise ConfigError(
             "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "
-            "pip install pymetis (gas does without if sampler.partition=random)"
+            "pip install pymetis (gas needs none with sampler.partition=random)"
         ) from error
 
 
-def _symmetric(graph: GraphData) -> tuple[np.ndarray, np.ndarray]:
-    """Return the CSR with every edge in both directions, once, as METIS wants it."""
+def _symmetric_csr(graph: GraphData) -> tuple[np.ndarray, np.ndarray]:
+    """Return the CSR with every edge once in both directions, as METIS requires."""
     ones = np.ones(graph.num_edges, np.int8)
     shape = (graph.num_nodes, graph.num_nodes)
     matrix = scipy.sparse.csr_matrix((ones, graph.col.numpy(), graph.rowptr.numpy()), shape)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from redditgnn.errors import DataError
-from redditgnn.graph.fingerprint import hashed
+from redditgnn.graph.fingerprint import short_hash
 from redditgnn.record.reading import FILE, TEXTS
 from redditgnn.verify.repetitions import refuse_unscored
 from redditgnn.verify.verdict import Sample, sample_of
@@ -182,7 +182,7 @@ def _group_names(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
     datasets = {(str(f), str(p)): str(d.mode().iloc[0]) for (f, p), d in known}
     count = Counter(datasets.values())
     return {
-        key: dataset if count[dataset] == 1 else f"{dataset}-{hashed(*key)}"
+        key: dataset if count[dataset] == 1 else f"{dataset}-{short_hash(*key)}"
         for key, dataset in datasets.items()
     }
 

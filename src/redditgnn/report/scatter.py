@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from redditgnn.graph.fingerprint import hashed
+from redditgnn.graph.fingerprint import short_hash
 from redditgnn.report.cells import mean_and_spread, score_name
 from redditgnn.report.grouping import Configuration, Cost, Group
 from redditgnn.report.plots import (
@@ -99,7 +99,7 @@ def _scatter(
     shown = [(point.x, point.y) for found in points.values() for point in found]
     front = pareto_front(shown)
     of = f" ({' and '.join(sorted(memory))})" if axis is MEMORY else ""
-    suffix = hashed(device) if len(group.devices) > 1 else ""
+    suffix = short_hash(device) if len(group.devices) > 1 else ""
     return Scatter(
         slug=slug_of(group.name, axis.slug, suffix),
         title=title,

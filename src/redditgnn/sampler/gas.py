@@ -136,7 +136,7 @@ class GASSampler:
         if refreshes:
             self.histories.overwrite(layer, exact)
             if self._ages is not None:
-                self._ages.refreshed(layer)
+                self._ages.count_refresh(layer)
 
     def _batch(self, inside: Int64[Tensor, " inside"]) -> Batch:
         node_ids, rowptr, col = self._subgraphs.neighborhood(inside)

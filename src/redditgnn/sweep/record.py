@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from redditgnn.graph.fingerprint import hashed
+from redditgnn.graph.fingerprint import short_hash
 from redditgnn.record.runs_file import Row, read_rows
 
 
@@ -23,7 +23,7 @@ class Identity:
 
     def lock(self, results_dir: Path) -> FileLock:
         """Return the lock of whoever is at work on this run, in whichever sweep."""
-        name = f"{self.config_hash}-s{self.seed}-{hashed(self.fingerprint)}.lock"
+        name = f"{self.config_hash}-s{self.seed}-{short_hash(self.fingerprint)}.lock"
         return FileLock(results_dir / "sweeps" / "locks" / name)
 
 

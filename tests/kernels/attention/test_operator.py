@@ -18,7 +18,7 @@ from redditgnn.graph.data import GraphSpec
 from redditgnn.kernels import backend as backend_module
 from redditgnn.kernels.attention.operator import gat_attention, gatv2_attention
 from redditgnn.kernels.backend import backend_for, use_backend
-from redditgnn.kernels.edge_hash import kept_edges
+from redditgnn.kernels.edge_hash import edge_keep_mask
 
 CPU = torch.device("cpu")
 KINDS = {"gat": gat_attention, "gatv2": gatv2_attention}
@@ -131,16 +131,16 @@ def test_dropout_multiplies_by_the_hash_in_both_passes(kind: str) -> None:
 
     torch.manual_seed(5)
     key = torch.randint(2**32, ())
-    kept = kept_edges(csr.row, csr.col, 3, 0.4, key).double() / 0.6
+    kept = edge_keep_mask(csr.row, csr.col, 3, 0.4, key).double() / 0.6
     assert_as_accurate(kind, inputs, csr, kept, with_gradients(fused, inputs, torch.float32))
 
 
 def test_the_hash_keeps_the_given_share_of_every_head_and_of_both_directions() -> None:
     row, col = torch.arange(40_000), torch.arange(40_000) // 7
-    kept = kept_edges(row, col, 4, 0.3, torch.tensor(2**32 - 5)).double()
+    kept = edge_keep_mask(row, col, 4, 0.3, torch.tensor(2**32 - 5)).double()
     torch.testing.assert_close(kept.mean(0), torch.full((4,), 0.7).double(), atol=0.01, rtol=0)
-    back = kept_edges(col, row, 4, 0.3, torch.tensor(2**32 - 5)).double()
-    other = kept_edges(row, col, 4, 0.3, torch.tensor(2**32 - 4)).double()
+    back = edge_keep_mask(col, row, 4, 0.3, torch.tensor(2**32 - 5)).double()
+    other = edge_keep_mask(row, col, 4, 0.3, torch.tensor(2**32 - 4)).double()
     for left, right in [(kept[:, 0], kept[:, 1]), (kept, back), (kept, other)]:
         pair = torch.stack([left.reshape(-1), right.reshape(-1)])
         assert torch.corrcoef(pair)[0, 1].abs() < 0.02
@@ -303,8 +303,8 @@ def test_where_the_kernels_do_not_compile_the_reference_takes_over_with_one_warn
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "redditgnn.kernels.simd_numba", None)
-    backend_module._lanes_work.cache_clear()
+    backend_module._simd_compiles.cache_clear()
     value = torch.zeros(1, 1, 8)
     assert [backend_for(value), backend_for(value)] == ["torch", "torch"]
     assert caplog.text.count("torch takes over") == 1
-    backend_module._lanes_work.cache_clear()
+    backend_module._simd_compiles.cache_clear()

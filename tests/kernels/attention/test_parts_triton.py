@@ -11,7 +11,7 @@ triton = pytest.importorskip("triton", exc_type=ImportError)
 tl = pytest.importorskip("triton.language", exc_type=ImportError)
 
 import redditgnn.kernels.attention.operator  # noqa: E402, F401  (registers the operators)
-from redditgnn.kernels.attention.parts_triton import kept, tile_of  # noqa: E402
+from redditgnn.kernels.attention.parts_triton import dropout_scale, tile_of  # noqa: E402
 from redditgnn.kernels.backend import BACKENDS  # noqa: E402
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -21,7 +21,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 def write_kept(out_ptr, key_ptr, THRESHOLD: tl.constexpr, SCALE: tl.constexpr):
     """One program writes the mask of 1024 edges and 8 heads of one row."""
     src, head = tl.arange(0, 1024), tl.arange(0, 8)
-    mask = kept(tl.program_id(0), src, head, key_ptr, THRESHOLD, SCALE, tl.float32)
+    mask = dropout_scale(tl.program_id(0), src, head, key_ptr, THRESHOLD, SCALE, tl.float32)
     cell = (tl.program_id(0) * 1024 + src)[:, None] * 8 + head[None, :]
     tl.store(out_ptr + cell, mask)
 

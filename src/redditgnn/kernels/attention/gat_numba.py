@@ -1,6 +1,7 @@
-"""GAT attention on the CPU: one pass over the CSR forward, one over it and its transpose backward.
+"""GAT attention on the CPU.
 
-The kernels, and the mathematics, are in `gat_rows_numba`; shapes are those of
+The forward pass reads the CSR once. The backward pass reads it and its transpose once. The kernels
+and the mathematics are in `gat_rows_numba`. Shapes are those of
 `redditgnn.kernels.attention.operator`.
 """
 
@@ -11,7 +12,12 @@ import torch
 from jaxtyping import Float32, Int64, Integer
 from torch import Tensor
 
-from redditgnn.kernels.attention.arrays_numba import dropout_settings, flat, padded, wide
+from redditgnn.kernels.attention.arrays_numba import (
+    dropout_settings,
+    flatten,
+    pad_channels,
+    pad_columns,
+)
 from redditgnn.kernels.attention.gat_rows_numba import backward_columns, backward_rows, forward_rows
 from redditgnn.runtime.numba_threads import run_on_rows
 
@@ -28,18 +34,19 @@ def gat_forward(
 ) -> tuple[Float32[Tensor, "dst heads channels"], Float32[Tensor, "dst heads"]]:
     """Return the attended rows, and the logarithm of the softmax's denominator."""
     heads, channels = value.shape[1:]
-    values, scores_src, scores_dst = wide(value), padded(score_src), padded(score_dst)
+    values = pad_channels(value)
+    scores_src, scores_dst = pad_columns(score_src), pad_columns(score_dst)
     out = torch.empty(len(score_dst), heads, values.size(2))
     logsumexp = torch.empty_like(scores_dst)
     run_on_rows(
         forward_rows,
         rowptr.numpy(),
         col.numpy(),
-        *flat(values, scores_src, scores_dst),
+        *flatten(values, scores_src, scores_dst),
         heads,
         np.float32(negative_slope),
         *dropout_settings(dropout, key),
-        *flat(out, logsumexp),
+        *flatten(out, logsumexp),
     )
     return out[:, :, :channels].contiguous(), logsumexp[:, :heads].contiguous()
 
@@ -63,23 +70,24 @@ def gat_backward(
     Float32[Tensor, "src heads"],
     Float32[Tensor, "dst heads"],
 ]:
-    """Return the gradients of value, score_src and score_dst; `t_*` is the transposed CSR."""
+    """Return the gradients of value, score_src and score_dst. `t_*` is the transposed CSR."""
     heads, channels = value.shape[1:]
     delta = (grad_out * out).sum(-1)
-    of_rows = torch.stack([padded(t) for t in (score_dst, logsumexp, delta)], 1)
-    values, grads_out, scores_src = wide(value), wide(grad_out), padded(score_src)
+    of_rows = torch.stack([pad_columns(t) for t in (score_dst, logsumexp, delta)], 1)
+    values, grads_out = pad_channels(value), pad_channels(grad_out)
+    scores_src = pad_columns(score_src)
     grad_value, grad_src = torch.empty_like(values), torch.empty_like(scores_src)
     grad_dst = torch.empty(len(score_dst), scores_src.size(1))
     settings = heads, np.float32(negative_slope), *dropout_settings(dropout, key)
-    inputs = flat(values, scores_src, grads_out, of_rows)
-    run_on_rows(backward_rows, rowptr.numpy(), col.numpy(), *inputs, *settings, *flat(grad_dst))
+    inputs = flatten(values, scores_src, grads_out, of_rows)
+    run_on_rows(backward_rows, rowptr.numpy(), col.numpy(), *inputs, *settings, *flatten(grad_dst))
     run_on_rows(
         backward_columns,
         t_rowptr.numpy(),
         t_row.numpy(),
         *inputs,
         *settings,
-        *flat(grad_value, grad_src),
+        *flatten(grad_value, grad_src),
     )
     return (
         grad_value[:, :, :channels].contiguous(),

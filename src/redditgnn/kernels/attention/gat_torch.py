@@ -1,7 +1,7 @@
 """GAT attention edge by edge, in tensor operations: the readable reference, on any device.
 
-Tensors of size edges x heads x channels are made on the way; everything else is that of
-`redditgnn.kernels.attention.operator`, where the shapes and the mathematics are.
+It creates tensors of size edges x heads x channels. Shapes and mathematics are those of
+`redditgnn.kernels.attention.operator`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from redditgnn.graph.csr import row_of_edge
-from redditgnn.kernels.edge_hash import kept_edges
+from redditgnn.kernels.edge_hash import edge_keep_mask
 
 
 def gat_forward(
@@ -28,7 +28,7 @@ def gat_forward(
     row = row_of_edge(rowptr, len(col))
     logit = F.leaky_relu(score_src[col] + score_dst[row], negative_slope)
     logsumexp = log_sum_exp(logit, row, len(score_dst))
-    share = dropped((logit - logsumexp[row]).exp(), row, col, dropout, key)
+    share = drop_coefficients((logit - logsumexp[row]).exp(), row, col, dropout, key)
     return row_sums(share[:, :, None] * value[col], row, len(score_dst)), logsumexp
 
 
@@ -51,7 +51,7 @@ def gat_backward(
     row = row_of_edge(rowptr, len(col))
     score = score_src[col] + score_dst[row]
     alpha = (F.leaky_relu(score, negative_slope) - logsumexp[row]).exp()
-    share = dropped(alpha, row, col, dropout, key)
+    share = drop_coefficients(alpha, row, col, dropout, key)
     grad_logit = grad_of_logit(grad_out, value[col], alpha, share, row)
     grad_score = grad_logit * torch.where(score > 0, 1.0, negative_slope)
     grad_value = row_sums(share[:, :, None] * grad_out[row], col, len(value))
@@ -67,12 +67,14 @@ def log_sum_exp(logit: Tensor, row: Tensor, num_rows: int) -> Tensor:
     return largest + row_sums((logit - largest[row]).exp(), row, num_rows).log()
 
 
-def dropped(alpha: Tensor, row: Tensor, col: Tensor, dropout: float, key: Tensor | None) -> Tensor:
-    """Zero the attention coefficients that the hash says are dropped, scale up the rest."""
+def drop_coefficients(
+    alpha: Tensor, row: Tensor, col: Tensor, dropout: float, key: Tensor | None
+) -> Tensor:
+    """Zero the attention coefficients that the hash drops, and scale up the rest."""
     if key is None:
         return alpha
-    kept = kept_edges(row, col, alpha.size(1), dropout, key)
-    return alpha * kept / (1 - dropout)
+    keep = edge_keep_mask(row, col, alpha.size(1), dropout, key)
+    return alpha * keep / (1 - dropout)
 
 
 def grad_of_logit(
@@ -84,5 +86,5 @@ def grad_of_logit(
 
 
 def row_sums(of_edges: Tensor, row: Tensor, num_rows: int) -> Tensor:
-    """Sum what belongs to each row."""
+    """Sum the values of each row's edges."""
     return of_edges.new_zeros(num_rows, *of_edges.shape[1:]).index_add_(0, row, of_edges)

@@ -2,12 +2,12 @@
 
 Forward: one pass over the rows. Backward: one pass over the rows, for the gradient of the
 destinations' scores, and one over the transpose, for that of the sources' scores and values. Both
-compute each attention coefficient again from the row's logsumexp, as FlashAttention does (Dao et
-al. 2022, arXiv:2205.14135), and hash each dropout decision again: nothing has the size of E x H.
+recompute each attention coefficient from the row's logsumexp, as FlashAttention does (Dao et al.
+2022, arXiv:2205.14135), and hash each dropout decision again. So no tensor has size E x H.
 
-Shapes: E edges, S sources, D destinations, H heads, C channels a head. value [S, H, C], score_src
+Shapes: E edges, S sources, D destinations, H heads, C channels per head. value [S, H, C], score_src
 [S, H], score_dst [D, H], rowptr [D + 1], col [E] (a source), t_rowptr [S + 1], t_row [E] (a
-destination), out [D, H, C], logsumexp [D, H]. What the kernels do per program: attention_triton.py.
+destination), out [D, H, C], logsumexp [D, H]. `parts_triton` describes the work of one program.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from torch import Tensor
 
 from redditgnn.kernels.attention.parts_triton import (
     LOWEST,
-    absorbed,
     accumulator_dtype,
     bounds,
-    cells,
     coefficient,
+    dropout_scale,
     edge_tile,
     gather_heads,
     gather_rows,
     grid_of,
-    kept,
     launch_settings,
     leaky,
     load_heads,
     load_row,
     longest_first,
+    row_cells,
     store_softmax,
+    update_softmax,
 )
 
 
@@ -52,7 +52,7 @@ def gat_forward(
 ) -> tuple[Tensor, Tensor]:
     """Average each row's sources, weighted by softmax(LeakyReLU(score_src + score_dst)).
 
-    Returns out, in `value`'s dtype, and logsumexp, float32. `key` holds a number below 2^32.
+    Returns out, in `value`'s dtype, and logsumexp, in float32. `key` holds a number below 2^32.
     """
     value, score_src, score_dst = (t.contiguous() for t in (value, score_src, score_dst))
     num_rows, (heads, channels) = len(rowptr) - 1, value.shape[1:]
@@ -93,7 +93,7 @@ def gat_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, score_src and score_dst, given that of `out`.
 
-    Extra memory: a number for each row and head, and the order of the rows.
+    Extra memory: one number per row and head, and the order of the rows.
     """
     grad_out, value, score_src, score_dst, out, logsumexp = (
         t.contiguous() for t in (grad_out, value, score_src, score_dst, out, logsumexp)
@@ -141,7 +141,7 @@ def gat_forward_kernel(
     """One program averages the values of one row's sources, for some heads."""
     WIDTH: tl.constexpr = HEADS * CHANNELS
     row = tl.load(order_ptr + tl.program_id(0))
-    head, cell, inside = cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
+    head, cell, inside = row_cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
     score_dst = load_heads(score_dst_ptr, row, head, HEADS, ACC)
     largest = tl.full([BLOCK_EDGES, BLOCK_HEADS], LOWEST, ACC)
     total = tl.zeros([BLOCK_EDGES, BLOCK_HEADS], ACC)
@@ -152,9 +152,9 @@ def gat_forward_kernel(
         value = gather_rows(value_ptr, src, valid, cell, inside, WIDTH, ACC)
         score = gather_heads(score_src_ptr, src, valid, head, HEADS, ACC) + score_dst[None, :]
         logit = tl.where(valid[:, None], leaky(score, score, SLOPE), float("-inf"))
-        weight, rescale, largest, total = absorbed(logit, largest, total)
+        weight, rescale, largest, total = update_softmax(logit, largest, total)
         if THRESHOLD > 0:
-            weight *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
+            weight *= dropout_scale(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
         acc = acc * rescale[:, :, None] + weight[:, :, None] * value
     store_softmax(
         out_ptr, logsumexp_ptr, row, largest, total, acc, head, cell, inside, HEADS, WIDTH
@@ -192,7 +192,7 @@ def gat_backward_rows_kernel(
     """
     WIDTH: tl.constexpr = HEADS * CHANNELS
     row = tl.load(order_ptr + tl.program_id(0))
-    head, cell, inside = cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
+    head, cell, inside = row_cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
     grad_out = load_row(grad_out_ptr, row, cell, inside, WIDTH, ACC)
     delta = tl.sum(grad_out * load_row(out_ptr, row, cell, inside, WIDTH, ACC), 1)
     tl.store(delta_ptr + row * HEADS + head, delta, mask=head < HEADS)
@@ -207,7 +207,7 @@ def gat_backward_rows_kernel(
         alpha = coefficient(leaky(score, score, SLOPE), logsumexp[None, :], valid)
         grad_alpha = tl.sum(value * grad_out[None, :, :], 2)
         if THRESHOLD > 0:
-            grad_alpha *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
+            grad_alpha *= dropout_scale(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
         acc += leaky(score, alpha * (grad_alpha - delta[None, :]), SLOPE)
     tl.store(grad_dst_ptr + row * HEADS + head, tl.sum(acc, 0), mask=head < HEADS)
 
@@ -240,7 +240,7 @@ def gat_backward_columns_kernel(
     """One program sums the gradients of one source's values and scores over its destinations."""
     WIDTH: tl.constexpr = HEADS * CHANNELS
     src = tl.load(order_ptr + tl.program_id(0))
-    head, cell, inside = cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
+    head, cell, inside = row_cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
     value = load_row(value_ptr, src, cell, inside, WIDTH, ACC)
     score_src = load_heads(score_src_ptr, src, head, HEADS, ACC)
     acc = tl.zeros([BLOCK_EDGES, BLOCK_HEADS, BLOCK_CHANNELS], ACC)
@@ -256,7 +256,7 @@ def gat_backward_columns_kernel(
         grad_alpha = tl.sum(grad_out * value[None, :, :], 2)
         weight = alpha
         if THRESHOLD > 0:
-            keep = kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
+            keep = dropout_scale(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
             grad_alpha, weight = grad_alpha * keep, alpha * keep
         acc += weight[:, :, None] * grad_out
         acc_score += leaky(score, alpha * (grad_alpha - delta), SLOPE)

@@ -1,6 +1,7 @@
-"""GATv2 attention on the CPU: a pass over the CSR forward, one more and its transpose backward.
+"""GATv2 attention on the CPU.
 
-The kernels, and the mathematics, are in `gatv2_rows_numba`; shapes are those of
+The forward pass reads the CSR once. The backward pass reads it and its transpose once. The kernels
+and the mathematics are in `gatv2_rows_numba`. Shapes are those of
 `redditgnn.kernels.attention.operator`.
 """
 
@@ -11,7 +12,12 @@ import torch
 from jaxtyping import Float32, Int64, Integer
 from torch import Tensor
 
-from redditgnn.kernels.attention.arrays_numba import dropout_settings, flat, padded, wide
+from redditgnn.kernels.attention.arrays_numba import (
+    dropout_settings,
+    flatten,
+    pad_channels,
+    pad_columns,
+)
 from redditgnn.kernels.attention.gatv2_rows_numba import (
     backward_columns,
     backward_rows,
@@ -35,18 +41,18 @@ def gatv2_forward(
 ) -> tuple[Float32[Tensor, "dst heads channels"], Float32[Tensor, "dst heads"]]:
     """Return the attended rows, and the logarithm of the softmax's denominator."""
     heads, channels = value.shape[1:]
-    values, queries, weights = wide(value), wide(query), wide(att[None])
+    values, queries, weights = pad_channels(value), pad_channels(query), pad_channels(att[None])
     out = torch.empty_like(queries)
     logsumexp = torch.empty(len(query), heads + -heads % LANES)
     run_on_rows(
         forward_rows,
         rowptr.numpy(),
         col.numpy(),
-        *flat(values, queries, weights),
+        *flatten(values, queries, weights),
         heads,
         np.float32(negative_slope),
         *dropout_settings(dropout, key),
-        *flat(out, logsumexp),
+        *flatten(out, logsumexp),
     )
     return out[:, :, :channels].contiguous(), logsumexp[:, :heads].contiguous()
 
@@ -70,13 +76,13 @@ def gatv2_backward(
     Float32[Tensor, "dst heads channels"],
     Float32[Tensor, "heads channels"],
 ]:
-    """Return the gradients of value, query and att; `t_*` is the transposed CSR."""
+    """Return the gradients of value, query and att. `t_*` is the transposed CSR."""
     heads, channels = value.shape[1:]
     delta = (grad_out * out).sum(-1)
-    scalars = torch.stack([padded(logsumexp), padded(delta)], 1)
-    of_rows = torch.stack([wide(query), wide(grad_out)], 1)
-    values, weights = wide(value), wide(att[None])
-    inputs = flat(values, of_rows, scalars, weights)
+    scalars = torch.stack([pad_columns(logsumexp), pad_columns(delta)], 1)
+    of_rows = torch.stack([pad_channels(query), pad_channels(grad_out)], 1)
+    values, weights = pad_channels(value), pad_channels(att[None])
+    inputs = flatten(values, of_rows, scalars, weights)
     settings = heads, np.float32(negative_slope), *dropout_settings(dropout, key)
     grad_value, grad_query = torch.empty_like(values), torch.empty(len(query), *values.shape[1:])
     ranges = row_ranges(rowptr.numpy(), ATT_SUMS)
@@ -89,10 +95,10 @@ def gatv2_backward(
         col.numpy(),
         *inputs,
         *settings,
-        *flat(grad_query, att_sums),
+        *flatten(grad_query, att_sums),
     )
     run_on_rows(
-        backward_columns, t_rowptr.numpy(), t_row.numpy(), *inputs, *settings, *flat(grad_value)
+        backward_columns, t_rowptr.numpy(), t_row.numpy(), *inputs, *settings, *flatten(grad_value)
     )
     return (
         grad_value[:, :, :channels].contiguous(),

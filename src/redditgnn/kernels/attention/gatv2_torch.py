@@ -7,7 +7,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from redditgnn.graph.csr import row_of_edge
-from redditgnn.kernels.attention.gat_torch import dropped, grad_of_logit, log_sum_exp, row_sums
+from redditgnn.kernels.attention.gat_torch import (
+    drop_coefficients,
+    grad_of_logit,
+    log_sum_exp,
+    row_sums,
+)
 
 
 def gatv2_forward(
@@ -24,7 +29,7 @@ def gatv2_forward(
     row, message = row_of_edge(rowptr, len(col)), value[col]
     logit = (F.leaky_relu(message + query[row], negative_slope) * att).sum(-1)
     logsumexp = log_sum_exp(logit, row, len(query))
-    share = dropped((logit - logsumexp[row]).exp(), row, col, dropout, key)
+    share = drop_coefficients((logit - logsumexp[row]).exp(), row, col, dropout, key)
     return row_sums(share[:, :, None] * message, row, len(query)), logsumexp
 
 
@@ -48,7 +53,7 @@ def gatv2_backward(
     score = message + query[row]
     activated = F.leaky_relu(score, negative_slope)
     alpha = ((activated * att).sum(-1) - logsumexp[row]).exp()
-    share = dropped(alpha, row, col, dropout, key)
+    share = drop_coefficients(alpha, row, col, dropout, key)
     grad_logit = grad_of_logit(grad_out, message, alpha, share, row)[:, :, None]
     grad_score = grad_logit * att * torch.where(score > 0, 1.0, negative_slope)
     grad_value = row_sums(share[:, :, None] * grad_out[row] + grad_score, col, len(value))

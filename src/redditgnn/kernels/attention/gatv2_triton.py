@@ -1,12 +1,12 @@
 """GATv2 attention (Brody et al. 2022, arXiv:2105.14491) over a CSR, in Triton.
 
 Forward: one pass over the rows. Backward: one pass over the rows, for the gradients of query and
-att, and one over the transpose, for that of value; both compute each attention coefficient again
-from the row's logsumexp, and hash each dropout decision again. Nothing has the size of E x H.
+att, and one over the transpose, for that of value. Both recompute each attention coefficient from
+the row's logsumexp, and hash each dropout decision again. So no tensor has size E x H.
 
-Shapes: E edges, S sources, D destinations, H heads, C channels a head. value [S, H, C], query
+Shapes: E edges, S sources, D destinations, H heads, C channels per head. value [S, H, C], query
 [D, H, C], att [H, C], rowptr [D + 1], col [E] (a source), t_rowptr [S + 1], t_row [E] (a
-destination), out [D, H, C], logsumexp [D, H]. What the kernels do per program: attention_triton.py.
+destination), out [D, H, C], logsumexp [D, H]. `parts_triton` describes the work of one program.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from torch import Tensor
 
 from redditgnn.kernels.attention.parts_triton import (
     LOWEST,
-    absorbed,
     accumulator_dtype,
     bounds,
-    cells,
     coefficient,
+    dropout_scale,
     edge_tile,
     gather_heads,
     gather_rows,
     grid_of,
-    kept,
     launch_settings,
     leaky,
     load_heads,
     load_row,
     longest_first,
+    row_cells,
     store_softmax,
+    update_softmax,
 )
 
-MAX_PROGRAMS = 4096  # each leaves a partial sum of att's gradient: some waves on any device
-MAX_PARTIAL_SUMS = 2**22  # numbers in all of them, 16 MiB
+MAX_PROGRAMS = 4096  # several waves on any device, each program with a partial gradient of att
+MAX_PARTIAL_SUMS = 2**22  # numbers in all partial sums, 16 MiB
 
 
 def gatv2_forward(
@@ -54,7 +54,7 @@ def gatv2_forward(
 ) -> tuple[Tensor, Tensor]:
     """Average each row's sources, weighted by softmax(att . LeakyReLU(value + query)).
 
-    Returns out, in `value`'s dtype, and logsumexp, float32. `key` holds a number below 2^32.
+    Returns out, in `value`'s dtype, and logsumexp, in float32. `key` holds a number below 2^32.
     """
     value, query, att = (t.contiguous() for t in (value, query, att))
     out = torch.empty_like(query, dtype=value.dtype)
@@ -94,7 +94,7 @@ def gatv2_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of value, query and att, given that of `out`.
 
-    Extra memory: a number for each row and head, the order of the rows, and up to 16 MiB.
+    Extra memory: one number per row and head, the order of the rows, and up to 16 MiB.
     """
     grad_out, value, query, att, out, logsumexp = (
         t.contiguous() for t in (grad_out, value, query, att, out, logsumexp)
@@ -144,7 +144,7 @@ def gatv2_forward_kernel(
     """One program averages the values of one row's sources, for some heads."""
     WIDTH: tl.constexpr = HEADS * CHANNELS
     row = tl.load(order_ptr + tl.program_id(0))
-    head, cell, inside = cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
+    head, cell, inside = row_cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
     query = load_row(query_ptr, row, cell, inside, WIDTH, ACC)
     att = load_row(att_ptr, 0, cell, inside, WIDTH, ACC)
     largest = tl.full([BLOCK_EDGES, BLOCK_HEADS], LOWEST, ACC)
@@ -157,9 +157,9 @@ def gatv2_forward_kernel(
         score = value + query[None, :, :]
         logit = tl.sum(leaky(score, score, SLOPE) * att[None, :, :], 2)
         logit = tl.where(valid[:, None], logit, float("-inf"))
-        weight, rescale, largest, total = absorbed(logit, largest, total)
+        weight, rescale, largest, total = update_softmax(logit, largest, total)
         if THRESHOLD > 0:
-            weight *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
+            weight *= dropout_scale(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
         acc = acc * rescale[:, :, None] + weight[:, :, None] * value
     store_softmax(
         out_ptr, logsumexp_ptr, row, largest, total, acc, head, cell, inside, HEADS, WIDTH
@@ -195,16 +195,16 @@ def gatv2_backward_rows_kernel(
 ):
     """One program sums the gradients of some rows' queries, and of att over all of these rows.
 
-    The rows are dealt out to and fro, longest first, so that each program gets as many edges.
+    The rows are dealt longest first, in alternating order, so that programs get equal shares.
     """
     WIDTH: tl.constexpr = HEADS * CHANNELS
-    head, cell, inside = cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
+    head, cell, inside = row_cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
     att = load_row(att_ptr, 0, cell, inside, WIDTH, ACC)
     acc_att = tl.zeros([BLOCK_EDGES, BLOCK_HEADS, BLOCK_CHANNELS], ACC)
     for first in range(0, num_rows, tl.num_programs(0)):
-        place = dealt(first)
-        if place < num_rows:
-            row = tl.load(order_ptr + place)
+        position = position_in_round(first)
+        if position < num_rows:
+            row = tl.load(order_ptr + position)
             query = load_row(query_ptr, row, cell, inside, WIDTH, ACC)
             grad_out = load_row(grad_out_ptr, row, cell, inside, WIDTH, ACC)
             delta = tl.sum(grad_out * load_row(out_ptr, row, cell, inside, WIDTH, ACC), 1)
@@ -220,11 +220,11 @@ def gatv2_backward_rows_kernel(
                 alpha = coefficient(logit, logsumexp[None, :], valid)
                 grad_alpha = tl.sum(value * grad_out[None, :, :], 2)
                 if THRESHOLD > 0:
-                    grad_alpha *= kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
+                    grad_alpha *= dropout_scale(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
                 grad_logit = (alpha * (grad_alpha - delta[None, :]))[:, :, None]
-                passed = leaky(score, grad_logit, SLOPE)
-                acc += passed
-                acc_att += passed * score
+                grad_score = leaky(score, grad_logit, SLOPE)
+                acc += grad_score
+                acc_att += grad_score * score
             tl.store(grad_query_ptr + row * WIDTH + cell, att * tl.sum(acc, 0), mask=inside)
     partial = partial_ptr + tl.program_id(0).to(tl.int64) * WIDTH
     tl.store(partial + cell, tl.sum(acc_att, 0), mask=inside)
@@ -232,8 +232,8 @@ def gatv2_backward_rows_kernel(
 
 @triton.jit
 @no_type_check
-def dealt(first):
-    """Return this program's place in a round that starts at `first`; every other runs back."""
+def position_in_round(first):
+    """Return this program's position in the round from `first`. Every other round is reversed."""
     num_programs, program = tl.num_programs(0), tl.program_id(0)
     back = (first // num_programs) % 2 == 1
     return first + tl.where(back, num_programs - 1 - program, program)
@@ -266,7 +266,7 @@ def gatv2_backward_columns_kernel(
     """One program sums the gradient of one source's value over its destinations."""
     WIDTH: tl.constexpr = HEADS * CHANNELS
     src = tl.load(order_ptr + tl.program_id(0))
-    head, cell, inside = cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
+    head, cell, inside = row_cells(HEADS, CHANNELS, BLOCK_HEADS, BLOCK_CHANNELS)
     value = load_row(value_ptr, src, cell, inside, WIDTH, ACC)
     att = load_row(att_ptr, 0, cell, inside, WIDTH, ACC)
     acc = tl.zeros([BLOCK_EDGES, BLOCK_HEADS, BLOCK_CHANNELS], ACC)
@@ -282,7 +282,7 @@ def gatv2_backward_columns_kernel(
         grad_alpha = tl.sum(grad_out * value[None, :, :], 2)
         weight = alpha
         if THRESHOLD > 0:
-            keep = kept(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
+            keep = dropout_scale(row, src, head, key_ptr, THRESHOLD, SCALE, ACC)
             grad_alpha, weight = grad_alpha * keep, alpha * keep
         delta = gather_heads(delta_ptr, row, valid, head, HEADS, ACC)
         grad_logit = (alpha * (grad_alpha - delta))[:, :, None]

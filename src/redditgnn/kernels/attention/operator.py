@@ -2,13 +2,13 @@
 
 `redditgnn::gat_attention` and `redditgnn::gatv2_attention` have three implementations with the same
 signatures: `gat_torch` (the reference), `gat_numba` (CPU) and `gat_triton` (CUDA). The two compiled
-ones read the CSR forward, and the CSR and its transpose backward, and make nothing of the size of
-the edges; all give the same bits whatever the number of threads. `key` is a number below 2^32 on
-the device of `value`, None without dropout.
+ones read the CSR in the forward pass, and the CSR and its transpose in the backward pass. They do
+not materialise edge-sized tensors. The bits of the result do not depend on the number of threads.
+`key` is a number below 2^32 on the device of `value`, or None without dropout.
 
-Shapes: E edges, S sources, D destinations, H heads, C channels a head. Rows of the CSR are the
-destinations. A destination without in-neighbours gets zeros. Sums are in float32 (float64 for
-float64, which the reference alone takes); results have the type of `value`.
+Shapes: E edges, S sources, D destinations, H heads, C channels per head. Rows of the CSR are the
+destinations. A destination without in-neighbours gets zeros. Sums are in float32, or in float64 for
+float64, which only the reference takes. Results have the dtype of `value`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def gat_attention(
     """Average each row's in-neighbours, weighted by softmax(LeakyReLU(score_src + score_dst)).
 
     Equations 1 to 4 of Velickovic et al. 2018 (arXiv:1710.10903). `dropout` is the probability
-    that an attention coefficient is zeroed, the rest scaled up; 0 outside training. It draws a key
-    from torch's global generator.
+    that an attention coefficient is zeroed, with the rest scaled up. It is 0 outside training. The
+    key is drawn from torch's global generator.
     """
     return _attend("gat", csr, negative_slope, dropout, value, score_src, score_dst)
 
@@ -61,7 +61,7 @@ def gatv2_attention(
 
 
 def require_slope(key: str, negative_slope: int | float) -> None:
-    """Refuse slopes below 0: the compiled backends rely on a LeakyReLU that does not fall."""
+    """Refuse slopes below 0: the compiled backends rely on a monotone LeakyReLU."""
     require(
         0.0 <= negative_slope < float("inf"),
         f"{key} must be 0 or positive, and finite, got {negative_slope}",
@@ -69,10 +69,10 @@ def require_slope(key: str, negative_slope: int | float) -> None:
 
 
 def attention_bytes_per_edge(value: Float[Tensor, "_ heads channels"], copies: int) -> int:
-    """Return about how many bytes an edge costs where rows are like those of `value`.
+    """Estimate the bytes that an edge costs with rows like those of `value`.
 
-    `copies` is how many tensors of size edges x heads x channels the reference holds at once; the
-    compiled backends read the edges, to which self-loops are added once, and their transpose.
+    `copies` is the number of tensors of size edges x heads x channels that the reference holds at
+    once. The compiled backends read the edges with self-loops, and their transpose.
     """
     if backend_for(value) != "torch":
         return 28
@@ -91,8 +91,8 @@ def _attend(
     require(0.0 <= dropout < 1.0, f"dropout must be in [0, 1), got {dropout}")
     require_slope("negative_slope", negative_slope)
     backend = backend_for(value)
-    taken = BACKENDS[backend].dtypes
-    inputs = [t if t.dtype in taken else t.float() for t in (value, left, right)]
+    dtypes = BACKENDS[backend].dtypes
+    inputs = [t if t.dtype in dtypes else t.float() for t in (value, left, right)]
     key = torch.randint(2**32, (), device=value.device) if dropout else None
     needs_transpose = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     transpose = csr.transpose if needs_transpose else (None, None)
@@ -115,7 +115,7 @@ SETTINGS = "float negative_slope, float dropout, Tensor? key, str backend"
 def _define(kind: str) -> None:
     """Register the operator `redditgnn::<kind>_attention` and its gradient.
 
-    `left` and `right` are what the scores are made of: score_src and score_dst, or query and att.
+    `left` and `right` are the inputs of the scores: score_src and score_dst, or query and att.
     """
     inputs = "Tensor value, Tensor left, Tensor right"
 
@@ -155,11 +155,11 @@ def _define(kind: str) -> None:
 
     forward.register_fake(_shapes_of_output)
     backward.register_fake(_shapes_of_gradients)
-    forward.register_autograd(differentiate, setup_context=_remember)
-    backward.register_autograd(partial(_refuse, kind))
+    forward.register_autograd(differentiate, setup_context=_setup_context)
+    backward.register_autograd(partial(_refuse_second_derivative, kind))
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     *tensors, negative_slope, dropout, key, backend = inputs
     ctx.save_for_backward(*tensors, *output, key)
     ctx.settings = negative_slope, dropout
@@ -167,7 +167,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
     ctx.mark_non_differentiable(output[1])
 
 
-def _refuse(kind: str, ctx: Any, *grads: Tensor) -> None:
+def _refuse_second_derivative(kind: str, ctx: Any, *grads: Tensor) -> None:
     raise RuntimeError(
         f"{kind}_attention has no second derivative; "
         "differentiate torch_geometric's own layer twice instead"
