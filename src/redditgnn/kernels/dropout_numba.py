@@ -7,7 +7,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, uint16
 
-from redditgnn.runtime.hash_numba import hashed
+from redditgnn.runtime.hash_numba import random_bits
 
 GROUP = 4  # elements that one hash decides for
 CHUNK = 256  # hashes that are kept at once: few enough for the nearest cache
@@ -30,7 +30,7 @@ def scaled_or_zero(start, stop, values, key, threshold, out):
     for first in range(start, stop, CHUNK):
         num_groups = min(CHUNK, stop - first)
         for group in range(num_groups):
-            hashes[group] = hashed(key, first + group)
+            hashes[group] = random_bits(key, first + group)
         read = values[GROUP * first : GROUP * (first + num_groups)]
         written = out[GROUP * first : GROUP * (first + num_groups)]
         for lane in range(len(read)):

@@ -27,9 +27,9 @@ TASKS_A_THREAD = 4  # rows differ in cost: who is done early takes another task
 def numba_works() -> bool:
     """Whether Numba is installed and compiles here; if not, say once what takes its place."""
     try:
-        from redditgnn.runtime.hash_numba import hashed
+        from redditgnn.runtime.hash_numba import random_bits
 
-        hashed(np.uint64(1), 1)
+        random_bits(np.uint64(1), 1)
     except Exception as error:  # whatever keeps a compiler from working
         reason = (str(error).splitlines() or ["no reason given"])[0]
         log.warning(
