@@ -15,7 +15,7 @@ import threading
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from redditgnn.runtime.logs import hide_what_users_cannot_mend, tell_on_stderr
+from redditgnn.runtime.logs import hide_third_party_warnings, log_to_stderr
 
 Requests = queue.SimpleQueue[dict[str, Any] | None]
 
@@ -27,8 +27,8 @@ def main() -> None:
     requests: Requests = queue.SimpleQueue()
     at_work = threading.Event()
     threading.Thread(target=_listen, args=(requests, at_work), daemon=True).start()
-    hide_what_users_cannot_mend()
-    tell_on_stderr()
+    hide_third_party_warnings()
+    log_to_stderr()
     try:
         import redditgnn.run.execution  # noqa: F401  # once for all jobs, while the sweep still plans
         from redditgnn.sweep.protocol import done
