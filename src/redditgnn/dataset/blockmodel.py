@@ -190,7 +190,7 @@ def _split_keys(keys: Int64[ndarray, " edges"], num_nodes: int) -> Int32[ndarray
 def symmetric_csr(
     source: Int32[ndarray, " edges"], target: Int32[ndarray, " edges"], num_nodes: int
 ) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " symmetric"]]:
-    """Return symmetric directions of undirected edges as CSR with ascending columns."""
+    """Return both directions of undirected edges as CSR with ascending columns."""
     from scipy import sparse
 
     ones: Int8[ndarray, " edges"] = np.ones(len(source), dtype=np.int8)

@@ -104,9 +104,7 @@ def _check_features(name: str, raw: RawGraph) -> None:
     if len(raw.x) != len(raw.y):
         sizes = f"{len(raw.x):,} feature rows and {len(raw.y):,} labels"
         raise DataError(f"dataset={name}: every node needs features and a label, got {sizes}")
-    for start in range(
-        0, len(raw.x), 65536
-    ):  # in pieces, since a mask of all features would be large
+    for start in range(0, len(raw.x), 65536):  # in pieces: a mask of all features would be large
         finite = np.isfinite(raw.x[start : start + 65536]).all(axis=1)
         if not finite.all():
             node = start + int(np.argmin(finite))
