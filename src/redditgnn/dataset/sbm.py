@@ -2,7 +2,7 @@
 
 At `scale=1` it has Reddit's numbers of nodes, edges, features and classes and its split sizes, and
 about its skew of degrees. Features alone say little about the class, neighbourhoods nearly all. It
-replaces Reddit for measurements of speed and memory, never for scores.
+replaces Reddit where that cannot be downloaded, for speed and memory, never for scores.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from typing import IO
 def whole_file(path: Path, *, shared: bool = False) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes the place of `path` if the block ends well.
 
-    `shared`: several processes may write it at once. Otherwise the next writer removes the rest of
-    a killed one.
+    `shared`: several processes may write it at once. Otherwise the next writer removes the
+    temporary file of a killed one.
 
     Raises:
         OSError: the disk is full or was taken away.
@@ -65,7 +65,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_half_written(folder: Path) -> None:
-    """Remove the rests of `folder` that killed processes left."""
+    """Remove partial copies of `folder` that killed processes left."""
     for path in folder.parent.glob(f"{folder.name}*.tmp*"):
         if path.is_dir():
             shutil.rmtree(path)

@@ -16,7 +16,7 @@ from redditgnn.errors import require
 GIB = 2**30
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt: from this size on, blocks are mapped one by one
 FIRST_THRESHOLD, LAST_THRESHOLD = 2**17, 2**25  # bytes: glibc's first threshold, and its last one
-_limits: dict[torch.device, int] = {}  # in bytes, since torch only records them after version 2.6
+_limits: dict[torch.device, int] = {}  # bytes: torch itself records limits only after version 2.6
 
 
 @contextmanager

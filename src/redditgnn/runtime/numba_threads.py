@@ -1,8 +1,8 @@
 """Kernels compiled by Numba: a check that they work here, and running them on several threads.
 
 The threads are Python's own, since compiled kernels release the GIL. Numba's `prange` is no option.
-Its wheels have only one threading layer on every platform. That layer aborts the process when two
-threads call it at once, as a sampler does next to a training step.
+The only threading layer that its wheels have on every platform aborts the process when two threads
+call it at once. A sampler next to a training step would do so.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 
 def check_precision(key: str, precision: Precision, device: torch.device) -> None:
-    """Refuse a precision that `device` does not support.
+    """Refuse a precision that `device` has no hardware for.
 
     Raises:
         ConfigError: names `key`, the reason and the way out.

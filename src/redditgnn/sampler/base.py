@@ -37,7 +37,7 @@ Listener = Callable[[int, Tensor], None]
 
 
 BetweenEpochs = Callable[[int, nn.Module], AbstractContextManager[None]]
-"""Called with (epoch, model) after an epoch, 0 before the first. Its context is the evaluation."""
+"""Called with (epoch, model) after an epoch, 0 before the first. Encloses its evaluation."""
 
 
 def nothing_between_epochs(epoch: int, model: nn.Module) -> AbstractContextManager[None]:
