@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import redditgnn
 from redditgnn.errors import RunFailed, UserError
-from redditgnn.runtime.logs import hide_what_users_cannot_mend
+from redditgnn.runtime.logs import hide_third_party_warnings
 
 
 class Command(NamedTuple):
@@ -40,7 +40,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `redditgnn` with `argv` (default: the process's arguments) and return its exit code."""
-    hide_what_users_cannot_mend()
+    hide_third_party_warnings()
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()  # a closed pipe shows here, not while the interpreter ends

@@ -58,7 +58,7 @@ def test_a_mistake_in_an_argument_is_one_line(
 def test_raw_files_that_cannot_be_written_are_one_line(refused: Callable[..., str]) -> None:
     tiny = ("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4")
     told = refused("data", *tiny, "data_dir={here}/data", "--raw", "/dev/null")
-    assert told.startswith("--raw: /dev/null/Reddit/raw cannot be made (Not a directory)")
+    assert told.startswith("--raw: /dev/null/Reddit/raw cannot be created (Not a directory)")
 
 
 EDITED = {

@@ -128,7 +128,7 @@ RANGES = {
     "sampler=saint_edge sampler.num_steps=-3": "sampler.num_steps must be positive, got -3",
     "dataset.scale=nan": "dataset.scale must be finite, got nan",
     "dataset.scale=1e-9": "dataset.scale must be at least 6.9e-05 for 4 nodes per class, got 1e-09",
-    "dataset.scale=1e9": "dataset.scale must be below 9218, for ids of nodes have 32 bits, got",
+    "dataset.scale=1e9": "dataset.scale must be below 9218, since node ids have 32 bits, got",
     "dataset.num_classes=1": "dataset.num_classes must be at least 2, got 1",
     "dataset.homophily=1.1": "dataset.homophily must be in [0, 1], got 1.1",
     "dataset.class_skew=100": "dataset.class_skew must be at most 10, got 100",

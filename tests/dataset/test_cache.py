@@ -1,4 +1,4 @@
-"""The cache on disk: whole or made anew, converted once."""
+"""The cache on disk: whole or rebuilt, converted once."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy as np
 import pytest
 import torch
 
-from redditgnn.dataset.base import Converted, RawGraph
+from redditgnn.dataset.base import ConvertedGraph, RawGraph
 from redditgnn.dataset.cache import cached
-from redditgnn.dataset.validation import converted, csr_by_destination
+from redditgnn.dataset.validation import convert_graph, csr_by_destination
 from redditgnn.errors import DataError
 
 ARRAYS = ("x", "rowptr", "col", "y", "train_mask", "val_mask", "test_mask")
 
 
-def tiny(edges: np.ndarray) -> Converted:
+def tiny(edges: np.ndarray) -> ConvertedGraph:
     train, val, test = np.eye(3, dtype=bool)
     x = np.arange(6, dtype=np.float32).reshape(3, 2)
     raw = RawGraph(x=x, edge_index=edges, y=np.array([0, 1, 1]), masks=(train, val, test))
-    return converted("tiny", raw, None, [])
+    return convert_graph("tiny", raw, None, [])
 
 
 @pytest.fixture
 def load(tmp_path):
     calls: list[int] = []
 
-    def convert() -> Converted:
+    def convert() -> ConvertedGraph:
         calls.append(1)
         return tiny(np.array([[0, 1, 2, 0], [1, 0, 2, 1]]))
 
@@ -83,7 +83,7 @@ def test_a_damaged_cache_is_made_anew_with_a_warning(damage, load, caplog):
     damage(first.cache_dir)
     second, conversions = load()
     assert conversions == 2
-    assert "is made anew" in caplog.text
+    assert "is rebuilt" in caplog.text
     assert second.fingerprint == first.fingerprint
     assert second.x.tolist() == [[0, 1], [2, 3], [4, 5]]
     assert load()[1] == 2

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from redditgnn.command.data import main
-from redditgnn.dataset.half_precision import DTYPES, in_16_bits
+from redditgnn.dataset.half_precision import DTYPES, round_to_16_bits
 from redditgnn.errors import ConfigError
 from redditgnn.graph.data import GraphData
 
@@ -64,14 +64,14 @@ def test_numbers_beyond_float16_are_refused(tmp_path: Path) -> None:
         r"1e\+06; use bf16 or fp32"
     )
     with pytest.raises(ConfigError, match=told):
-        in_16_bits("wide", x, "fp16")
-    assert in_16_bits("wide", x, "bf16").shape == x.shape
+        round_to_16_bits("wide", x, "fp16")
+    assert round_to_16_bits("wide", x, "bf16").shape == x.shape
 
 
 def test_numbers_that_round_to_infinity_are_refused() -> None:
     x = torch.tensor([[torch.finfo(torch.float32).max]])
     with pytest.raises(ConfigError, match="feature_dtype=bf16 holds .*; use fp32"):
-        in_16_bits("wide", x, "bf16")
+        round_to_16_bits("wide", x, "bf16")
 
 
 def test_the_data_command_names_the_type_and_writes_float32(

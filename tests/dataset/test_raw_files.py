@@ -9,7 +9,7 @@ import pytest
 
 from redditgnn.dataset.base import RawGraph
 from redditgnn.dataset.rawfiles import discard_new_files
-from redditgnn.dataset.validation import converted
+from redditgnn.dataset.validation import convert_graph
 from redditgnn.errors import ConfigError, DataError
 
 ANY_COUNTS = "dataset.expected=null"
@@ -88,13 +88,13 @@ BAD_ARRAYS = {
 @pytest.mark.parametrize(("replaced", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS.keys())
 def test_arrays_that_contradict_themselves_are_named(replaced, message):
     with pytest.raises(DataError) as error:
-        converted("mine", raw_graph(**replaced), None, [])
+        convert_graph("mine", raw_graph(**replaced), None, [])
     assert message in one_line(error)
 
 
 def test_an_unknown_expectation_is_named():
     with pytest.raises(DataError, match="dataset.expected.nodes is not a count; known are num_no"):
-        converted("mine", raw_graph(), {"nodes": 3}, [])
+        convert_graph("mine", raw_graph(), {"nodes": 3}, [])
 
 
 @pytest.mark.parametrize("file", ["adj_full.npz", "feats.npy", "role.json"])
@@ -107,7 +107,7 @@ def test_a_cut_off_file_is_named(file, share, tmp_path, saint_raw, build):
     with pytest.raises(DataError) as error:
         build(tmp_path, "dataset=flickr", ANY_COUNTS)
     assert f"{file} is damaged" in one_line(error)
-    assert "copy it anew" in one_line(error)
+    assert "copy it again" in one_line(error)
 
 
 def test_a_cut_off_pickle_is_refused(tmp_path, link_raw, build):

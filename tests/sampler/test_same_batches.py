@@ -20,7 +20,7 @@ from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 from redditgnn.sampler.saint import SaintEdge, SaintNode, SaintRandomWalk, node_importance
-from redditgnn.sampler.subgraph import Inclusions, subgraphs_of
+from redditgnn.sampler.subgraph import Inclusions, build_subgraphs
 from redditgnn.sampler.subgraph_numba import NumbaSubgraphs
 from redditgnn.sampler.subgraph_torch import TorchSubgraphs
 from redditgnn.trainer.epoch import Prefetched
@@ -203,7 +203,7 @@ def test_batches_without_numba_are_the_same(
     graph = make_graph(num_nodes=60, num_edges=500)
     expected = list(SAMPLERS[name](graph))
     request.getfixturevalue("without_numba")
-    assert isinstance(subgraphs_of(graph), TorchSubgraphs)
+    assert isinstance(build_subgraphs(graph), TorchSubgraphs)
     assert_equal_batches(list(SAMPLERS[name](graph)), expected)
 
 
@@ -247,7 +247,7 @@ def pieces(subgraphs, graph: GraphData, node_ids: Tensor) -> list[Tensor]:
         told += subgraphs.edges(node_ids)
         told += subgraphs.weighted_edges(node_ids, seen)
         told += subgraphs.neighborhood(node_ids)
-    return [*told, seen.of_node, seen.of_edge]
+    return [*told, seen.node_counts, seen.edge_counts]
 
 
 def test_few_nodes_of_many_are_made_distinct_by_sorting() -> None:

@@ -132,7 +132,7 @@ def test_a_job_ends_with_what_its_process_says_or_how_it_died(monkeypatch, capfd
     assert not pool.has_room
     found = {}
     while not pool.is_empty:
-        found.update(pool.finished())
+        found.update(pool.next_outcomes())
     pool.close()
     assert found["says"].status == "completed"
     assert isinstance(found["dies"], WorkerDied)

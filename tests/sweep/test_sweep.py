@@ -15,12 +15,12 @@ from redditgnn.errors import ConfigError
 from redditgnn.record.runs_file import read_rows
 from redditgnn.run.execution import run
 from redditgnn.sweep import resources as machine
-from redditgnn.sweep.data import data_of
+from redditgnn.sweep.data import load_data
 from redditgnn.sweep.plan import Job, Planner
-from redditgnn.sweep.protocol import Outcome, WorkerDied, Workers, done
-from redditgnn.sweep.record import Identity, Policy, recorded
+from redditgnn.sweep.protocol import Outcome, WorkerDied, Workers, run_request
+from redditgnn.sweep.record import Identity, Policy, load_rows
 from redditgnn.sweep.search import Search
-from redditgnn.sweep.summary import Result, table
+from redditgnn.sweep.summary import Result, format_table
 from redditgnn.sweep.sweep import Sweep
 from redditgnn.trainer.checkpointing import Checkpointer
 
@@ -55,13 +55,13 @@ class Here(Workers):
     def submit(self, key: Job, request: Mapping[str, Any], label: str) -> None:
         self._given.append((key, json.loads(json.dumps(request))))
 
-    def finished(self) -> Iterator[tuple[Job, Outcome | WorkerDied]]:
+    def next_outcomes(self) -> Iterator[tuple[Job, Outcome | WorkerDied]]:
         job, request = self._given.pop()
         if self._deaths.get(job.number, 0):
             self._deaths[job.number] -= 1
             yield job, WorkerDied("its process was killed by signal 9 (SIGKILL)")
         else:
-            yield job, done(request)
+            yield job, run_request(request)
 
 
 def policy(**values: Any) -> Policy:
@@ -76,8 +76,8 @@ def sweep_of(jobs: list[Job], pool: Here, learn: Any = None, **values: Any) -> S
         policy=policy(**values),
         results_dir=results_dir,
         total=len(jobs),
-        rows=recorded(results_dir),
-        data=data_of(jobs),
+        rows=load_rows(results_dir),
+        data=load_data(jobs),
         learn=learn or (lambda job, outcome: None),
     )
 
@@ -99,7 +99,7 @@ def test_what_is_completed_is_skipped_unless_asked_for_again(tiny, tmp_path):
 def test_rows_of_other_code_count_unless_the_same_is_asked_for(tiny, tmp_path):
     jobs = Planner(tiny).jobs()
     assert swept(jobs) == ["completed"]
-    (row,) = recorded(tmp_path)
+    (row,) = load_rows(tmp_path)
     now = {"commit": row["commit"], "torch_version": row["torch_version"]}
     assert swept(jobs, same_code=True, **now) == ["skipped"]
     assert swept(jobs, commit="0ld", torch_version="1.0") == ["skipped"]
@@ -112,7 +112,7 @@ def test_rows_of_other_code_count_unless_the_same_is_asked_for(tiny, tmp_path):
 def test_a_run_whose_process_was_killed_is_a_failed_row_and_the_rest_goes_on(tiny, tmp_path):
     jobs = Planner([*tiny, "seed=0,1"]).jobs()
     assert swept(jobs, deaths={1: 1}) == ["failed", "completed"]
-    failed, completed = recorded(tmp_path)
+    failed, completed = load_rows(tmp_path)
     assert failed["error"] == "its process was killed by signal 9 (SIGKILL)"
     assert failed["fingerprint"] == completed["fingerprint"]
     assert swept(jobs) == ["completed", "skipped"]
@@ -150,7 +150,7 @@ def test_a_run_that_left_a_checkpoint_is_tried_three_times(
     (job,) = Planner([*tiny, "trainer.checkpoint_every=1"]).jobs()
     folder = left_by_a_killed_run(job)
     assert swept([job], deaths={1: num_deaths}) == [end]
-    row = recorded(tmp_path)[-1]
+    row = load_rows(tmp_path)[-1]
     assert row["run_id"] == folder.name
 
 
@@ -163,7 +163,7 @@ def test_a_checkpoint_of_other_code_is_not_the_one_that_a_killed_run_left(
     told["identity"]["commit"] = "0ld"
     (folder / "run.json").write_text(json.dumps(told))
     assert swept([job], deaths={1: 1}) == ["failed"]
-    row = recorded(tmp_path)[-1]
+    row = load_rows(tmp_path)[-1]
     assert row["run_id"] != folder.name
 
 
@@ -173,7 +173,7 @@ def test_a_run_that_another_sweep_completed_meanwhile_is_not_run_again(tiny, tmp
     assert swept([job]) == ["completed"]
     sweep.run([job])
     assert [result.outcome.status for result in sweep.results] == ["skipped"]
-    assert len(recorded(tmp_path)) == 1
+    assert len(load_rows(tmp_path)) == 1
 
 
 def test_a_lock_is_of_one_run():
@@ -188,7 +188,7 @@ def test_a_lock_is_of_one_run():
 def result(number: int, status: str, val: str = "", **swept: str) -> Result:
     row = {"val_micro_f1": val, "test_micro_f1": val, "epoch_median_s": "0.5", "fingerprint": "f"}
     row |= {"peak_cuda_reserved_mib": "", "peak_rss_mib": "100.4"}
-    job = replace(composed(), number=number, swept=swept, config_hash=swept["heads"])
+    job = replace(composed(), number=number, values=swept, config_hash=swept["heads"])
     is_done = status in ("completed", "skipped")
     return Result(job, Outcome(status=status, row=row if is_done else {}))
 
@@ -199,7 +199,7 @@ def composed() -> Job:
 
 
 def test_the_table_has_a_line_a_configuration_and_marks_the_best():
-    lines = table(
+    lines = format_table(
         [
             result(1, "completed", "0.5", heads="1", seed="0"),
             result(2, "skipped", "0.7", heads="1", seed="1"),
@@ -225,11 +225,11 @@ def test_a_search_learns_from_rows_and_proposes_what_is_missing(tiny, tmp_path):
             Planner([*tiny, *swept_keys, *wide, "sweep.search=optuna", f"sweep.trials={trials}"])
         )
         sweep = sweep_of(search.corners(), Here(), learn=search.learn)
-        known = search.known(sweep.rows)
+        known = search.start(sweep.rows)
         sweep.run(search.jobs())
         numbers.append((len(known), len(sweep.results)))
     assert numbers == [(0, 2), (2, 2)]
-    rows = recorded(tmp_path)
+    rows = load_rows(tmp_path)
     assert len({row["config_hash"] for row in rows}) == 4
     for row in rows:
         told = json.loads(row["hyperparameters"])
@@ -241,7 +241,7 @@ def test_a_search_without_time_starts_nothing(tiny, monkeypatch):
     pytest.importorskip("optuna")
     keys = ["model.norm=batch,null", "sweep.search=optuna", "sweep.search_time=1s"]
     search = Search(Planner([*tiny, *keys]))
-    assert search.known([]) == []
+    assert search.start([]) == []
     clock = iter([0.0, 0.5, 1.5])
     monkeypatch.setattr("redditgnn.sweep.search.time.monotonic", lambda: next(clock))
     assert len(list(search.jobs())) == 1
@@ -260,8 +260,8 @@ def test_gpus_are_shared_only_when_told(jobs, per_gpu, expected, monkeypatch):
     settings = [job.settings for job in planner.jobs()]
     if expected is None:
         with pytest.raises(ConfigError, match="sweep.jobs=3 is more than 2 GPUs take"):
-            machine.environments(planner.sweep, settings)
+            machine.build_environments(planner.sweep, settings)
         return
-    found = machine.environments(planner.sweep, settings)
+    found = machine.build_environments(planner.sweep, settings)
     assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == expected
     assert {one["OMP_NUM_THREADS"] for one in found} == {str(max(1, 7 // jobs))}

@@ -135,7 +135,9 @@ def test_a_tracker_that_fails_costs_a_warning_and_no_run(
     assert row.status == "completed"
     assert len(losses_of(row, tmp_path)) == 3
     (message,) = [record.message for record in caplog.records]
-    assert message.endswith("failed (OSError: [Errno 28] No space left on device); going on")
+    assert message.endswith(
+        "failed (OSError: [Errno 28] No space left on device); the run continues"
+    )
     failed = next(i for i, call in enumerate(tracker.calls) if call.startswith(fails_in))
     assert set(tracker.calls[failed + 1 :]) <= {"close"}  # it is not called again
 

@@ -78,7 +78,7 @@ def without_values(sampler: TreeSampler) -> TreeSampler:
     """Take the values out of everything that the sampler holds."""
     graph = sampler._placed.graph.to(META)
     sampler._placed = PlacedGraph(graph, graph.x)
-    sampler._lay_out(META)
+    sampler._build_csr(META)
     return sampler
 
 

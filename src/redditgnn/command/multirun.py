@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from redditgnn.errors import UserError
-from redditgnn.runtime.logs import tell_on_stderr
+from redditgnn.runtime.logs import log_to_stderr
 
 FLAGS = ("-m", "--multirun")
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--config-dir", "-cd", type=Path)
     parser.add_argument("overrides", nargs="*")
     found = parser.parse_intermixed_args(list(argv))
-    tell_on_stderr()
+    log_to_stderr()
     from redditgnn.sweep.sweep import (
         run_sweep,  # imports torch: a mistake above need not wait for it
     )

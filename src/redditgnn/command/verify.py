@@ -49,7 +49,7 @@ from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError, require
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.record.reading import files_of, read_runs
-from redditgnn.runtime.logs import tell_on_stderr
+from redditgnn.runtime.logs import log_to_stderr
 from redditgnn.verify.repetitions import of_fingerprint, percents, repetitions
 from redditgnn.verify.target import TRUST, Target, target_from
 from redditgnn.verify.verdict import MOST_SEEDS, Interval, Sample, Verdict, interval_of_mean, judge
@@ -70,7 +70,7 @@ class Request(NamedTuple):
 def main(argv: Sequence[str]) -> int:
     """Verify one experiment, or list them; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
-    tell_on_stderr()
+    log_to_stderr()
     request = _request(list(argv))
     if request.experiment is None:
         for line in list_targets(request):

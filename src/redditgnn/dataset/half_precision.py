@@ -1,4 +1,4 @@
-"""Features in 16 bits: half the memory, and half the bytes that gathering them moves."""
+"""Features in 16 bits: half the memory, and half the bytes to move when they are gathered."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from redditgnn.errors import ConfigError
 
 FeatureDtype = Literal["fp32", "fp16", "bf16"]
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-_ROWS = 65536  # at once: a float32 copy of the whole would be large
+_ROWS = 65536  # at once, since a float32 copy of all rows would be large
 
 
-def in_16_bits(
+def round_to_16_bits(
     name: str, x: Float32[Tensor, "nodes features"], feature_dtype: FeatureDtype
 ) -> Int16[ndarray, "nodes features"]:
-    """Round `x` to the nearest numbers of `feature_dtype`; return their bits.
+    """Round `x` to the nearest numbers of `feature_dtype`, and return their bits.
 
-    NumPy has no bfloat16: view what `torch.from_numpy` makes of them as `DTYPES[feature_dtype]`.
+    NumPy has no bfloat16. Use `torch.from_numpy(bits).view(DTYPES[feature_dtype])`.
 
     Raises:
         ConfigError: a number is too large.
     """
-    narrow = torch.empty(x.shape, dtype=DTYPES[feature_dtype])
+    rounded = torch.empty(x.shape, dtype=DTYPES[feature_dtype])
     for start in range(0, len(x), _ROWS):
-        rows = narrow[start : start + _ROWS]
+        rows = rounded[start : start + _ROWS]
         rows.copy_(x[start : start + _ROWS])
         too_large = rows.isinf().any(1)
         if too_large.any():
             node = start + int(too_large.int().argmax())
-            raise ConfigError(_too_large(name, node, float(x[node].abs().max()), feature_dtype))
-    return narrow.view(torch.int16).numpy()
+            raise ConfigError(
+                _overflow_message(name, node, float(x[node].abs().max()), feature_dtype)
+            )
+    return rounded.view(torch.int16).numpy()
 
 
-def _too_large(name: str, node: int, value: float, feature_dtype: FeatureDtype) -> str:
-    most = torch.finfo(DTYPES[feature_dtype]).max
+def _overflow_message(name: str, node: int, value: float, feature_dtype: FeatureDtype) -> str:
+    limit = torch.finfo(DTYPES[feature_dtype]).max
     way_out = "bf16 or fp32" if feature_dtype == "fp16" else "fp32"
     return (
-        f"dataset.feature_dtype={feature_dtype} holds numbers up to {most:g}, and node {node} of "
+        f"dataset.feature_dtype={feature_dtype} holds numbers up to {limit:g}, and node {node} of "
         f"dataset={name} has {value:g}; use {way_out}"
     )

@@ -1,6 +1,6 @@
 """Node classification datasets of the Open Graph Benchmark, from its own CSV files.
 
-Read without the `ogb` package: that unpickles whole objects, and its files are plain text.
+Read without the `ogb` package, which unpickles whole objects. The files are plain text.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from redditgnn.dataset.base import Converted, Mask, RawGraph
-from redditgnn.dataset.cache import OF_ITS_LOADING, cached
+from redditgnn.dataset.base import ConvertedGraph, Mask, RawGraph
+from redditgnn.dataset.cache import LOADING_KEYS, cached
 from redditgnn.dataset.half_precision import FeatureDtype
-from redditgnn.dataset.rawfiles import damaged, discard_new_files, not_fetched, reason
-from redditgnn.dataset.validation import converted
+from redditgnn.dataset.rawfiles import damage_error, describe_error, discard_new_files, fetch_error
+from redditgnn.dataset.validation import convert_graph
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
 
@@ -44,17 +44,17 @@ def load(
     Raises:
         DataError: files are missing, damaged, or contradict themselves or `expected`.
     """
-    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
+    parameters = {key: value for key, value in locals().items() if key not in LOADING_KEYS}
     root = data_dir / folder
     raw_files = [root / "raw" / file for file in _RAW]
     split_files = [root / "split" / split / file for file in _SPLITS]
 
-    def convert() -> Converted:
+    def convert() -> ConvertedGraph:
         files = [*raw_files, *split_files]
         _fetch_missing(name, url, root, files, download_size)
-        raw = _read(name, raw_files, split_files)
-        made = converted(name, raw, expected, files)  # the expected counts are of one direction
-        return converted(name, _with_reverse(raw), None, files) if undirected else made
+        raw = _read_raw_graph(name, raw_files, split_files)
+        graph = convert_graph(name, raw, expected, files)  # expected counts are of one direction
+        return convert_graph(name, _add_reverse_edges(raw), None, files) if undirected else graph
 
     return cached(data_dir, name, parameters, convert, feature_dtype)
 
@@ -66,13 +66,13 @@ def _fetch_missing(name: str, url: str, root: Path, files: list[Path], size: str
     try:
         root.mkdir(parents=True, exist_ok=True)
         with discard_new_files(root / "raw"), discard_new_files(root / "unpacked"):
-            _fetch(url, root)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:  # ValueError: the url is none
-        raise not_fetched(name, missing[0].parent, missing, url, error, size) from error
+            _download(url, root)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:  # ValueError: the url is invalid
+        raise fetch_error(name, missing[0].parent, missing, url, error, size) from error
 
 
-def _fetch(url: str, root: Path) -> None:
-    """Unpack the archive, whose single top folder has another name, into `root`."""
+def _download(url: str, root: Path) -> None:
+    """Download the archive, and unpack it into `root` without its single top folder."""
     archive, unpacked = root / "download.zip", root / "unpacked"
     with (
         urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer,
@@ -87,12 +87,12 @@ def _fetch(url: str, root: Path) -> None:
     archive.unlink()
 
 
-def _read(name: str, raw_files: list[Path], split_files: list[Path]) -> RawGraph:
+def _read_raw_graph(name: str, raw_files: list[Path], split_files: list[Path]) -> RawGraph:
     edges, features, labels = raw_files
-    edge_index = _table(name, edges, np.int64).T
-    x = _table(name, features, np.float32)
-    y = _table(name, labels, np.float64)[:, 0]
-    train, val, test = (_mask(name, path, len(x)) for path in split_files)
+    edge_index = _read_table(name, edges, np.int64).T
+    x = _read_table(name, features, np.float32)
+    y = _read_table(name, labels, np.float64)[:, 0]
+    train, val, test = (_read_mask(name, path, len(x)) for path in split_files)
     return RawGraph(
         x=x,
         edge_index=edge_index,
@@ -103,19 +103,19 @@ def _read(name: str, raw_files: list[Path], split_files: list[Path]) -> RawGraph
 
 def _class_indices(name: str, path: Path, y: ndarray) -> Int64[ndarray, " nodes"]:
     if not np.isfinite(y).all():
-        raise damaged(name, path, "a node has no label")
+        raise damage_error(name, path, "a node has no label")
     return y.astype(np.int64)
 
 
-def _table(name: str, path: Path, dtype: type[np.generic]) -> ndarray:
+def _read_table(name: str, path: Path, dtype: type[np.generic]) -> ndarray:
     try:
         return np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=2)
     except (OSError, EOFError, ValueError) as error:
-        raise damaged(name, path, reason(error)) from error
+        raise damage_error(name, path, describe_error(error)) from error
 
 
-def _mask(name: str, path: Path, num_nodes: int) -> Mask:
-    ids = _table(name, path, np.int64)[:, 0]
+def _read_mask(name: str, path: Path, num_nodes: int) -> Mask:
+    ids = _read_table(name, path, np.int64)[:, 0]
     if len(ids) and not 0 <= ids.min() <= ids.max() < num_nodes:
         raise DataError(f"dataset={name}: {path} must hold node ids in [0, {num_nodes:,})")
     mask = np.zeros(num_nodes, dtype=bool)
@@ -123,6 +123,6 @@ def _mask(name: str, path: Path, num_nodes: int) -> Mask:
     return mask
 
 
-def _with_reverse(raw: RawGraph) -> RawGraph:
-    both = np.concatenate([raw.edge_index, raw.edge_index[::-1]], axis=1)
-    return RawGraph(x=raw.x, edge_index=both, y=raw.y, masks=raw.masks)
+def _add_reverse_edges(raw: RawGraph) -> RawGraph:
+    edge_index = np.concatenate([raw.edge_index, raw.edge_index[::-1]], axis=1)
+    return RawGraph(x=raw.x, edge_index=edge_index, y=raw.y, masks=raw.masks)

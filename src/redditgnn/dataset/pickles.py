@@ -1,9 +1,9 @@
-"""No code out of data files: a pickle may build arrays, matrices and containers, nothing else.
+"""No code from data files: a pickle may build arrays, matrices and containers, nothing else.
 
-Planetoid's `ind.*` files are pickles, which name functions to be called while they are read. Python
-tells of every such name before it is looked up, whoever reads (PyG, NumPy, torch, pandas): an
-audit event (PEP 578). An audit hook cannot be removed. It costs a process less than a microsecond
-an event, only where raw files were read.
+Planetoid's `ind.*` files are pickles, which name functions to call while they are read. Python
+raises an audit event (PEP 578) for every such name before it looks it up. This holds for every
+reader: PyG, NumPy, torch, pandas. An audit hook cannot be removed. It costs a process less than a
+microsecond an event, and only where raw files were read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ALLOWED = frozenset(
 
 @dataclass
 class _Watch:
-    """What is read at the moment, for which dataset, and what was refused."""
+    """The file being read, its dataset, and the refusal of a pickle if there was one."""
 
     dataset: str
     file: object = "a file"
@@ -57,10 +57,10 @@ _watch: ContextVar[_Watch | None] = ContextVar("_watch", default=None)
 
 @contextmanager
 def only_arrays_unpickled(dataset: str) -> Iterator[None]:
-    """Let no pickle that is read within, in this thread, ask for a name outside `ALLOWED`.
+    """Refuse pickles in this context and thread that ask for a name outside `ALLOWED`.
 
     Raises:
-        DataError: names `dataset`, file and name, whatever the reader made of the refusal.
+        DataError: names `dataset`, file and name, even if the reader hides the refusal.
     """
     _install_hook()
     watch = _Watch(dataset)
@@ -77,11 +77,11 @@ def only_arrays_unpickled(dataset: str) -> Iterator[None]:
 
 @cache
 def _install_hook() -> None:
-    sys.addaudithook(_hear)
+    sys.addaudithook(_audit)
 
 
 @no_type_check
-def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "pickle.find_class" and event != "open":
         return
     watch = _watch.get()

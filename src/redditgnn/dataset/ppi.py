@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from redditgnn.dataset.base import Converted, RawGraph
-from redditgnn.dataset.cache import OF_ITS_LOADING, cached
+from redditgnn.dataset.base import ConvertedGraph, RawGraph
+from redditgnn.dataset.cache import LOADING_KEYS, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.dataset.source import Source
-from redditgnn.dataset.validation import converted
+from redditgnn.dataset.validation import convert_graph
 from redditgnn.graph.data import GraphData
 
 
@@ -34,7 +34,7 @@ def load(
     Raises:
         DataError: files are missing, damaged, or contradict themselves or `expected`.
     """
-    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
+    parameters = {key: value for key, value in locals().items() if key not in LOADING_KEYS}
     files = Source(
         name=name,
         path="torch_geometric.datasets.PPI",
@@ -43,11 +43,11 @@ def load(
         size=download_size,
     )
 
-    def convert() -> Converted:
+    def convert() -> ConvertedGraph:
         dataset = files.open()
         with only_arrays_unpickled(name):
             raw = _disjoint_union(dataset)
-        return converted(name, raw, expected, dataset.raw_paths)
+        return convert_graph(name, raw, expected, dataset.raw_paths)
 
     return cached(data_dir, name, parameters, convert, feature_dtype)
 

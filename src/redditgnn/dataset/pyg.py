@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
-from redditgnn.dataset.base import Converted, Labels, RawGraph
-from redditgnn.dataset.cache import OF_ITS_LOADING, cached
+from redditgnn.dataset.base import ConvertedGraph, Labels, RawGraph
+from redditgnn.dataset.cache import LOADING_KEYS, cached
 from redditgnn.dataset.half_precision import FeatureDtype
-from redditgnn.dataset.rawfiles import marked_as_copy
+from redditgnn.dataset.rawfiles import find_copy
 from redditgnn.dataset.source import Source
 from redditgnn.dataset.split import SplitRule
-from redditgnn.dataset.validation import converted, row_normalized
+from redditgnn.dataset.validation import convert_graph, row_normalized
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
 
@@ -39,13 +39,13 @@ def load(
     expected: dict[str, int | None] | None,
     download_size: str,
 ) -> GraphData:
-    """Load from the cache, or convert what the class `source` reads in `data_dir / folder`.
+    """Load from the cache, or convert the files in `data_dir / folder` that class `source` reads.
 
     Raises:
         DataError: files are missing, damaged, or contradict themselves or `expected`.
         ConfigError: `source`, `arguments` or the split do not fit.
     """
-    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
+    parameters = {key: value for key, value in locals().items() if key not in LOADING_KEYS}
     rule = SplitRule(
         kind=split,
         index=split_index,
@@ -56,9 +56,9 @@ def load(
     files = Source(
         name=name, path=source, arguments=arguments, root=data_dir / folder, size=download_size
     )
-    counts = _checked_counts(expected, split)
+    counts = _expected_counts(expected, split)
 
-    def convert() -> Converted:
+    def convert() -> ConvertedGraph:
         return _convert(files, rule, counts, normalize_features)
 
     return cached(data_dir, name, parameters, convert, feature_dtype)
@@ -66,26 +66,26 @@ def load(
 
 def _convert(
     files: Source, rule: SplitRule, expected: Mapping[str, int | None] | None, normalize: bool
-) -> Converted:
+) -> ConvertedGraph:
     dataset = files.open()
     if expected is not None:
         _refuse_copies(files.name, dataset.raw_paths)
     raw = _raw_graph(files.name, dataset, rule, normalize=normalize)
-    return converted(files.name, raw, expected, dataset.raw_paths)
+    return convert_graph(files.name, raw, expected, dataset.raw_paths)
 
 
 def _refuse_copies(name: str, raw_paths: Sequence[str]) -> None:
-    if (path := marked_as_copy([Path(path) for path in raw_paths])) is not None:
+    if (path := find_copy([Path(path) for path in raw_paths])) is not None:
         raise DataError(
             f"dataset={name}: {path} was written by 'redditgnn data --raw' and is not the "
-            "original; set dataset.expected=null to use it all the same"
+            "original; set dataset.expected=null to use it anyway"
         )
 
 
-def _checked_counts(
+def _expected_counts(
     expected: Mapping[str, int | None] | None, split: str
 ) -> dict[str, int | None] | None:
-    """Leave out the sizes of the public split if another one is drawn."""
+    """Drop the expected sizes of the public split if another one is drawn."""
     if expected is None:
         return None
     sizes = ("num_train", "num_val", "num_test") if split == "random" else ()

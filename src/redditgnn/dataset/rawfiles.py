@@ -1,4 +1,4 @@
-"""Raw files on disk: which are damaged, and no half-downloaded ones left behind."""
+"""Raw files on disk: finding damaged ones, and removing partial downloads."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from redditgnn.errors import DataError
 COPY_MARK = "redditgnn_copy_of"  # an array in .npz files that this package wrote
 
 
-def listed(paths: Sequence[Path]) -> str:
-    """Name up to four files: 'a, b and c', or 'a, b, c, d and 8 more'."""
+def list_names(paths: Sequence[Path]) -> str:
+    """List up to four names: 'a, b and c', or 'a, b, c, d and 8 more'."""
     names = [path.name for path in paths]
     if len(names) > 4:
         return ", ".join(names[:4]) + f" and {len(names) - 4} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def reason(error: BaseException) -> str:
-    """Say in one short line what `error` is."""
+def describe_error(error: BaseException) -> str:
+    """Describe `error` in one short line."""
     text = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {text[:160]}" if text else name
 
 
-def not_fetched(
+def fetch_error(
     name: str, raw_dir: Path, missing: Sequence[Path], url: str, error: Exception, size: str
 ) -> DataError:
-    """Say what is missing, what was tried, and the two ways on."""
+    """Return an error with the missing files, the failed download, and the two ways out."""
     return DataError(
-        f"dataset={name}: {raw_dir} has no {listed(missing)}, and {url} could not be fetched "
-        f"({reason(error)}): put {listed(missing)} ({size}) there by hand, or run dataset=sbm, "
-        "which needs no download"
+        f"dataset={name}: {raw_dir} has no {list_names(missing)}, and {url} could not be fetched "
+        f"({describe_error(error)}): put {list_names(missing)} ({size}) there by hand, or run "
+        "dataset=sbm, which needs no download"
     )
 
 
-def damaged(name: str, path: Path, problem: str) -> DataError:
-    """Say which raw file is bad, and how to replace it."""
+def damage_error(name: str, path: Path, problem: str) -> DataError:
+    """Return an error with the damaged raw file and the way to replace it."""
     return DataError(
         f"dataset={name}: {path} is damaged ({problem}): delete it, so that it is fetched again, "
-        "or copy it anew"
+        "or copy it again"
     )
 
 
-def marked_as_copy(paths: Sequence[Path]) -> Path | None:
-    """Find a file that `write_reddit_raw` wrote: right counts do not make it the real one."""
+def find_copy(paths: Sequence[Path]) -> Path | None:
+    """Find a file that `write_reddit_raw` wrote: the right counts do not make it the original."""
     for path in paths:
         if path.suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
@@ -60,15 +60,15 @@ def marked_as_copy(paths: Sequence[Path]) -> Path | None:
     return None
 
 
-def damage(path: Path) -> str | None:
-    """Say what is wrong with a file that is empty, cut off or not of the type of its name."""
+def find_damage(path: Path) -> str | None:
+    """Describe the damage of a file that is empty, cut off or of another type than its name."""
     try:
-        return _damage(path)
+        return _inspect_file(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        return reason(error)
+        return describe_error(error)
 
 
-def _damage(path: Path) -> str | None:
+def _inspect_file(path: Path) -> str | None:
     if path.is_file() and path.stat().st_size == 0:
         return "it is empty"
     if path.suffix in (".npz", ".zip"):
@@ -84,15 +84,15 @@ def _damage(path: Path) -> str | None:
 
 @contextmanager
 def discard_new_files(folder: Path) -> Iterator[None]:
-    """Remove what appeared in `folder`, and files beside it, if the enclosed work fails.
+    """Remove new entries of `folder`, and new files next to it, if the enclosed work fails.
 
-    The torso of a download would be trusted the next time.
+    A partial download would be trusted the next time.
     """
-    before = _entries(folder)
+    old_entries = _list_entries(folder)
     try:
         yield
     except BaseException:
-        for path in _entries(folder) - before:
+        for path in _list_entries(folder) - old_entries:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -100,6 +100,6 @@ def discard_new_files(folder: Path) -> Iterator[None]:
         raise
 
 
-def _entries(folder: Path) -> set[Path]:
-    beside = (path for path in folder.parent.glob("*") if path.is_file())
-    return {*folder.glob("*"), *beside}
+def _list_entries(folder: Path) -> set[Path]:
+    siblings = (path for path in folder.parent.glob("*") if path.is_file())
+    return {*folder.glob("*"), *siblings}

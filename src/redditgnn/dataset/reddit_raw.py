@@ -28,7 +28,7 @@ def write_reddit_raw(graph: GraphData, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
-            f"--raw: {folder} cannot be made ({error.strerror}); give another"
+            f"--raw: {folder} cannot be created ({error.strerror}); give another"
         ) from error
     types = graph.train_mask.int() + 2 * graph.val_mask.int() + 3 * graph.test_mask.int()
     np.savez(

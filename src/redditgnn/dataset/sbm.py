@@ -1,8 +1,8 @@
 """A synthetic graph shaped like Reddit, of any size: a degree-corrected block model.
 
-At `scale=1`: as many nodes, edges, features and classes and the same split sizes as Reddit, degrees
-about as skewed. Features alone say little about the class, neighbourhoods nearly all. It stands
-in for Reddit where that cannot be downloaded, for speed and memory, never for its scores.
+At `scale=1` it has Reddit's numbers of nodes, edges, features and classes and its split sizes, and
+about its skew of degrees. Features alone say little about the class, neighbourhoods nearly all. It
+replaces Reddit where that cannot be downloaded, for speed and memory, never for scores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int32, Int64
 from numpy import ndarray
 
-from redditgnn.dataset.base import MASKS, Converted, Mask
+from redditgnn.dataset.base import MASKS, ConvertedGraph, Mask
 from redditgnn.dataset.blockmodel import (
     block_model_edges,
     class_features,
@@ -24,7 +24,7 @@ from redditgnn.dataset.blockmodel import (
     degree_weights,
     symmetric_csr,
 )
-from redditgnn.dataset.cache import OF_ITS_LOADING, cached
+from redditgnn.dataset.cache import LOADING_KEYS, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
@@ -58,14 +58,14 @@ def load(
     Raises:
         ConfigError: a parameter is outside its range.
     """
-    parameters = {key: value for key, value in locals().items() if key not in OF_ITS_LOADING}
+    parameters = {key: value for key, value in locals().items() if key not in LOADING_KEYS}
     model = BlockModel(**{key: value for key, value in parameters.items() if key != "name"})
     return cached(data_dir, name, parameters, lambda: model.generate(name), feature_dtype)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockModel:
-    """The parameters of `load`, and the graph that they stand for.
+    """The parameters of `load`, and the graph that they describe.
 
     Raises:
         ConfigError: a parameter is outside its range.
@@ -84,24 +84,24 @@ class BlockModel:
     seed: int
 
     def __post_init__(self) -> None:
-        _check(**asdict(self))
+        _check_parameters(**asdict(self))
 
     @property
     def num_nodes(self) -> int:
         return round(REDDIT_NODES * self.scale)
 
-    def generate(self, name: str) -> Converted:
+    def generate(self, name: str) -> ConvertedGraph:
         """Draw classes, edges, features, labels and split, in this order, from one generator.
 
         Raises:
-            ConfigError: there is not the memory for it.
+            ConfigError: there is too little memory.
         """
         self._refuse_too_large(free_memory(torch.device("cpu")))
         rng = np.random.default_rng(self.seed)
         sizes = class_sizes(self.num_nodes, self.num_classes, self.class_skew)
         blocks = rng.permutation(np.repeat(np.arange(self.num_classes), sizes))
-        rowptr, col = self._edges(blocks, rng)
-        _tell_degree(name, self.scale, len(col) / self.num_nodes)
+        rowptr, col = self._draw_edges(blocks, rng)
+        _warn_of_low_degree(name, self.scale, len(col) / self.num_nodes)
         x = class_features(
             blocks,
             num_features=self.num_features,
@@ -109,22 +109,22 @@ class BlockModel:
             signal=self.feature_signal,
             rng=rng,
         )
-        y = _noisy(blocks, self.label_noise, rng)
-        masks = _masks(self.num_nodes, self.scale, rng)
+        y = _add_label_noise(blocks, self.label_noise, rng)
+        masks = _draw_masks(self.num_nodes, self.scale, rng)
         arrays = {"x": x, "rowptr": rowptr, "col": col, "y": y, **masks}
-        return Converted(arrays=arrays, num_classes=self.num_classes)
+        return ConvertedGraph(arrays=arrays, num_classes=self.num_classes)
 
     def _refuse_too_large(self, free: int) -> None:
-        """Compare the least that is needed at once, ends of edges and features, with `free`."""
+        """Refuse a graph whose edges and features alone need more than `free` bytes."""
         edges, features = REDDIT_EDGES * self.scale, self.num_nodes * self.num_features
-        needed = 12 * edges + 4 * features  # bytes: two ends of 64 bits for two edges, and int32
+        needed = 12 * edges + 4 * features  # bytes: two 64-bit ends for two edges, and int32
         require(
             needed <= free,
             f"dataset.scale must be smaller: {self.scale} takes {needed / GIB:,.0f} GiB to make, "
             f"and {free / GIB:,.1f} GiB are free; try {self.scale * free / needed / 2:.2g}",
         )
 
-    def _edges(
+    def _draw_edges(
         self, blocks: Int64[ndarray, " nodes"], rng: np.random.Generator
     ) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " edges"]]:
         weights = degree_weights(
@@ -137,7 +137,7 @@ class BlockModel:
         return symmetric_csr(*ends, self.num_nodes)
 
 
-def _check(**values: float | int) -> None:
+def _check_parameters(**values: float | int) -> None:
     for key in ("scale", "num_features", "latent_features", "max_degree_ratio"):
         require(values[key] > 0, f"dataset.{key} must be positive, got {values[key]}")
     for key in ("homophily", "label_noise"):
@@ -151,39 +151,40 @@ def _check(**values: float | int) -> None:
         )
     classes = values["num_classes"]
     require(classes >= 2, f"dataset.num_classes must be at least 2, got {classes}")
-    least, most = 4 * classes / REDDIT_NODES, 2**31 / REDDIT_NODES
+    min_scale, max_scale = 4 * classes / REDDIT_NODES, 2**31 / REDDIT_NODES
     require(
         round(REDDIT_NODES * values["scale"]) >= 4 * classes,
-        f"dataset.scale must be at least {least:.1e} for 4 nodes per class, got {values['scale']}",
+        f"dataset.scale must be at least {min_scale:.1e} for 4 nodes per class, "
+        f"got {values['scale']}",
     )
     require(
-        values["scale"] < most,
-        f"dataset.scale must be below {most:.0f}, for ids of nodes have 32 bits, "
+        values["scale"] < max_scale,
+        f"dataset.scale must be below {max_scale:.0f}, since node ids have 32 bits, "
         f"got {values['scale']}",
     )
 
 
-def _tell_degree(name: str, scale: int | float, mean: float) -> None:
-    wanted = REDDIT_EDGES / REDDIT_NODES
-    if mean < 0.99 * wanted:
+def _warn_of_low_degree(name: str, scale: int | float, mean: float) -> None:
+    target = REDDIT_EDGES / REDDIT_NODES
+    if mean < 0.99 * target:
         _LOG.warning(
             "dataset=%s: at scale=%g the classes have room for a mean degree of %.0f, not %.0f",
             name,
             scale,
             mean,
-            wanted,
+            target,
         )
 
 
-def _noisy(
+def _add_label_noise(
     blocks: Int64[ndarray, " nodes"], noise: int | float, rng: np.random.Generator
 ) -> Int64[ndarray, " nodes"]:
-    """Give a share of the nodes the class of a random node."""
+    """Replace the class of a share of the nodes by that of a random node."""
     wrong = rng.random(len(blocks)) < noise
     return np.where(wrong, rng.permutation(blocks), blocks)
 
 
-def _masks(num_nodes: int, scale: int | float, rng: np.random.Generator) -> dict[str, Mask]:
+def _draw_masks(num_nodes: int, scale: int | float, rng: np.random.Generator) -> dict[str, Mask]:
     order = rng.permutation(num_nodes)
     train = round(REDDIT_TRAIN * scale)
     parts = np.split(order, [train, train + round(REDDIT_VAL * scale)])

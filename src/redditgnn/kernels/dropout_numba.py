@@ -7,7 +7,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, uint16
 
-from redditgnn.runtime.hash_numba import hashed
+from redditgnn.runtime.hash_numba import random_bits
 
 GROUP = 4  # elements for each hash
 CHUNK = 256  # hashes in memory at once, few enough for the L1 cache
@@ -30,7 +30,7 @@ def drop_groups(start, stop, values, key, threshold, out):
     for first in range(start, stop, CHUNK):
         num_groups = min(CHUNK, stop - first)
         for group in range(num_groups):
-            hashes[group] = hashed(key, first + group)
+            hashes[group] = random_bits(key, first + group)
         inputs = values[GROUP * first : GROUP * (first + num_groups)]
         outputs = out[GROUP * first : GROUP * (first + num_groups)]
         for lane in range(len(inputs)):

@@ -1,1 +1,1 @@
-"""What the rest needs of the machine: memory, threads, signals, files, time."""
+"""The machine: memory, threads, signals, files, time."""

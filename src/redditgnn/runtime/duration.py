@@ -11,13 +11,13 @@ _DURATION = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(SECONDS)})")
 
 
 def seconds_of(key: str, value: object) -> float:
-    """Return the seconds in `value`, a text with a unit, of the configuration `key`.
+    """Return the seconds in `value`, a text with a unit, for the configuration `key`.
 
     Raises:
-        ConfigError: it is no duration, or none at all.
+        ConfigError: `value` is no duration, or not positive.
     """
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    seconds = float(match[1]) * SECONDS[match[2]] if match else 0.0
     if seconds <= 0:
         raise ConfigError(
             f"{key} must be a positive duration with its unit ({', '.join(SECONDS)}), such as 60s, "

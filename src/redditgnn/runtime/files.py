@@ -1,7 +1,7 @@
 """Files and folders that are written whole or not at all.
 
-They are written beside their place, flushed to the disk, and then renamed. Who reads meanwhile sees
-what was there before; a crash or a full disk leaves it as it was.
+They are written next to their place, flushed to the disk, and then renamed. Readers see the old
+content until then, and a crash or a full disk leaves it unchanged.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import IO
 def whole_file(path: Path, *, shared: bool = False) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes the place of `path` if the block ends well.
 
-    `shared`: several processes may write it at once. Elsewhere the next writer removes what a
-    killed one left.
+    `shared`: several processes may write it at once. Otherwise the next writer removes the
+    temporary file of a killed one.
 
     Raises:
         OSError: the disk is full or was taken away.
     """
-    path = path.resolve()  # what a link points to
+    path = path.resolve()  # the target of a link
     ending = f".{os.getpid()}.tmp" if shared else ".tmp"
     temporary = path.with_name(f".{path.name}{ending}")
     try:
@@ -42,7 +42,7 @@ def whole_file(path: Path, *, shared: bool = False) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `folder` if the block ends well.
+    """Yield an empty folder that takes the place of `folder` if the block ends well.
 
     Raises:
         OSError: the disk is full or was taken away.
@@ -65,16 +65,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_half_written(folder: Path) -> None:
-    """Remove what killed processes left of `folder`."""
-    for stale in folder.parent.glob(f"{folder.name}*.tmp*"):
-        if stale.is_dir():
-            shutil.rmtree(stale)
+    """Remove partial copies of `folder` that killed processes left."""
+    for path in folder.parent.glob(f"{folder.name}*.tmp*"):
+        if path.is_dir():
+            shutil.rmtree(path)
         else:
-            stale.unlink()
+            path.unlink()
 
 
 def flush_folder(folder: Path) -> None:
-    """Let a new name outlive a loss of power, where a folder can be opened."""
+    """Make a new name survive a loss of power, where a folder can be opened."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""What this machine can do: asked where answers can be trusted, tried where they cannot."""
+"""The abilities of this machine: queried where the answer is reliable, tried out elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-TRIAL_S = 120.0  # at most, importing torch included
+TRIAL_S = 120.0  # the limit, which includes importing torch
 SLOWER = 3.0  # bfloat16 products without hardware for them measured 11 to 300 times as slow
 WITHOUT_AMX = (
     "a machine that announces AMX and lacks it needs ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the "
@@ -35,7 +35,7 @@ _COMPILERS = {"darwin": "clang++", "win32": "cl"}
 
 
 def bf16_obstacle(device: torch.device) -> str | None:
-    """Say why matrix products in bfloat16 make no sense on `device`; None if they do."""
+    """Describe why matrix products in bfloat16 are useless on `device`, or return None."""
     if device.type == "cpu":
         return _bf16_obstacle_of_cpu()
     major, minor = torch.cuda.get_device_capability(device)
@@ -47,29 +47,31 @@ def bf16_obstacle(device: torch.device) -> str | None:
 
 @cache
 def _bf16_obstacle_of_cpu() -> str | None:
-    """Multiply matrices in another process.
+    """Multiply matrices in another process, and compare the time with float32.
 
-    No flag of the CPU would do: which of them PyTorch uses depends on its build and on
-    ONEDNN_MAX_CPU_ISA, and a virtual machine may announce AMX whose first use kills the process.
+    CPU flags are not enough: which of them PyTorch uses depends on its build and on
+    ONEDNN_MAX_CPU_ISA. A virtual machine may announce AMX, whose first use kills the process.
     """
     command = [sys.executable, "-c", _TRIAL]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_S, check=False)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=TRIAL_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"trying it failed ({type(error).__name__})"
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    if result.returncode < 0:
+        name = signal.Signals(-result.returncode).name
         return f"trying it ended in {name} ({WITHOUT_AMX})"
-    if done.returncode > 0:
-        return f"trying it failed ({(done.stderr.splitlines() or ['no reason given'])[-1]})"
-    slowdown = float(done.stdout)
+    if result.returncode > 0:
+        return f"trying it failed ({(result.stderr.splitlines() or ['no reason given'])[-1]})"
+    slowdown = float(result.stdout)
     if slowdown <= SLOWER:
         return None
     return f"the CPU has no units for it, and takes {slowdown:.0f} times as long as for float32"
 
 
 def compile_obstacle() -> str | None:
-    """Say what `torch.compile` lacks to generate code here; None if nothing."""
+    """Describe what `torch.compile` lacks to generate code here, or return None."""
     compiler = os.environ.get("CXX") or _COMPILERS.get(sys.platform, "g++")
     if shutil.which(compiler) is None:
         return f"there is no C++ compiler ({compiler})"

@@ -1,4 +1,4 @@
-"""Counter-based random bits, compiled by Numba: what they are depends on key and counter alone.
+"""Counter-based random bits, compiled by Numba. They depend on key and counter alone.
 
 `no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.
 """
@@ -15,7 +15,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def hashed(key, counter):
+def random_bits(key, counter):
     """Return 64 uniform bits: splitmix64 (Steele et al. 2014) of `key` and `counter`."""
     bits = key + GOLDEN * uint64(counter + 1)
     bits = (bits ^ (bits >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)

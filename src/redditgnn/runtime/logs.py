@@ -1,4 +1,4 @@
-"""What is told on stderr beside results: our own lines, and which warnings of others."""
+"""Log lines on stderr: those of this package, and selected warnings of others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 import warnings
 
 
-def hide_what_users_cannot_mend() -> None:
-    """Drop warnings of third parties about their own dependencies, unless -W asks for them."""
+def hide_third_party_warnings() -> None:
+    """Hide warnings of third parties about their own dependencies, unless -W asks for them."""
     if sys.warnoptions:
         return
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -16,7 +16,7 @@ def hide_what_users_cannot_mend() -> None:
     warnings.filterwarnings("ignore", message="Using 'NeighborSampler' without a 'pyg-lib'")
 
 
-def tell_on_stderr() -> None:
-    """Print what this package logs, a line each, where Hydra does not see to that."""
+def log_to_stderr() -> None:
+    """Print the log lines of this package, where Hydra does not do so."""
     logging.basicConfig(format="redditgnn: %(message)s", stream=sys.stderr)
     logging.getLogger("redditgnn").setLevel(logging.INFO)

@@ -17,8 +17,7 @@ MIB = 2**20
 class Phases:
     """Adds up the seconds spent in named phases.
 
-    On CUDA a phase is timed by events on the stream, so that timing does not hold the device up;
-    call `seconds` after the device has been waited for.
+    On CUDA a phase is timed by events on the stream, so that timing does not delay the device.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -28,7 +27,7 @@ class Phases:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count the enclosed work to `name`."""
+        """Add the time of the enclosed work to `name`."""
         if self._device.type == "cuda":
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
@@ -41,7 +40,7 @@ class Phases:
             self._seconds[name] += time.perf_counter() - start
 
     def seconds(self, name: str) -> float:
-        """Return the seconds counted to `name` so far; waits for the device."""
+        """Wait for the device, and return the seconds of `name` so far."""
         synchronize(self._device)
         for phase, begin, end in self._events:
             self._seconds[phase] += begin.elapsed_time(end) / 1000
@@ -50,7 +49,7 @@ class Phases:
 
 
 class Stopwatch:
-    """Wall seconds since it was made, with the device waited for."""
+    """Wall-clock seconds since its creation. It waits for the device at both ends."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -63,13 +62,13 @@ class Stopwatch:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def reset_peak_cuda(device: torch.device) -> None:
-    """Forget the peaks of CUDA memory, and give back what earlier runs of a sweep left reserved."""
+    """Reset the peaks of CUDA memory, and release what earlier runs of a sweep left reserved."""
     if device.type == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
@@ -77,7 +76,7 @@ def reset_peak_cuda(device: torch.device) -> None:
 
 
 def reset_peak_rss() -> None:
-    """Forget the peak of resident memory, where the platform can."""
+    """Reset the peak of resident memory, where the platform can."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # Linux: resets VmHWM
     except OSError:
@@ -85,7 +84,7 @@ def reset_peak_rss() -> None:
 
 
 def peak_cuda_mib(device: torch.device) -> tuple[float | None, float | None]:
-    """Peak allocated and reserved CUDA memory since `reset_peak_cuda`; None on a CPU."""
+    """Peak allocated and reserved CUDA memory since `reset_peak_cuda`, in MiB. None on a CPU."""
     if device.type != "cuda":
         return None, None
     allocated = torch.cuda.max_memory_allocated(device)
@@ -93,7 +92,7 @@ def peak_cuda_mib(device: torch.device) -> tuple[float | None, float | None]:
 
 
 def peak_rss_mib() -> float:
-    """Peak resident memory of this process, memory-mapped pages included.
+    """Peak resident memory of this process in MiB, including memory-mapped pages.
 
     On Linux since `reset_peak_rss`, elsewhere since the process started.
     """

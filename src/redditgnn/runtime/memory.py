@@ -1,4 +1,4 @@
-"""How much memory a run may use, on a CUDA device or of the process. A GiB is 2^30 bytes."""
+"""Limits on the memory of a run, on a CUDA device or of the process. A GiB is 2^30 bytes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import torch
 from redditgnn.errors import require
 
 GIB = 2**30
-M_MMAP_THRESHOLD = -3  # of glibc's mallopt: from which size on a block is mapped by itself
-GIVEN_BACK, KEPT = 2**17, 2**25  # bytes: glibc's first threshold, and the one that it arrives at
-_limits: dict[torch.device, int] = {}  # bytes; torch's own record of it is younger than torch 2.6
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt: from this size on, blocks are mapped one by one
+FIRST_THRESHOLD, LAST_THRESHOLD = 2**17, 2**25  # bytes: glibc's first threshold, and its last one
+_limits: dict[torch.device, int] = {}  # bytes: torch itself records limits only after version 2.6
 
 
 @contextmanager
 def memory_limit(key: str, gib: int | float | None, device: torch.device) -> Iterator[None]:
-    """Let a run take at most `gib`, as if there were no more; None: all.
+    """Limit a run to `gib` of memory, as if there were no more. None: no limit.
 
-    On a CUDA device that is what torch allocates; what CUDA itself takes (its context, kernels)
-    comes on top, a few hundred MiB. On a CPU it is all private memory of the process: what is
-    memory-mapped from files does not count. An allocation beyond it fails as if memory had run out.
+    On a CUDA device the limit holds for torch's allocations. CUDA itself (its context, kernels)
+    takes a few hundred MiB more. On a CPU it holds for all private memory of the process, without
+    files mapped into memory. An allocation above the limit fails as if memory had run out.
 
     Raises:
-        ConfigError: there is less, or the process has more already, or a CPU cannot be capped here.
+        ConfigError: the machine has less, the process uses more, or a CPU cannot be limited here.
     """
     if gib is None:
         yield
@@ -42,7 +42,7 @@ def memory_limit(key: str, gib: int | float | None, device: torch.device) -> Ite
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the bytes that may still be allocated on `device`, a `memory_limit` counted in."""
+    """Return the bytes that may still be allocated on `device`, within a `memory_limit`."""
     if device.type != "cuda":
         free = int(psutil.virtual_memory().available)
         limit = _limits.get(device)
@@ -54,7 +54,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def private_bytes() -> int:
-    """Return what Linux counts against RLIMIT_DATA: private writable memory, stacks of threads."""
+    """Return the bytes that count against RLIMIT_DATA: private writable memory, thread stacks."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmData")) * 1024
 
@@ -85,16 +85,16 @@ def _process_limit(key: str, gib: int | float, device: torch.device) -> Iterator
         f"{key} must be above {used / GIB:.2f}, what the process takes before the run, got {gib}; "
         f"raise it or set {key}=null",
     )
-    torch.ones(2**20).sum()  # starts torch's threads, which abort the process if they cannot start
+    torch.ones(2**20).sum()  # starts torch's threads: if they cannot start, the process aborts
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     bound = [value for value in (soft, hard) if value != resource.RLIM_INFINITY]
-    _set_mmap_threshold(GIVEN_BACK)
+    _set_mmap_threshold(FIRST_THRESHOLD)
     resource.setrlimit(resource.RLIMIT_DATA, (min(int(gib * GIB), *bound, sys.maxsize), hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-        _set_mmap_threshold(KEPT)
+        _set_mmap_threshold(LAST_THRESHOLD)
 
 
 def _require_at_most(key: str, gib: int | float, total: int, owner: str) -> None:
@@ -106,9 +106,9 @@ def _require_at_most(key: str, gib: int | float, total: int, owner: str) -> None
 
 
 def _set_mmap_threshold(size: int) -> None:
-    """Let glibc give freed blocks from `size` bytes on back, where it is glibc that allocates.
+    """Make glibc return freed blocks of at least `size` bytes, where glibc allocates.
 
-    By default it keeps them in a heap whose gaps torch's aligned blocks do not fit into.
+    By default it keeps them in a heap, where torch's aligned blocks do not fit into the gaps.
     """
     try:
         ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, size)

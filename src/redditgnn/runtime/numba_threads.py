@@ -1,8 +1,8 @@
-"""Kernels compiled by Numba: whether they run here, and on several threads.
+"""Kernels compiled by Numba: a check that they work here, and running them on several threads.
 
-The threads are Python's own, since compiled kernels release the GIL. Numba's `prange` would do the
-same, but the only threading layer that its wheels carry on every platform aborts the process when
-two threads call it at once, as a sampler beside a training step does.
+The threads are Python's own, since compiled kernels release the GIL. Numba's `prange` is no option.
+The only threading layer that its wheels have on every platform aborts the process when two threads
+call it at once. A sampler next to a training step would do so.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import torch
 
 log = logging.getLogger(__name__)
 
-TASKS_A_THREAD = 4  # rows differ in cost: who is done early takes another task
+TASKS_A_THREAD = 4  # rows differ in cost: a thread that finishes early takes another task
 
 
 @cache
 def numba_works() -> bool:
-    """Whether Numba is installed and compiles here; if not, say once what takes its place."""
+    """Whether Numba is installed and compiles here. If not, warn once about the replacement."""
     try:
-        from redditgnn.runtime.hash_numba import hashed
+        from redditgnn.runtime.hash_numba import random_bits
 
-        hashed(np.uint64(1), 1)
-    except Exception as error:  # whatever keeps a compiler from working
+        random_bits(np.uint64(1), 1)
+    except Exception as error:  # any reason that a compiler does not work
         reason = (str(error).splitlines() or ["no reason given"])[0]
         log.warning(
             "Numba does not work here (%s: %s): torch takes over on the CPU, several times slower",
@@ -46,12 +46,12 @@ def run_on_rows(
 ) -> None:
     """Call `kernel(start, stop, rowptr, *args)` on ranges of rows that together are all rows.
 
-    Ranges hold about equally many entries, `entries_a_task` at least: for kernels so short that
-    handing them to threads has to pay. What a row's result is must not depend on its range.
+    Ranges hold about equally many entries, at least `entries_a_task`, so that handing short kernels
+    to threads is worth it. A row's result must not depend on its range.
     """
     num_threads = torch.get_num_threads()
-    most = num_threads * TASKS_A_THREAD if num_threads > 1 else 1
-    num_ranges = max(1, min(most, int(rowptr[-1]) // entries_a_task))
+    max_ranges = num_threads * TASKS_A_THREAD if num_threads > 1 else 1
+    num_ranges = max(1, min(max_ranges, int(rowptr[-1]) // entries_a_task))
     run_on_ranges(kernel, row_ranges(rowptr, num_ranges).tolist(), rowptr, *args)
 
 
@@ -64,7 +64,7 @@ def run_on_ranges(kernel: Callable[..., None], bounds: Sequence[int], *args: Any
             kernel(start, stop, *args)
         return
     tasks = [_pool(num_threads).submit(kernel, start, stop, *args) for start, stop in ranges]
-    wait(tasks)  # before one's error is raised: the others still write
+    wait(tasks)  # before raising an error: other tasks still write
     for task in tasks:
         task.result()
 
@@ -72,7 +72,7 @@ def run_on_ranges(kernel: Callable[..., None], bounds: Sequence[int], *args: Any
 def row_ranges(rowptr: np.ndarray, num_ranges: int) -> np.ndarray:
     """Cut the rows of a CSR into at most `num_ranges` ranges with about equally many entries.
 
-    A row counts as one entry more than it has, so that empty rows are shared out as well.
+    Each row counts as one extra entry, so that empty rows are distributed as well.
     """
     num_rows = len(rowptr) - 1
     work = rowptr + np.arange(num_rows + 1)
@@ -87,5 +87,5 @@ def _pool(num_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(num_threads, thread_name_prefix="kernel")
 
 
-if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its threads
+if hasattr(os, "register_at_fork"):  # a forked process inherits the pool without its threads
     os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,7 +1,7 @@
 """The number formats that matrix products are computed in.
 
-`fp32`: float32. `tf32`: operands rounded to 10 bits of mantissa, on CUDA alone. `bf16`: operands
-and result rounded to bfloat16 by autocast; parameters, losses and the optimizer stay float32.
+`fp32`: float32. `tf32`: operands rounded to 10 bits of mantissa, only on CUDA. `bf16`: operands and
+result rounded to bfloat16 by autocast, with parameters, losses and optimizer in float32.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Precision = Literal["fp32", "tf32", "bf16"]
 
 
 def check_precision(key: str, precision: Precision, device: torch.device) -> None:
-    """Refuse what `device` has no units for.
+    """Refuse a precision that `device` has no hardware for.
 
     Raises:
         ConfigError: names `key`, the reason and the way out.
@@ -36,7 +36,7 @@ def check_precision(key: str, precision: Precision, device: torch.device) -> Non
 
 @contextmanager
 def float32_products(precision: Precision) -> Iterator[None]:
-    """Let products of float32 matrices use TF32 under `tf32` alone; restore what was set before."""
+    """Allow TF32 products only for `tf32`, and restore the earlier setting afterwards."""
     products, recurrent = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -48,10 +48,10 @@ def float32_products(precision: Precision) -> Iterator[None]:
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """Return the context of a forward pass: bfloat16 products under `bf16`, else no change."""
+    """Return the context of a forward pass: bfloat16 products for `bf16`, else no change."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Return `x` itself, or as float32 if it is narrower."""
+    """Return `x` itself, or as float32 if it has fewer bits."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

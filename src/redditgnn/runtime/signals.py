@@ -1,9 +1,9 @@
-"""Signals that ask the process to end, and what sees to it that it does.
+"""Signals that ask the process to end, and a thread that ensures it.
 
 SIGINT (Ctrl-C) and SIGTERM (SLURM's pre-emption) raise KeyboardInterrupt, except in the training
-loop: it is told, and leaves at its next boundary with a checkpoint. Python runs handlers only
-between two instructions of the main thread, which one operator may keep busy for minutes. So a
-thread of its own is woken by the signal itself, and ends the process when time is up.
+loop. The loop leaves at its next boundary, with a checkpoint. Python runs handlers only between two
+instructions of the main thread, which one operator may keep busy for minutes. So the signal itself
+wakes a separate thread, which ends the process when time is up.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-BOUNDARY_S = 5.0  # how long a boundary of the training loop is waited for
-FORCED_S = 8.0  # behind the signal: the process is ended, whatever the main thread does
-AT_ONCE_S = 1.0  # the same behind a second signal
-OVER = 0  # what wakes the thread when there is nothing left to watch; no signal has number 0
+BOUNDARY_S = 5.0  # time for the training loop to reach a boundary
+FORCED_S = 8.0  # after the signal the process ends, whatever the main thread does
+AT_ONCE_S = 1.0  # the same after a second signal
+OVER = 0  # wakes the thread when there is nothing left to watch, since no signal has number 0
 
 
 class Interruption:
-    """Handles both signals while it is entered; elsewhere than in the main thread it does nothing.
+    """Handles both signals inside its context, in the main thread only.
 
-    Raises KeyboardInterrupt once, so that what it unwinds is not itself interrupted. `last_words`
-    is called before the process is ended by force, in another thread than the main one.
+    Raises KeyboardInterrupt once, so that the clean-up is not interrupted. `last_words` is called
+    before the process is ended by force, in another thread than the main one.
 
     Attributes:
         is_requested: Whether a signal has come.
@@ -44,15 +44,17 @@ class Interruption:
     def __enter__(self) -> Interruption:
         self._is_watched = threading.current_thread() is threading.main_thread()
         if self._is_watched:
-            self._ours, theirs = socket.socketpair()
-            theirs.setblocking(False)
-            self._theirs = theirs
-            # A shell's background jobs ignore SIGINT: that is to stay so.
-            heard = [sent for sent in SIGNALS if signal.getsignal(sent) is not signal.SIG_IGN]
-            self._before: dict[signal.Signals, Any] = {
-                sent: signal.signal(sent, self._handle) for sent in heard
+            self._receiver, sender = socket.socketpair()
+            sender.setblocking(False)
+            self._sender = sender
+            # A shell's background jobs ignore SIGINT, and this must stay so.
+            active = [
+                signum for signum in SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN
+            ]
+            self._old_handlers: dict[signal.Signals, Any] = {
+                signum: signal.signal(signum, self._handle) for signum in active
             }
-            self._fd_before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+            self._old_wakeup_fd = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
             self._thread = threading.Thread(target=self._watch, name="signals", daemon=True)
             self._thread.start()
         return self
@@ -61,18 +63,18 @@ class Interruption:
         if not self._is_watched:
             return
         self._is_raised = True  # a signal that comes now is too late
-        signal.set_wakeup_fd(self._fd_before)
-        for sent, handler in self._before.items():
-            signal.signal(sent, handler)
-        self._theirs.setblocking(True)
-        self._theirs.sendall(bytes([OVER]))
+        signal.set_wakeup_fd(self._old_wakeup_fd)
+        for signum, handler in self._old_handlers.items():
+            signal.signal(signum, handler)
+        self._sender.setblocking(True)
+        self._sender.sendall(bytes([OVER]))
         self._thread.join()
-        self._ours.close()
-        self._theirs.close()
+        self._receiver.close()
+        self._sender.close()
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let what is enclosed go on behind a signal, until it calls `leave` or time is up."""
+        """Let the enclosed block continue after a signal, until it calls `leave` or time is up."""
         self._is_deferred = True
         try:
             yield
@@ -85,9 +87,9 @@ class Interruption:
         if self.is_requested:
             self._raise()
 
-    def _handle(self, sent: int, frame: FrameType | None) -> None:
-        again, self.is_requested = self.is_requested, True
-        if again or not self._is_deferred:
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        is_repeated, self.is_requested = self.is_requested, True
+        if is_repeated or not self._is_deferred:
             self._raise()
 
     def _raise(self) -> None:
@@ -96,31 +98,31 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _watch(self) -> None:
-        if self._next(None) == OVER:
+        if self._receive(None) == OVER:
             return
-        first = time.monotonic()
-        again = self._next(first + BOUNDARY_S)
-        if again is None:
-            _thread.interrupt_main(next(iter(self._before)))  # as a second signal
-        end = first + FORCED_S if again is None else time.monotonic() + AT_ONCE_S
-        while again != OVER and (again := self._next(end)) is not None:
+        start = time.monotonic()
+        signum = self._receive(start + BOUNDARY_S)
+        if signum is None:
+            _thread.interrupt_main(next(iter(self._old_handlers)))  # as a second signal
+        deadline = start + FORCED_S if signum is None else time.monotonic() + AT_ONCE_S
+        while signum != OVER and (signum := self._receive(deadline)) is not None:
             pass
-        if again is None:
+        if signum is None:
             self._end_by_force()
 
-    def _next(self, end: float | None) -> int | None:
-        """Return the number of the signal that comes before `end`, OVER, or None in time."""
+    def _receive(self, deadline: float | None) -> int | None:
+        """Return the number of the next signal, OVER, or None if neither comes by `deadline`."""
         while True:
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
+            remaining = None if deadline is None else deadline - time.monotonic()
+            if remaining is not None and remaining <= 0:
                 return None
-            self._ours.settimeout(left)
+            self._receiver.settimeout(remaining)
             try:
-                told = self._ours.recv(1)[0]
+                signum = self._receiver.recv(1)[0]
             except TimeoutError:
                 return None
-            if told == OVER or told in SIGNALS:  # other handlers wake this thread as well
-                return told
+            if signum == OVER or signum in SIGNALS:  # other handlers wake this thread as well
+                return signum
 
     def _end_by_force(self) -> None:
         try:
@@ -130,10 +132,10 @@ class Interruption:
             os._exit(130)
 
 
-def _forget() -> None:
-    """Keep a forked process, to which Ctrl-C goes too, from waking the thread of this one."""
+def _disable_wakeup() -> None:
+    """Stop a forked process, which Ctrl-C reaches too, from waking the thread of this one."""
     signal.set_wakeup_fd(-1)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_disable_wakeup)

@@ -1,4 +1,4 @@
-"""The sampler contract: what every sampler is, and what some do besides.
+"""The sampler contract, and the abilities that only some samplers have.
 
 Every sampler is a `Sampler`. One whose position can be saved is `Resumable`, one that keeps hidden
 states is `KeepsHistories`, one whose batches have a fixed shape is a `StaticSampler`.
@@ -20,9 +20,9 @@ from redditgnn.record.rows import HistoryRow
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Built as `Cls(graph, num_layers=.., device=.., seed=.., **yaml)`; an iteration is an epoch.
+    """Built as `Cls(graph, num_layers=.., device=.., seed=.., **yaml)`. One iteration is an epoch.
 
-    `has_halo`: some nodes of a batch come without their in-edges, only to be read by others.
+    `has_halo`: a batch has nodes without their in-edges, which other nodes only read.
     """
 
     has_halo: bool
@@ -33,44 +33,44 @@ class Sampler(Protocol):
 
 
 Listener = Callable[[int, Tensor], None]
-"""Is told a layer's number and its outputs [nodes, width] for all nodes, layer after layer."""
+"""Receives a layer's number and its outputs [nodes, width] for all nodes, layer after layer."""
 
 
 BetweenEpochs = Callable[[int, nn.Module], AbstractContextManager[None]]
-"""Entered behind an epoch (number, model), and as 0 before the first; encloses its evaluation."""
+"""Called with (epoch, model) after an epoch, 0 before the first. Encloses its evaluation."""
 
 
 def nothing_between_epochs(epoch: int, model: nn.Module) -> AbstractContextManager[None]:
-    """Do nothing: what most samplers need."""
+    """Do nothing, as most samplers need."""
     return nullcontext()
 
 
 @runtime_checkable
 class KeepsHistories(Protocol):
-    """A sampler that asks for the exact states of `graph` behind some epochs.
+    """A sampler that asks for the exact states of `graph` after some epochs.
 
-    `graph`: the one that training sees.
+    `graph`: the one that training uses.
     """
 
     graph: Any
 
     def listener(self, epoch: int) -> Listener | None:
-        """Return what is to be told the exact states behind `epoch`; None: not wanted.
+        """Return a listener for the exact states after `epoch`, or None to skip them.
 
         Epoch 0 is over before the first step.
         """
         ...
 
     def staleness(self) -> Iterable[HistoryRow]:
-        """Return what the last listener found out, once."""
+        """Return the measurements of the last listener, once."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what training has written so far, as tensors and numbers."""
+        """Return the states that training has written so far, as tensors and numbers."""
         ...
 
     def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
-        """Become what `state_dict` told, when `num_epochs` epochs were over."""
+        """Restore a `state_dict` taken after `num_epochs` epochs."""
         ...
 
 
@@ -78,7 +78,7 @@ class KeepsHistories(Protocol):
 class Resumable(Protocol):
     """A sampler whose next epochs are decided by its configuration and the states of `generators`.
 
-    What training writes into a sampler (histories) comes on top, see `KeepsHistories`.
+    The histories that training writes are extra state, see `KeepsHistories`.
     """
 
     generators: tuple[torch.Generator, ...]
@@ -86,7 +86,7 @@ class Resumable(Protocol):
 
 @contextmanager
 def preserved_position(sampler: Sampler) -> Iterator[None]:
-    """Let something draw from `sampler` that its training is not to notice."""
+    """Restore the position of `sampler` afterwards, so that training does not notice the draws."""
     positions = sampler_position(sampler)
     try:
         yield
@@ -99,12 +99,12 @@ def _generators(sampler: Sampler) -> tuple[torch.Generator, ...]:
 
 
 def sampler_position(sampler: Sampler) -> list[Tensor]:
-    """Return the states of the sampler's generators; none if it is not `Resumable`."""
+    """Return the states of the sampler's generators, or none if it is not `Resumable`."""
     return [generator.get_state() for generator in _generators(sampler)]
 
 
 def set_sampler_position(sampler: Sampler, positions: Sequence[Tensor]) -> None:
-    """Set the states of the sampler's generators to what `sampler_position` returned."""
+    """Set the states of the sampler's generators to those of `sampler_position`."""
     for generator, position in zip(_generators(sampler), positions, strict=True):
         generator.set_state(position)
 
@@ -113,8 +113,8 @@ def set_sampler_position(sampler: Sampler, positions: Sequence[Tensor]) -> None:
 class StaticSampler(Protocol):
     """A sampler whose batches all have the same shape.
 
-    `cuda_graph`: whether steps are to be captured, `auto` if they can be; `generator`: what `draw`
-    draws with, None if it draws nothing.
+    `cuda_graph`: whether to capture steps, `auto` where possible. `generator`: the generator of
+    `draw`, None if it draws nothing.
     """
 
     cuda_graph: bool | Literal["auto"]
@@ -123,27 +123,27 @@ class StaticSampler(Protocol):
     def __len__(self) -> int: ...
 
     def epoch(self) -> tuple[Tensor, Tensor]:
-        """Return targets and loss weights of the epoch's batches, one batch a row."""
+        """Return targets and loss weights of the epoch's batches, one row per batch."""
         ...
 
     def draw(self, targets: Tensor, loss_weight: Tensor) -> Batch:
-        """Make the batch of these targets, without waiting for the device."""
+        """Build the batch of these targets, without waiting for the device."""
         ...
 
 
 CudaGraph = bool | Literal["auto"]
-"""True: a step that cannot be captured is an error. `auto`: then it is taken as elsewhere."""
+"""True: a step that cannot be captured is an error. `auto`: such a step runs without capture."""
 
 
-def capture(
+def resolve_capture(
     cuda_graph: CudaGraph, *, possible: bool, worth_it: bool = True, needs: str
 ) -> CudaGraph:
-    """Return whether to capture steps, given what the setting says and what can be done here.
+    """Return whether to capture steps, given the setting and what is possible here.
 
-    `worth_it`: what `auto` does where it is possible. `needs` says what makes it so.
+    `worth_it`: whether `auto` captures where it is possible. `needs` names the requirements.
 
     Raises:
-        ConfigError: it has to be, and is not possible.
+        ConfigError: the setting is true, and capturing is not possible.
     """
     require(
         possible or cuda_graph is not True,

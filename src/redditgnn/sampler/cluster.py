@@ -11,14 +11,14 @@ from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.partition.parts import parts_of, random_parts
-from redditgnn.sampler.subgraph import subgraph_batch, subgraphs_of
+from redditgnn.sampler.subgraph import build_subgraphs, subgraph_batch
 
 
 class ClusterSampler:
     """Batches of `batch_size` random METIS parts with all edges among their nodes.
 
-    Degrees are those within the batch, so that normalisations follow the paper's section 3.2: the
-    adjacency of the combined parts is normalised anew.
+    Degrees are counted within the batch. So normalisations follow the paper's section 3.2, which
+    normalises the adjacency of the combined parts again.
     """
 
     has_halo = False
@@ -43,7 +43,7 @@ class ClusterSampler:
         )
         self.generators = self._drawer.generators
         self._graph, self._num_layers = graph, num_layers
-        self._subgraphs = subgraphs_of(graph)
+        self._subgraphs = build_subgraphs(graph)
 
     def __len__(self) -> int:
         return len(self._drawer)
@@ -63,16 +63,16 @@ class ClusterSampler:
 
 
 class PartDrawer:
-    """Deals the parts of a graph into batches, anew in every epoch.
+    """Shuffles the parts of a graph into batches in every epoch.
 
-    `max_steps`: at most that many batches an epoch; which parts come is drawn anew every time, as
-    if the parts left over had been used. None: all parts. `partition`: `metis`, or parts of equal
-    size drawn from `seed`.
+    `max_steps`: the most batches an epoch, None: all parts. Each epoch draws from all parts, also
+    after an epoch that left some out. `partition`: `metis`, or parts of equal size drawn from
+    `seed`.
 
     Attributes:
-        loss_weight: Of every node; the expected sum over an epoch's batches, divided by their
-            number, is 1 / |training nodes| for each training node (the sum itself where an epoch
-            has all parts).
+        loss_weight: Weight of every node. A training node's weights, summed over an epoch's batches
+            and divided by their number, are expected to be 1 / |training nodes|. Where an epoch has
+            all parts, the sum is exactly that.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class PartDrawer:
         else:
             self._parts = random_parts(graph, num_parts, self._generator)
         self._batch_size, self._max_steps = batch_size, max_steps
-        used = min(len(self) * batch_size, len(self._parts))  # parts an epoch
-        weight = len(self) * len(self._parts) / used
+        parts_per_epoch = min(len(self) * batch_size, len(self._parts))
+        weight = len(self) * len(self._parts) / parts_per_epoch
         self.loss_weight = graph.train_mask * (weight / graph.train_mask.sum())
 
     def __len__(self) -> int:

@@ -10,22 +10,22 @@ from torch import Tensor
 
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
-from redditgnn.sampler.base import CudaGraph, capture
+from redditgnn.sampler.base import CudaGraph, resolve_capture
 
 FEW_EDGES = 2**20
-"""Up to which `auto` captures: there launching a kernel takes longer than the kernel.
+"""Up to here `auto` captures: launching a kernel takes longer than the kernel itself.
 
-On larger graphs little time is won, and a captured step keeps its memory to itself, which
-evaluation then lacks.
+On larger graphs little time is saved. A captured step also keeps its memory to itself, and
+evaluation then lacks it.
 """
 
 
 class FullSampler:
-    """One batch with every node; it stays on the device.
+    """One batch with every node, which stays on the device.
 
     Attributes:
-        cuda_graph: Whether the training step is to be captured: `auto` on CUDA, where the graph has
-            at most `FEW_EDGES`.
+        cuda_graph: Whether to capture the training step: `auto` on CUDA, for graphs of at most
+            `FEW_EDGES`.
     """
 
     has_halo = False
@@ -41,7 +41,7 @@ class FullSampler:
         seed: int,
         cuda_graph: CudaGraph,
     ) -> None:
-        self.cuda_graph = capture(
+        self.cuda_graph = resolve_capture(
             cuda_graph,
             possible=device.type == "cuda",
             worth_it=graph.num_edges <= FEW_EDGES,

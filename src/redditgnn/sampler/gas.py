@@ -1,7 +1,7 @@
 """GNNAutoScale: clusters with their halo, read from histories (Fey et al. 2021, arXiv:2106.05609).
 
 A batch holds some parts of the graph with all their in-edges. States of nodes outside (the halo)
-are not computed but read from a table that every layer's output was last written to.
+are not computed. They are read from a table, which holds the last output of every layer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from redditgnn.histories.table import HistoryStore, HistoryTable
 from redditgnn.record.rows import HistoryRow
 from redditgnn.sampler.base import Listener
 from redditgnn.sampler.cluster import PartDrawer
-from redditgnn.sampler.subgraph import subgraphs_of
+from redditgnn.sampler.subgraph import build_subgraphs
 
 HistoryDevice = Literal["auto", "cpu", "disk"]
 
@@ -34,18 +34,19 @@ class GASSampler:
 
     Args:
         partition: `metis`: few edges leave a part. `random`: parts of equal size, drawn from the
-            run's seed, to see what METIS is worth.
-        history_device: Where the histories live. `auto`: on the device that trains. `cpu`: in host
-            memory, for a CUDA device page-locked and copied on a stream of its own from when a
-            batch's forward pass begins. `disk`: memory-mapped, beside the dataset's cache, for as
-            long as the process lives.
-        max_steps: Most batches an epoch; None: all parts once. See `PartDrawer`.
-        refresh_every: Epochs between two times that the exact states of all nodes are put into the
-            histories, beginning before the first epoch; 0: never. pyg_autoscale does so at every
-            evaluation and before the first epoch, as its inference pushes what it computes.
-        lipschitz_weight: Of the auxiliary loss that keeps layers from amplifying the error of
-            histories; 0: none.
-        lipschitz_noise: Standard deviation of the noise that the loss is computed with.
+            run's seed, to measure the benefit of METIS.
+        history_device: Where the histories live. `auto`: on the training device. `cpu`: in host
+            memory. For a CUDA device that memory is page-locked, and a separate stream copies it
+            from the start of a batch's forward pass. `disk`: memory-mapped, next to the dataset's
+            cache, until the process ends.
+        max_steps: The most batches an epoch. None: all parts once. See `PartDrawer`.
+        refresh_every: Number of epochs between two refreshes of the histories with the exact states
+            of all nodes. The first is before the first epoch. 0: no refreshes. pyg_autoscale
+            refreshes before the first epoch and at every evaluation, since its inference pushes
+            its states.
+        lipschitz_weight: Weight of the auxiliary loss that keeps layers from amplifying the error
+            of histories. 0: no such loss.
+        lipschitz_noise: Standard deviation of that loss's noise.
         log_staleness: Write age and error of the histories to histories.csv of the run.
     """
 
@@ -72,8 +73,8 @@ class GASSampler:
             max_steps is None or max_steps > 0,
             f"sampler.max_steps must be positive, or null for all parts, got {max_steps}",
         )
-        at_least_0 = {"refresh_every": refresh_every, "lipschitz_weight": lipschitz_weight}
-        for key, value in at_least_0.items():
+        nonnegative = {"refresh_every": refresh_every, "lipschitz_weight": lipschitz_weight}
+        for key, value in nonnegative.items():
             require(value >= 0, f"sampler.{key} must be at least 0, got {value}")
         require_positive("sampler.lipschitz_noise", lipschitz_noise)
         self._drawer = PartDrawer(
@@ -85,10 +86,10 @@ class GASSampler:
             seed=seed,
         )
         self.graph, self._num_layers, self._refresh_every = graph, num_layers, refresh_every
-        self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
+        self._subgraphs, self._degree = build_subgraphs(graph), graph.degree
         self._lipschitz_weight, self._lipschitz_noise = lipschitz_weight, lipschitz_noise
         self._ages = Ages(graph.num_nodes) if log_staleness else None
-        self._found: list[HistoryRow] = []
+        self._staleness_rows: list[HistoryRow] = []
         self.generators = self._drawer.generators
         self.histories = history_store(graph, device, history_device)
 
@@ -100,62 +101,62 @@ class GASSampler:
             yield self._batch(node_ids)
 
     def listener(self, epoch: int) -> Listener | None:
-        """Return what refreshes the histories or measures their error, in epochs that do."""
+        """Return a listener that refreshes the histories or measures their error, if due."""
         refreshes = self._refresh_every > 0 and epoch % self._refresh_every == 0
         measures = self._ages is not None and epoch > 0
         if self._ages is not None:
             self._ages.epoch = epoch
-        return partial(self._hear, refreshes, measures) if refreshes or measures else None
+        return partial(self._on_layer, refreshes, measures) if refreshes or measures else None
 
     def staleness(self) -> Iterator[HistoryRow]:
-        """Give away what `log_staleness` found out behind the last epoch."""
-        found, self._found = self._found, []
-        yield from found
+        """Return the rows of `log_staleness` after the last epoch, once."""
+        rows, self._staleness_rows = self._staleness_rows, []
+        yield from rows
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the histories, and their ages where those are logged."""
+        """Return the histories, and their ages where they are logged."""
         self.histories.settle()
         ages = None if self._ages is None else self._ages.state_dict()
         return {"histories": dict(self.histories.states), "ages": ages}
 
     def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
-        """Become what `state_dict` told, when `num_epochs` epochs were over."""
+        """Restore a `state_dict` taken after `num_epochs` epochs."""
         for layer, states in state["histories"].items():
             self.histories.overwrite(layer, states)
         if self._ages is not None:
             self._ages.load_state_dict(state["ages"], num_epochs)
 
-    def _hear(
+    def _on_layer(
         self, refreshes: bool, measures: bool, layer: int, exact: Float[Tensor, "nodes width"]
     ) -> None:
-        if layer == self._num_layers - 1:  # nobody reads what the last one gives
+        if layer == self._num_layers - 1:  # nothing reads the outputs of the last layer
             return
         if measures and self._ages is not None:
             self.histories.settle()
-            self._found.append(self._ages.row(layer, self.histories.states[layer], exact))
+            self._staleness_rows.append(self._ages.row(layer, self.histories.states[layer], exact))
         if refreshes:
             self.histories.overwrite(layer, exact)
             if self._ages is not None:
                 self._ages.count_refresh(layer)
 
-    def _batch(self, inside: Int64[Tensor, " inside"]) -> Batch:
-        node_ids, rowptr, col = self._subgraphs.neighborhood(inside)
+    def _batch(self, part_nodes: Int64[Tensor, " part_nodes"]) -> Batch:
+        node_ids, rowptr, col = self._subgraphs.neighborhood(part_nodes)
         return Batch(
             features=self.graph.rows(node_ids),
-            y=self.graph.y.index_select(0, inside),
-            loss_weight=self._drawer.loss_weight.index_select(0, inside),
+            y=self.graph.y.index_select(0, part_nodes),
+            loss_weight=self._drawer.loss_weight.index_select(0, part_nodes),
             node_ids=node_ids,
             rowptr=rowptr,
             col=col,
             degree=self._degree.index_select(0, node_ids),
-            num_dst=(len(inside),) * self._num_layers,
-            histories=self._histories(node_ids, len(inside)),
+            num_dst=(len(part_nodes),) * self._num_layers,
+            histories=self._histories(node_ids, len(part_nodes)),
         )
 
-    def _histories(self, node_ids: Int64[Tensor, " nodes"], num_inside: int) -> Histories:
-        histories = self.histories.of_batch(node_ids, num_inside)
+    def _histories(self, node_ids: Int64[Tensor, " nodes"], num_part_nodes: int) -> Histories:
+        histories = self.histories.of_batch(node_ids, num_part_nodes)
         if self._ages is not None:
-            histories = AgedHistories(histories, self._ages, node_ids, num_inside)
+            histories = AgedHistories(histories, self._ages, node_ids, num_part_nodes)
         if self._lipschitz_weight > 0:
             weight, noise = self._lipschitz_weight, self._lipschitz_noise
             histories = LipschitzHistories(histories, weight, noise)
@@ -165,7 +166,7 @@ class GASSampler:
 def history_store(
     graph: GraphData, device: torch.device, history_device: HistoryDevice
 ) -> HistoryStore:
-    """Make what keeps the histories of a model that trains on `device`."""
+    """Build the store for the histories of a model that trains on `device`."""
     if history_device == "disk":
         return HostHistories(graph.num_nodes, device, on_disk(graph.writable_cache_dir))
     if history_device == "cpu" and device.type == "cuda":

@@ -1,7 +1,7 @@
 """Uniform neighbour sampling without replacement (Hamilton et al. 2017, arXiv:1706.02216).
 
 A node's neighbours are sampled once a batch and used by every layer that computes the node, as in
-PyG's NeighborLoader; the paper samples anew for every layer.
+PyG's NeighborLoader. The paper samples again for every layer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from redditgnn.sampler.side_stream import SideStream
 
 @runtime_checkable
 class Neighborhoods(Protocol):
-    """What samples: `NumbaNeighborhoods` on a CPU with Numba, `TorchNeighborhoods` elsewhere."""
+    """Samples neighbours: `NumbaNeighborhoods` on a CPU with Numba, else `TorchNeighborhoods`."""
 
     def sample(
         self, targets: Tensor, num_neighbors: Sequence[int], key: int
@@ -32,10 +32,11 @@ class Neighborhoods(Protocol):
 
 
 class NeighborSampler:
-    """Batches of training nodes with `num_neighbors[h]` sampled in-neighbours of those at hop h.
+    """Batches of training nodes, with `num_neighbors[h]` in-neighbours sampled per node at hop h.
 
-    -1 takes all neighbours. `feature_tier` says where graph and features are kept on CUDA, see
-    `redditgnn.graph.placement`: a batch is the same in all, but that the CPU draws those of `mmap`.
+    -1 takes all neighbours. `feature_tier` says where graph and features live with CUDA, see
+    `redditgnn.graph.placement`. A batch is the same in all tiers except `mmap`, where the CPU draws
+    it.
     """
 
     has_halo = True
@@ -54,7 +55,7 @@ class NeighborSampler:
         check_num_neighbors(num_neighbors, num_layers)
         require_positive("sampler.batch_size", batch_size)
         self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
-        self._neighborhoods = self._neighborhoods_of(self._placed.graph)
+        self._neighborhoods = self._build_neighborhoods(self._placed.graph)
         self._num_neighbors, self._batch_size = num_neighbors, batch_size
         self._targets = graph.train_mask.nonzero().view(-1)
         self._generator = torch.Generator().manual_seed(seed)
@@ -64,7 +65,7 @@ class NeighborSampler:
         return -(-len(self._targets) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._stream.made(self._batches())
+        return self._stream.build(self._batches())
 
     def _batches(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._targets), generator=self._generator)
@@ -86,8 +87,8 @@ class NeighborSampler:
         return replace(batch, features=self._placed.rows(node_ids))
 
     @staticmethod
-    def _neighborhoods_of(graph: GraphData) -> Neighborhoods:
-        if not _is_for_numba(graph):
+    def _build_neighborhoods(graph: GraphData) -> Neighborhoods:
+        if not _uses_numba(graph):
             from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 
             return TorchNeighborhoods(graph.rowptr, graph.col)
@@ -106,9 +107,9 @@ def sampled_batch(
     num_layers: int,
     loss_weight: float,
 ) -> Batch:
-    """Complete a sampled neighbourhood to a batch whose targets all weigh `loss_weight`."""
+    """Build a batch from a sampled neighbourhood. All its targets weigh `loss_weight`."""
     degree = graph.rowptr.index_select(0, node_ids + 1) - graph.rowptr.index_select(0, node_ids)
-    drawn = rowptr.diff()
+    num_sampled = rowptr.diff()
     targets = node_ids[:num_targets]
     return Batch(
         features=graph.rows(node_ids),
@@ -118,19 +119,19 @@ def sampled_batch(
         rowptr=rowptr,
         col=col,
         degree=degree,
-        row_weight=degree[: len(drawn)] / drawn.clamp(min=1),
+        row_weight=degree[: len(num_sampled)] / num_sampled.clamp(min=1),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
 
 
-def _is_for_numba(graph: GraphData) -> bool:
+def _uses_numba(graph: GraphData) -> bool:
     return not graph.rowptr.is_cuda and numba_works()
 
 
 def rows_per_layer(
     rowptr: Tensor, col: Tensor, num_targets: int, num_layers: int
 ) -> tuple[int, ...]:
-    """Count the rows that each layer computes: the last the targets, each before it a hop more."""
+    """Count the rows that each layer computes: targets in the last, one hop more in each before."""
     rows = [num_targets]
     for _ in range(num_layers - 1):
         sources = col[: rowptr[rows[-1]]]
@@ -144,7 +145,8 @@ def check_num_neighbors(num_neighbors: list[int], num_layers: int) -> None:
     require(
         len(num_neighbors) == num_layers,
         f"sampler.num_neighbors must have one entry for each of model.num_layers={num_layers}, "
-        f"got {num_neighbors}; try 'sampler.num_neighbors={fitted(num_neighbors, num_layers)}'",
+        f"got {num_neighbors}; "
+        f"try 'sampler.num_neighbors={format_fanouts(num_neighbors, num_layers)}'",
     )
     require(
         all(fanout > 0 or fanout == -1 for fanout in num_neighbors),
@@ -152,8 +154,8 @@ def check_num_neighbors(num_neighbors: list[int], num_layers: int) -> None:
     )
 
 
-def fitted(num_neighbors: list[int], num_layers: int) -> str:
-    """Return the list cut, or continued with its last entry, to `num_layers` entries."""
+def format_fanouts(num_neighbors: list[int], num_layers: int) -> str:
+    """Write the list with `num_layers` entries: cut, or continued with its last entry."""
     last = num_neighbors[-1:] or [10]
     entries = (num_neighbors + last * num_layers)[:num_layers]
     return "[" + ",".join(map(str, entries)) + "]"

@@ -12,14 +12,14 @@ from torch import Tensor
 from redditgnn.graph.csr import pointers
 from redditgnn.runtime.numba_threads import run_on_rows
 from redditgnn.sampler.csr_numba import (
-    append_unseen,
+    append_new_nodes,
     forget_nodes,
     number_nodes,
     pick_neighbors,
     row_pointers,
 )
 
-PICKS_A_TASK = 16_384  # about 0.1 ms of drawing; handing over a task takes 0.01 ms
+PICKS_A_TASK = 16_384  # about 0.1 ms of drawing, where handing over a task takes 0.01 ms
 
 
 class NumbaNeighborhoods:
@@ -34,7 +34,7 @@ class NumbaNeighborhoods:
     def sample(
         self, targets: Int64[Tensor, " targets"], num_neighbors: Sequence[int], key: int
     ) -> tuple[Int64[Tensor, " nodes"], Int64[Tensor, " rows_plus_1"], Int32[Tensor, " edges"]]:
-        """Sample `num_neighbors[h]` in-neighbours of the nodes found at hop h, without replacement.
+        """Sample `num_neighbors[h]` in-neighbours of the nodes at hop h, without replacement.
 
         Returns:
             Global node ids in breadth-first order, and the CSR of all but the last hop's nodes.
@@ -44,9 +44,9 @@ class NumbaNeighborhoods:
         counts, sources = [], []
         for fanout in num_neighbors:
             hop, start = nodes[start:], len(nodes)
-            picked, neighbors = self._neighbors(hop, fanout, np.uint64(key))
-            nodes = append_unseen(nodes, neighbors, self._local_id)
-            counts.append(np.diff(picked))
+            hop_rowptr, neighbors = self._neighbors(hop, fanout, np.uint64(key))
+            nodes = append_new_nodes(nodes, neighbors, self._local_id)
+            counts.append(np.diff(hop_rowptr))
             sources.append(neighbors)
         forget_nodes(nodes, self._local_id)
         rowptr = pointers(torch.from_numpy(np.concatenate(counts)))
@@ -55,12 +55,12 @@ class NumbaNeighborhoods:
     def _neighbors(
         self, nodes: np.ndarray, fanout: int, key: np.uint64
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return pointers to what each of `nodes` gets, and the global ids of its neighbours."""
-        picked = row_pointers(self._rowptr, nodes, fanout)
-        neighbors = np.empty(picked[-1], np.int32)
+        """Return row pointers to the neighbours of each of `nodes`, and their global ids."""
+        rowptr = row_pointers(self._rowptr, nodes, fanout)
+        neighbors = np.empty(rowptr[-1], np.int32)
         run_on_rows(
             pick_neighbors,
-            picked,
+            rowptr,
             self._rowptr,
             self._col,
             nodes,
@@ -68,4 +68,4 @@ class NumbaNeighborhoods:
             neighbors,
             entries_a_task=PICKS_A_TASK,
         )
-        return picked, neighbors
+        return rowptr, neighbors

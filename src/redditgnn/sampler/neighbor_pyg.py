@@ -1,7 +1,7 @@
-"""PyG's own NeighborLoader, for comparison; it needs pyg_lib or torch_sparse.
+"""PyG's own NeighborLoader, for comparison. It needs pyg_lib or torch_sparse.
 
-The extension draws from torch's global generator. One worker process, seeded by the loader, keeps
-it from sharing that with dropout, so that a seed gives the same batches again.
+The extension draws from torch's global generator, as dropout does. So it runs in one worker
+process, which the loader seeds: a seed gives the same batches again.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from redditgnn.graph.csr import pointers, row_of_edge
 
 
 class TorchNeighborhoods:
-    """Samples neighbourhoods of one graph; the same interface as `NumbaNeighborhoods`."""
+    """Samples neighbourhoods of one graph, with the interface of `NumbaNeighborhoods`."""
 
     def __init__(
         self, rowptr: Int64[Tensor, " nodes_plus_1"], col: Int32[Tensor, " edges"]
@@ -23,7 +23,7 @@ class TorchNeighborhoods:
     def sample(
         self, targets: Int64[Tensor, " targets"], num_neighbors: Sequence[int], key: int
     ) -> tuple[Int64[Tensor, " nodes"], Int64[Tensor, " rows_plus_1"], Int32[Tensor, " edges"]]:
-        """Sample `num_neighbors[h]` in-neighbours of the nodes found at hop h, without replacement.
+        """Sample `num_neighbors[h]` in-neighbours of the nodes at hop h, without replacement.
 
         Returns:
             Global node ids in breadth-first order, and the CSR of all but the last hop's nodes.
@@ -36,7 +36,7 @@ class TorchNeighborhoods:
             hop = nodes[start:]
             start = len(nodes)
             hop_counts, neighbors = self._neighbors(hop, fanout, generator)
-            nodes = torch.cat([nodes, self._append_unseen(neighbors, start)])
+            nodes = torch.cat([nodes, self._number_new_nodes(neighbors, start)])
             counts.append(hop_counts)
             sources.append(self._local_id[neighbors])
         self._local_id[nodes] = -1
@@ -45,9 +45,9 @@ class TorchNeighborhoods:
     def _neighbors(
         self, nodes: Tensor, fanout: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return how many neighbours each of `nodes` gets, and their global ids row by row.
+        """Return the number of sampled neighbours of each node, and their global ids row by row.
 
-        Their number decides the size of what follows: here the device is waited for.
+        The total is the size of the tensors that follow: this waits for the device.
         """
         first = self._rowptr[nodes]
         degree = self._rowptr[nodes + 1] - first
@@ -56,31 +56,31 @@ class TorchNeighborhoods:
         rows = row_of_edge(rowptr, int(rowptr[-1]))
         offset = torch.arange(len(rows), device=nodes.device) - rowptr[:-1][rows]
         if fanout > 0:
-            picks = floyd(degree, fanout, generator)
+            picks = draw_distinct(degree, fanout, generator)
             offset = torch.where((degree > fanout)[rows], picks[offset, rows], offset)
         return counts, self._col[first[rows] + offset].long()
 
-    def _append_unseen(self, neighbors: Tensor, num_seen: int) -> Tensor:
-        """Number the nodes not seen before in order of first occurrence, and return them.
+    def _number_new_nodes(self, neighbors: Tensor, num_nodes: int) -> Tensor:
+        """Number the new nodes in order of first occurrence, and return them.
 
-        How many they are is not known before: the second wait of a hop.
+        Their count is not known before: this is the second wait of a hop.
         """
         position = torch.arange(len(neighbors), device=neighbors.device)
         first = torch.full_like(self._local_id, len(neighbors))
         first.scatter_reduce_(0, neighbors, position, "amin")
         is_new = (self._local_id[neighbors] < 0) & (first[neighbors] == position)
-        unseen = neighbors[is_new]
-        self._local_id[unseen] = num_seen + torch.arange(len(unseen), device=unseen.device)
-        return unseen
+        new_ids = neighbors[is_new]
+        self._local_id[new_ids] = num_nodes + torch.arange(len(new_ids), device=new_ids.device)
+        return new_ids
 
 
-def floyd(
+def draw_distinct(
     degree: Int64[Tensor, " rows"], fanout: int, generator: torch.Generator
 ) -> Int64[Tensor, "fanout rows"]:
     """Draw `fanout` distinct numbers below each degree, uniformly (Floyd's algorithm).
 
-    Draw j is uniform up to the bound `degree - fanout + j`, and is that bound where it was drawn
-    before. Columns of rows with `degree <= fanout` hold no valid draw.
+    Draw j is uniform up to the bound `degree - fanout + j`, and becomes that bound if it repeats an
+    earlier draw. Columns of rows with `degree <= fanout` hold no valid draw.
     """
     number = torch.arange(fanout, device=degree.device)[:, None]
     bound = (degree - fanout + number).clamp(min=0)
@@ -89,6 +89,6 @@ def floyd(
     )
     picks = (uniform * (bound + 1)).long()
     for row in range(1, fanout):
-        taken = (picks[:row] == picks[row]).any(0)
-        picks[row] = torch.where(taken, bound[row], picks[row])
+        is_repeat = (picks[:row] == picks[row]).any(0)
+        picks[row] = torch.where(is_repeat, bound[row], picks[row])
     return picks

@@ -1,8 +1,8 @@
 """Neighbour sampling into trees of a fixed shape (Hamilton et al. 2017, arXiv:1706.02216).
 
-As in the authors' code: each place in a tree draws its neighbours anew, uniformly with replacement,
-and a node that is found twice is there twice. So all batches have the same shape and the same CSR,
-nothing has to be deduplicated or waited for, and CUDA can capture the whole training step.
+As in the authors' code, each place in a tree draws its own neighbours, uniformly with replacement.
+A node that is drawn twice is there twice. So all batches have the same shape and the same CSR,
+without deduplication and without waiting for the device. CUDA can capture the whole training step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from redditgnn.graph.batch import Batch
 from redditgnn.graph.csr import pointers
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.placement import FeatureTier, place
-from redditgnn.sampler.base import CudaGraph, capture
+from redditgnn.sampler.base import CudaGraph, resolve_capture
 from redditgnn.sampler.neighbor import check_num_neighbors
 from redditgnn.sampler.side_stream import SideStream
 
@@ -27,14 +27,14 @@ from redditgnn.sampler.side_stream import SideStream
 class TreeSampler:
     """Batches of training nodes with `num_neighbors[h]` draws for each place at hop h.
 
-    A node without in-neighbours draws itself, with edges of weight 0: zero for sums and means;
-    attention and maxima, which know no weights, see the node itself. The last batch of an epoch is
-    filled up with targets of loss weight 0, which are the first of that epoch again.
+    A node without in-neighbours draws itself, with edges of weight 0. Sums and means ignore these
+    edges. Attention and maxima, which use no weights, see the node itself. The last batch of an
+    epoch is padded with the first targets of that epoch, at loss weight 0.
 
     Attributes:
-        cuda_graph: Whether the training step is to be captured: `auto` where it can be, on CUDA
-            with features that the device reads by itself.
-        generator: What neighbours are drawn with, on the device that samples.
+        cuda_graph: Whether to capture the training step: `auto` where possible, on CUDA with
+            features that the device reads by itself.
+        generator: The generator that draws neighbours, on the sampling device.
     """
 
     has_halo = True
@@ -59,7 +59,7 @@ class TreeSampler:
         )
         require_positive("sampler.batch_size", batch_size)
         self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
-        self.cuda_graph = capture(
+        self.cuda_graph = resolve_capture(
             cuda_graph,
             possible=self._placed.is_on_cuda,
             needs="device=cuda, and features that the device reads by itself "
@@ -71,13 +71,13 @@ class TreeSampler:
         self._order = torch.Generator().manual_seed(seed)
         self.generator = torch.Generator(self._placed.device).manual_seed(seed)
         self.generators = (self._order, self.generator)
-        self._lay_out(self._placed.device)
+        self._build_csr(self._placed.device)
 
     def __len__(self) -> int:
         return -(-len(self._targets) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._stream.made(self._batches())
+        return self._stream.build(self._batches())
 
     def _batches(self) -> Iterator[Batch]:
         for targets, loss_weight in zip(*self.epoch(), strict=True):
@@ -86,7 +86,7 @@ class TreeSampler:
     def epoch(
         self,
     ) -> tuple[Int64[Tensor, "batches targets"], Float[Tensor, "batches targets"]]:
-        """Shuffle the training nodes into batches; return them with their loss weights."""
+        """Shuffle the training nodes into batches, and return them with their loss weights."""
         count, shape = len(self._targets), (len(self), self._batch_size)
         order = self._targets[torch.randperm(count, generator=self._order)]
         position = torch.arange(len(self) * self._batch_size)
@@ -97,11 +97,11 @@ class TreeSampler:
     def draw(
         self, targets: Int64[Tensor, " targets"], loss_weight: Float[Tensor, " targets"]
     ) -> Batch:
-        """Grow a tree from each target; no size depends on what is drawn."""
+        """Grow a tree from each target. No size depends on the draws."""
         hops, degrees, weights = [targets], [], []
         for fanout in self._num_neighbors:
-            found, degree, weight = self._neighbors(hops[-1], fanout)
-            hops.append(found)
+            neighbors, degree, weight = self._neighbors(hops[-1], fanout)
+            hops.append(neighbors)
             degrees.append(degree)
             weights.append(weight)
         node_ids = torch.cat(hops)
@@ -132,14 +132,14 @@ class TreeSampler:
             device=nodes.device,
         )
         edge = first[:, None] + (uniform * degree[:, None]).long()
-        edge.clamp_(max=graph.num_edges - 1)  # behind the last row's end there is nothing to read
-        drawn = graph.col[edge] if graph.num_edges else nodes[:, None].expand_as(edge)
-        found = torch.where((degree > 0)[:, None], drawn, nodes[:, None])
-        weight = (degree / fanout)[:, None].expand_as(found)
-        return found.flatten(), degree, weight.flatten()
+        edge.clamp_(max=graph.num_edges - 1)  # after the last row's end there is nothing to read
+        draws = graph.col[edge] if graph.num_edges else nodes[:, None].expand_as(edge)
+        neighbors = torch.where((degree > 0)[:, None], draws, nodes[:, None])
+        weight = (degree / fanout)[:, None].expand_as(neighbors)
+        return neighbors.flatten(), degree, weight.flatten()
 
-    def _lay_out(self, device: torch.device) -> None:
-        """Make what all batches share: a tree's edges lead to its places one after another."""
+    def _build_csr(self, device: torch.device) -> None:
+        """Build the CSR that all batches share: a tree's edges lead to its places in order."""
         sizes = list(accumulate(self._num_neighbors, int.__mul__, initial=self._batch_size))
         ends = list(accumulate(sizes))  # of the hops, in the order of nodes
         fanouts = torch.tensor(self._num_neighbors).repeat_interleave(torch.tensor(sizes[:-1]))

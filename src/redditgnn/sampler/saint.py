@@ -1,9 +1,9 @@
 """GraphSAINT: random subgraphs with exact normalisation (Zeng et al. 2020, arXiv:1907.04931).
 
-Two biases are undone (section 3.2). A node that is drawn often would dominate the loss: its loss
-is divided by the probability that a subgraph contains it. An edge that is drawn seldom beside its
-node would be missing from sums: its message is divided by alpha, the probability of the edge given
-its destination. Both probabilities are estimated from subgraphs drawn before training.
+Two biases are corrected (section 3.2). A node that is drawn often would dominate the loss: its loss
+is divided by the probability that a subgraph contains it. An edge that is drawn less often than its
+destination would be missing from sums. Its message is divided by alpha, the probability of the edge
+given its destination. Both probabilities are estimated from subgraphs drawn before training.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.runtime.memory import GIB, free_memory
 from redditgnn.runtime.numba_threads import numba_works
-from redditgnn.sampler.subgraph import Inclusions, subgraph_batch, subgraphs_of
+from redditgnn.sampler.subgraph import Inclusions, build_subgraphs, subgraph_batch
 
 
 class SaintSettings(TypedDict):
@@ -41,17 +41,17 @@ class SaintSettings(TypedDict):
 class SaintSampler(ABC):
     """`num_steps` random subgraphs an epoch, normalised by counts of earlier ones.
 
-    `sample_coverage`: subgraphs are drawn before training until each node was drawn this many times
-    on average; more makes the normalisation more exact.
+    `sample_coverage`: how many times each node is drawn before training, on average. More makes the
+    normalisation more exact.
     """
 
     has_halo = False
 
     bytes_per_draw: int
-    """About how many bytes of host memory each of the `batch_size` takes while it is drawn."""
+    """Approximate bytes of host memory that each of the `batch_size` draws takes."""
 
-    drawn_with = ""
-    """The other key that `bytes_per_draw` depends on, as a mistake names it."""
+    size_condition = ""
+    """The other key that `bytes_per_draw` depends on, as the error message names it."""
 
     def __init__(self, graph: GraphData, **settings: Unpack[SaintSettings]) -> None:
         batch_size, num_steps = settings["batch_size"], settings["num_steps"]
@@ -68,26 +68,26 @@ class SaintSampler(ABC):
         self._generator = torch.Generator().manual_seed(settings["seed"])
         self.generators = (self._generator,)
         self._refuse_too_large(free_memory(torch.device("cpu")))
-        self._subgraphs, self._degree = subgraphs_of(graph), graph.degree
+        self._subgraphs, self._degree = build_subgraphs(graph), graph.degree
         self._count_inclusions(sample_coverage * graph.num_nodes)
 
     @abstractmethod
-    def draw(self) -> Int64[Tensor, " drawn"]:
+    def draw(self) -> Int64[Tensor, " draws"]:
         """Draw the nodes of one subgraph, with repetitions."""
 
     @property
     def node_probability(self) -> Float[Tensor, " nodes"]:
         """Estimated probability that a subgraph contains each node."""
-        return self._seen.of_node.clamp(min=1) / self._num_drawn
+        return self._inclusions.node_counts.clamp(min=1) / self._num_drawn
 
-    def edge_probability(self, edges: Int64[Tensor, " picked"]) -> Float[Tensor, " picked"]:
+    def edge_probability(self, edges: Int64[Tensor, " positions"]) -> Float[Tensor, " positions"]:
         """Estimate the probability of each edge in a subgraph that has its destination (alpha).
 
         `edges` are positions in `graph.col`.
         """
         destination = torch.bucketize(edges, self._graph.rowptr, right=True) - 1
-        of_destination = self._seen.of_node[destination].clamp(min=1)
-        return self._seen.of_edge[edges].clamp(min=1) / of_destination
+        destination_counts = self._inclusions.node_counts[destination].clamp(min=1)
+        return self._inclusions.edge_counts[edges].clamp(min=1) / destination_counts
 
     def __len__(self) -> int:
         return self._num_steps
@@ -97,7 +97,7 @@ class SaintSampler(ABC):
         loss_weight = mask / (self.node_probability * mask.sum())
         for _ in range(self._num_steps):
             node_ids = self._subgraphs.distinct(self.draw())
-            rowptr, col, edge_weight = self._subgraphs.weighted_edges(node_ids, self._seen)
+            rowptr, col, edge_weight = self._subgraphs.weighted_edges(node_ids, self._inclusions)
             yield subgraph_batch(
                 self._graph,
                 node_ids,
@@ -110,19 +110,19 @@ class SaintSampler(ABC):
             )
 
     def _refuse_too_large(self, free: int) -> None:
-        most = free // 2 // self.bytes_per_draw
+        limit = free // 2 // self.bytes_per_draw
         require(
-            self._batch_size <= most,
-            f"sampler.batch_size must be at most {most}{self.drawn_with}, what half of the free "
-            f"{free / GIB:,.1f} GiB can draw at once, got {self._batch_size}",
+            self._batch_size <= limit,
+            f"sampler.batch_size must be at most {limit}{self.size_condition}, what half of the "
+            f"free {free / GIB:,.1f} GiB can draw at once, got {self._batch_size}",
         )
 
     def _count_inclusions(self, nodes_to_draw: int) -> None:
-        self._seen = Inclusions(self._graph)
+        self._inclusions = Inclusions(self._graph)
         self._num_drawn, drawn_nodes = 0, 0
         while drawn_nodes < nodes_to_draw:
             node_ids = self._subgraphs.distinct(self.draw())
-            self._subgraphs.include(node_ids, self._seen)
+            self._subgraphs.include(node_ids, self._inclusions)
             self._num_drawn += 1
             drawn_nodes += len(node_ids)
 
@@ -136,7 +136,7 @@ class SaintNode(SaintSampler):
     def _cumulative(self) -> Float[Tensor, " nodes"]:
         return node_importance(self._graph).cumsum(0)
 
-    def draw(self) -> Int64[Tensor, " drawn"]:
+    def draw(self) -> Int64[Tensor, " draws"]:
         uniform = torch.rand(self._batch_size, generator=self._generator, dtype=torch.float64)
         goals = (uniform * self._cumulative[-1]).numpy()
         return torch.from_numpy(np.searchsorted(self._cumulative.numpy(), goals, side="right"))
@@ -145,8 +145,8 @@ class SaintNode(SaintSampler):
 class SaintEdge(SaintSampler):
     """`batch_size` edges drawn with probability proportional to 1/deg(u) + 1/deg(v) (sec. 3.4).
 
-    A uniform node and a uniform in-neighbour of it are exactly that on an undirected graph, and
-    need no table of all edges.
+    On an undirected graph this equals drawing a uniform node and a uniform in-neighbour of it. That
+    needs no table of all edges.
     """
 
     bytes_per_draw = 65
@@ -155,11 +155,11 @@ class SaintEdge(SaintSampler):
     def _connected(self) -> Int64[Tensor, " connected"]:
         return (self._graph.degree > 0).nonzero().view(-1)
 
-    def draw(self) -> Int64[Tensor, " drawn"]:
+    def draw(self) -> Int64[Tensor, " draws"]:
         size = (self._batch_size,)
-        drawn = torch.randint(len(self._connected), size, generator=self._generator)
-        ends = self._connected.index_select(0, drawn)
-        return torch.cat([ends, step(self._graph, ends, self._generator)])
+        draws = torch.randint(len(self._connected), size, generator=self._generator)
+        ends = self._connected.index_select(0, draws)
+        return torch.cat([ends, walk_step(self._graph, ends, self._generator)])
 
 
 class SaintRandomWalk(SaintSampler):
@@ -175,38 +175,38 @@ class SaintRandomWalk(SaintSampler):
         require_positive("sampler.walk_length", walk_length)
         self._walk_length = walk_length
         self.bytes_per_draw = 16 * (walk_length + 1) + 40
-        self.drawn_with = f" with sampler.walk_length={walk_length}"
+        self.size_condition = f" with sampler.walk_length={walk_length}"
         super().__init__(graph, **saint)
 
-    def draw(self) -> Int64[Tensor, " drawn"]:
+    def draw(self) -> Int64[Tensor, " draws"]:
         walk = [
             torch.randint(self._graph.num_nodes, (self._batch_size,), generator=self._generator)
         ]
         for _ in range(self._walk_length):
-            walk.append(step(self._graph, walk[-1], self._generator))
+            walk.append(walk_step(self._graph, walk[-1], self._generator))
         return torch.cat(walk)
 
 
 def node_importance(graph: GraphData) -> Float[Tensor, " nodes"]:
     """Return the squared column norms of D^-1 A: sum over out-neighbours of 1 / degree^2."""
-    of_row = graph.degree.clamp(min=1).double().pow(-2)
+    row_value = graph.degree.clamp(min=1).double().pow(-2)
     total = torch.zeros(graph.num_nodes, dtype=torch.float64)
     if not numba_works():
-        return total.index_add_(0, graph.col, of_row.repeat_interleave(graph.degree))
+        return total.index_add_(0, graph.col, row_value.repeat_interleave(graph.degree))
     from redditgnn.sampler.csr_numba import add_to_sources
 
     col = graph.col.numpy().view(np.uint32)
-    add_to_sources(graph.rowptr.numpy(), col, of_row.numpy(), total.numpy())
+    add_to_sources(graph.rowptr.numpy(), col, row_value.numpy(), total.numpy())
     return total
 
 
-def step(
+def walk_step(
     graph: GraphData, node_ids: Int64[Tensor, " walkers"], generator: torch.Generator
 ) -> Int64[Tensor, " walkers"]:
-    """Move each walker to a uniform in-neighbour; one without neighbours stays."""
+    """Move each walker to a uniform in-neighbour. A walker without neighbours stays."""
     first = graph.rowptr.index_select(0, node_ids)
     degree = graph.rowptr.index_select(0, node_ids + 1) - first
     uniform = torch.rand(len(node_ids), generator=generator, dtype=torch.float64)
     edge = first + (uniform * degree).long()
-    moved = graph.col.index_select(0, edge.clamp(max=graph.num_edges - 1)).long()
-    return torch.where(degree > 0, moved, node_ids)
+    neighbors = graph.col.index_select(0, edge.clamp(max=graph.num_edges - 1)).long()
+    return torch.where(degree > 0, neighbors, node_ids)

@@ -1,4 +1,4 @@
-"""Batches made on a CUDA stream of their own, while the step before is computed on another."""
+"""Batches built on a separate CUDA stream, while the previous step runs on another."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from redditgnn.graph.features import Rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SideBatch(Batch):
-    """A batch that may not be finished yet when it is handed over.
+    """A batch that the stream may not have finished yet.
 
-    `to`, which the training loop calls for every batch, makes the caller's stream wait for it. The
+    The training loop calls `to` for every batch, which makes the caller's stream wait for it. The
     caller's thread does not wait.
     """
 
@@ -26,36 +26,36 @@ class SideBatch(Batch):
         """Return the batch for use on the current stream of `device`, where it is already."""
         stream = torch.cuda.current_stream(device)
         stream.wait_event(self.ready)
-        for tensor in tensors_of(self):
+        for tensor in batch_tensors(self):
             tensor.record_stream(stream)  # its memory is not reused before this stream is done
         return Batch(**{field.name: getattr(self, field.name) for field in fields(Batch)})
 
 
 class SideStream:
-    """Makes batches for `device` on a stream beside the one that computes.
+    """Builds batches for `device` on another stream than the computing one.
 
-    One object a sampler: memory that torch has reserved for a stream stays with it.
+    Each sampler has one object: memory that torch has reserved for a stream stays with it.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def made(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Make each of `batches` on the stream and move it to the device.
+    def build(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Build each of `batches` on the stream and move it to the device.
 
-        What `batches` reads must have been there when the iteration starts. Elsewhere than on CUDA
-        the batches are passed on as they are.
+        Tensors that `batches` reads must exist when the iteration starts. Without CUDA the batches
+        pass through unchanged.
         """
         if self._stream is None:
             yield from batches
             return
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         while True:
-            with torch.cuda.stream(self._stream):  # entered anew: the consumer may share the thread
+            with torch.cuda.stream(self._stream):  # each time: the consumer may share the thread
                 if (batch := next(batches, None)) is None:
                     return
-                batch = _with_blocks(batch.to(self._device))
+                batch = _build_blocks(batch.to(self._device))
                 ready = torch.cuda.Event()
                 ready.record(self._stream)
             yield SideBatch(
@@ -63,8 +63,8 @@ class SideStream:
             )
 
 
-def tensors_of(batch: Batch) -> Iterator[Tensor]:
-    """Every tensor that was made for this batch; blocks are views of them."""
+def batch_tensors(batch: Batch) -> Iterator[Tensor]:
+    """Yield every tensor that belongs to this batch. Blocks are views of them."""
     yield from (v for f in fields(Batch) if isinstance(v := getattr(batch, f.name), Tensor))
     rows: Rows = batch.features
     if rows.node_ids is not None:
@@ -73,8 +73,8 @@ def tensors_of(batch: Batch) -> Iterator[Tensor]:
         yield rows.table
 
 
-def _with_blocks(batch: Batch) -> Batch:
-    """Cut the blocks here: where their edges are not counted yet, that waits for this stream."""
+def _build_blocks(batch: Batch) -> Batch:
+    """Build the blocks here: where their edges are not counted yet, this waits for the stream."""
     for layer in range(len(batch.num_dst)):
         batch.block(layer)
     return batch

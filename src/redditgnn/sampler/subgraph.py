@@ -1,7 +1,7 @@
 """Batches cut out of the graph: induced subgraphs, and rows with their halo.
 
-Vectors are read by `index_select`, here and in the samplers: `vector[ids]` hands even a short one
-to all of torch's threads, and a sampler that waits for those in use by training waits long.
+Here and in the samplers, `index_select` reads vectors. `vector[ids]` would hand even a short one to
+all of torch's threads, and a sampler would wait long for threads that training uses.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from redditgnn.runtime.numba_threads import numba_works
 class Subgraphs(Protocol):
     """Cuts pieces out of one graph: `NumbaSubgraphs`, or `TorchSubgraphs` where Numba is missing.
 
-    Both give the same pieces, bit by bit. What a piece costs depends on the rows of its nodes, not
+    Both give the same pieces, bit by bit. The cost of a piece depends on the rows of its nodes, not
     on the edges of the graph.
     """
 
-    def distinct(self, drawn: Int64[Tensor, " drawn"]) -> Int64[Tensor, " nodes"]:
-        """Return the nodes in `drawn` once each, in ascending order."""
+    def distinct(self, draws: Int64[Tensor, " draws"]) -> Int64[Tensor, " nodes"]:
+        """Return the nodes in `draws` once each, in ascending order."""
         ...
 
     def edges(
@@ -36,27 +36,27 @@ class Subgraphs(Protocol):
         ...
 
     def weighted_edges(
-        self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions
+        self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         """Return the edges among `node_ids`, and each one's inverse share.
 
-        That is how many subgraphs had its destination, over how many had the edge too.
+        The inverse share is the number of subgraphs with the destination over those with the edge.
         """
         ...
 
-    def include(self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions) -> None:
-        """Count the subgraph of `node_ids` in `seen`."""
+    def include(self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions) -> None:
+        """Add the subgraph of `node_ids` to `inclusions`."""
         ...
 
     def neighborhood(
         self, node_ids: Int64[Tensor, " rows"]
     ) -> tuple[Int64[Tensor, " local"], Int64[Tensor, " rows_plus_1"], Int32[Tensor, " edges"]]:
-        """Do as `GraphData.neighborhood`."""
+        """Return the same as `GraphData.neighborhood`."""
         ...
 
 
-def subgraphs_of(graph: GraphData) -> Subgraphs:
-    """Return what cuts up `graph`, which must be on the CPU."""
+def build_subgraphs(graph: GraphData) -> Subgraphs:
+    """Return `Subgraphs` of `graph`, which must be on the CPU."""
     if numba_works():
         from redditgnn.sampler.subgraph_numba import NumbaSubgraphs
 
@@ -77,7 +77,7 @@ def subgraph_batch(
     degree: Int64[Tensor, " nodes"],
     edge_weight: Float[Tensor, " edges"] | None = None,
 ) -> Batch:
-    """Complete a subgraph to a batch in which every layer computes every node."""
+    """Build a batch from a subgraph, in which every layer computes every node."""
     return Batch(
         features=graph.rows(node_ids),
         y=graph.y.index_select(0, node_ids),
@@ -92,12 +92,13 @@ def subgraph_batch(
 
 
 class Inclusions:
-    """How many of the subgraphs drawn so far contain each node and each edge.
+    """Counts of the subgraphs drawn so far that contain each node and each edge.
 
     Attributes:
-        of_edge: In the order of `graph.col`.
+        node_counts: Number of subgraphs with each node.
+        edge_counts: Number of subgraphs with each edge, in the order of `graph.col`.
     """
 
     def __init__(self, graph: GraphData) -> None:
-        self.of_node = torch.zeros(graph.num_nodes, dtype=torch.int32)
-        self.of_edge = torch.zeros(graph.num_edges, dtype=torch.int32)
+        self.node_counts = torch.zeros(graph.num_nodes, dtype=torch.int32)
+        self.edge_counts = torch.zeros(graph.num_edges, dtype=torch.int32)

@@ -25,8 +25,8 @@ from redditgnn.sampler.csr_numba import (
 )
 from redditgnn.sampler.subgraph import Inclusions
 
-ENTRIES_A_TASK = 131_072  # about 0.1 ms of reading; handing over a task takes 0.01 ms
-SORTS_BELOW = 1 / 256  # nodes drawn per node of the graph, where sorting beats a map of all nodes
+ENTRIES_A_TASK = 131_072  # about 0.1 ms of reading, where handing over a task takes 0.01 ms
+SORTS_BELOW = 1 / 256  # draws per node of the graph: sorting is then faster than marking nodes
 
 
 class NumbaSubgraphs:
@@ -37,10 +37,10 @@ class NumbaSubgraphs:
         self._local_id = np.full(graph.num_nodes, -1, np.int32)
         self._is_marked = np.zeros(graph.num_nodes, np.bool_)
 
-    def distinct(self, drawn: Int64[Tensor, " drawn"]) -> Int64[Tensor, " nodes"]:
-        if len(drawn) < SORTS_BELOW * len(self._is_marked):
-            return drawn.unique()
-        self._is_marked[drawn.numpy()] = True
+    def distinct(self, draws: Int64[Tensor, " draws"]) -> Int64[Tensor, " nodes"]:
+        if len(draws) < SORTS_BELOW * len(self._is_marked):
+            return draws.unique()
+        self._is_marked[draws.numpy()] = True
         return torch.from_numpy(self._unmark())
 
     def edges(
@@ -48,57 +48,57 @@ class NumbaSubgraphs:
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"]]:
         nodes = node_ids.numpy()
         number_nodes(nodes, self._local_id)
-        scanned, kept = self._pointers(nodes)
-        sources = np.empty(kept[-1], np.int32)
-        self._run(list_inside, scanned, nodes, self._local_id, kept, sources)
+        rowptr, pointers = self._find_pointers(nodes)
+        sources = np.empty(pointers[-1], np.int32)
+        self._run(list_inside, rowptr, nodes, self._local_id, pointers, sources)
         forget_nodes(nodes, self._local_id)
-        return torch.from_numpy(kept), torch.from_numpy(sources)
+        return torch.from_numpy(pointers), torch.from_numpy(sources)
 
     def weighted_edges(
-        self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions
+        self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         nodes = node_ids.numpy()
         number_nodes(nodes, self._local_id)
-        scanned, kept = self._pointers(nodes)
-        sources, weights = np.empty(kept[-1], np.int32), np.empty(kept[-1], np.float32)
-        counts = seen.of_node.numpy(), seen.of_edge.numpy()
+        rowptr, pointers = self._find_pointers(nodes)
+        sources, weights = np.empty(pointers[-1], np.int32), np.empty(pointers[-1], np.float32)
+        counts = inclusions.node_counts.numpy(), inclusions.edge_counts.numpy()
         self._run(
-            list_inside_weighted, scanned, nodes, self._local_id, kept, sources, *counts, weights
+            list_inside_weighted, rowptr, nodes, self._local_id, pointers, sources, *counts, weights
         )
         forget_nodes(nodes, self._local_id)
-        return torch.from_numpy(kept), torch.from_numpy(sources), torch.from_numpy(weights)
+        return torch.from_numpy(pointers), torch.from_numpy(sources), torch.from_numpy(weights)
 
-    def include(self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions) -> None:
+    def include(self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions) -> None:
         nodes = node_ids.numpy()
         number_nodes(nodes, self._local_id)
-        scanned = row_pointers(self._rowptr, nodes, -1)
-        self._run(add_inside, scanned, nodes, self._local_id, seen.of_edge.numpy())
+        rowptr = row_pointers(self._rowptr, nodes, -1)
+        self._run(add_inside, rowptr, nodes, self._local_id, inclusions.edge_counts.numpy())
         forget_nodes(nodes, self._local_id)
-        seen.of_node.numpy()[nodes] += 1
+        inclusions.node_counts.numpy()[nodes] += 1
 
     def neighborhood(
         self, node_ids: Int64[Tensor, " rows"]
     ) -> tuple[Int64[Tensor, " local"], Int64[Tensor, " rows_plus_1"], Int32[Tensor, " edges"]]:
         nodes = node_ids.numpy()
-        picked = row_pointers(self._rowptr, nodes, -1)
-        self._run(mark_sources, picked, nodes, self._is_marked)
+        pointers = row_pointers(self._rowptr, nodes, -1)
+        self._run(mark_sources, pointers, nodes, self._is_marked)
         self._is_marked[nodes] = False
         local_nodes = np.concatenate([nodes, self._unmark()])
         number_nodes(local_nodes, self._local_id)
-        sources = np.empty(picked[-1], np.int32)
-        self._run(list_sources, picked, nodes, self._local_id, sources)
+        sources = np.empty(pointers[-1], np.int32)
+        self._run(list_sources, pointers, nodes, self._local_id, sources)
         forget_nodes(local_nodes, self._local_id)
-        return torch.from_numpy(local_nodes), torch.from_numpy(picked), torch.from_numpy(sources)
+        return torch.from_numpy(local_nodes), torch.from_numpy(pointers), torch.from_numpy(sources)
 
-    def _pointers(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return row pointers to all entries of `nodes`, and to those whose source is numbered."""
-        scanned = row_pointers(self._rowptr, nodes, -1)
-        kept = np.zeros(len(nodes) + 1, np.int64)
-        self._run(count_inside, scanned, nodes, self._local_id, kept[1:])
-        return scanned, kept.cumsum()
+    def _find_pointers(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return row pointers to all entries of `nodes`, and to those with a numbered source."""
+        rowptr = row_pointers(self._rowptr, nodes, -1)
+        pointers = np.zeros(len(nodes) + 1, np.int64)
+        self._run(count_inside, rowptr, nodes, self._local_id, pointers[1:])
+        return rowptr, pointers.cumsum()
 
-    def _run(self, kernel: Callable[..., None], scanned: np.ndarray, *args: Any) -> None:
-        run_on_rows(kernel, scanned, self._rowptr, self._col, *args, entries_a_task=ENTRIES_A_TASK)
+    def _run(self, kernel: Callable[..., None], rowptr: np.ndarray, *args: Any) -> None:
+        run_on_rows(kernel, rowptr, self._rowptr, self._col, *args, entries_a_task=ENTRIES_A_TASK)
 
     def _unmark(self) -> np.ndarray:
         """Return the marked nodes in ascending order, and clear the marks."""

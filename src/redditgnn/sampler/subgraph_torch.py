@@ -18,8 +18,8 @@ class TorchSubgraphs:
         self._graph = graph
         self._local_id = torch.full((graph.num_nodes,), -1, dtype=torch.int32)
 
-    def distinct(self, drawn: Int64[Tensor, " drawn"]) -> Int64[Tensor, " nodes"]:
-        return drawn.unique()
+    def distinct(self, draws: Int64[Tensor, " draws"]) -> Int64[Tensor, " nodes"]:
+        return draws.unique()
 
     def edges(
         self, node_ids: Int64[Tensor, " nodes"]
@@ -28,16 +28,16 @@ class TorchSubgraphs:
         return rowptr, col
 
     def weighted_edges(
-        self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions
+        self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         rowptr, col, positions = self._inside(node_ids)
-        of_row = seen.of_node[node_ids].clamp(min=1)[row_of_edge(rowptr)]
-        return rowptr, col, 1 / (seen.of_edge[positions].clamp(min=1) / of_row)
+        row_counts = inclusions.node_counts[node_ids].clamp(min=1)[row_of_edge(rowptr)]
+        return rowptr, col, 1 / (inclusions.edge_counts[positions].clamp(min=1) / row_counts)
 
-    def include(self, node_ids: Int64[Tensor, " nodes"], seen: Inclusions) -> None:
+    def include(self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions) -> None:
         _, _, positions = self._inside(node_ids)
-        seen.of_node[node_ids] += 1
-        seen.of_edge[positions] += 1
+        inclusions.node_counts[node_ids] += 1
+        inclusions.edge_counts[positions] += 1
 
     def neighborhood(
         self, node_ids: Int64[Tensor, " rows"]

@@ -1,1 +1,1 @@
-"""Many runs from one command line: planned and checked first, each in a process that may die."""
+"""Many runs from one command line: all are checked first, and each has a process that may die."""

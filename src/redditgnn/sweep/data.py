@@ -1,4 +1,4 @@
-"""The data of a sweep, loaded once before any job begins, and what only data can refute."""
+"""The data of a sweep: loaded once before any job begins, and used to check all settings."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ from redditgnn.graph.data import GraphData
 from redditgnn.parts import Parts
 from redditgnn.sweep.plan import Job
 
-OF_A_MODEL = ("model", "optimizer", "scheduler", "trainer")
+MODEL_GROUPS = ("model", "optimizer", "scheduler", "trainer")
 
 
 class Data:
-    """Loads each dataset once, which converts it for all jobs, and remembers what it is."""
+    """Loads each dataset once, which converts it for all jobs, and remembers its fingerprint."""
 
     def __init__(self) -> None:
         self._fingerprints: dict[str, str] = {}
         self._graphs: dict[str, GraphData] = {}  # mapped files
-        self._built: set[str] = set()
+        self._built_keys: set[str] = set()
 
     def fingerprint(self, settings: Settings) -> str:
         """Return the fingerprint that a run of `settings` has.
 
         Raises:
-            UserError: the data cannot be had.
+            UserError: the data cannot be loaded.
         """
-        told = json.dumps([_told(settings), settings.protocol])
-        if told not in self._fingerprints:
+        key = json.dumps([_dataset_key(settings), settings.protocol])
+        if key not in self._fingerprints:
             fingerprint = self._graph(settings).fingerprint.of_a_run(settings.protocol)
-            self._fingerprints[told] = str(fingerprint)
-        return self._fingerprints[told]
+            self._fingerprints[key] = str(fingerprint)
+        return self._fingerprints[key]
 
     def try_out(self, settings: Settings) -> None:
-        """Build what a run builds before its sampler, which may take long.
+        """Build the parts of a run except the sampler, which may take long.
 
         Raises:
             UserError: a component refuses its settings.
         """
-        components = [settings.components[group] for group in OF_A_MODEL]
-        told = json.dumps([_told(settings), components], sort_keys=True)
-        if told in self._built:
+        components = [settings.components[group] for group in MODEL_GROUPS]
+        key = json.dumps([_dataset_key(settings), components], sort_keys=True)
+        if key in self._built_keys:
             return
         parts = Parts(settings, graph=self._graph(settings))
         _ = parts.trainer, parts.scheduler
-        self._built.add(told)
+        self._built_keys.add(key)
 
     def _graph(self, settings: Settings) -> GraphData:
-        told = _told(settings)
-        if told not in self._graphs:
-            self._graphs[told] = settings.build("dataset", Path(settings.data_dir))
-        return self._graphs[told]
+        key = _dataset_key(settings)
+        if key not in self._graphs:
+            self._graphs[key] = settings.build("dataset", Path(settings.data_dir))
+        return self._graphs[key]
 
     def release(self) -> None:
-        """Close the files; fingerprints stay."""
+        """Close the files, and keep the fingerprints."""
         self._graphs.clear()
 
 
-def data_of(jobs: Sequence[Job]) -> Data:
+def load_data(jobs: Sequence[Job]) -> Data:
     """Load the data of all jobs, and try out their settings on it.
 
     Raises:
-        ConfigError: names the job that has a mistake, or whose data cannot be had.
+        ConfigError: names the job that has a mistake, or whose data cannot be loaded.
     """
     data = Data()
     for job in jobs:
@@ -77,5 +77,5 @@ def data_of(jobs: Sequence[Job]) -> Data:
     return data
 
 
-def _told(settings: Settings) -> str:
+def _dataset_key(settings: Settings) -> str:
     return json.dumps([settings.components["dataset"], settings.data_dir], sort_keys=True)

@@ -1,7 +1,7 @@
-"""From one command line to jobs: expanded by Hydra's grammar, each composed on its own.
+"""From one command line to jobs: expanded by Hydra's grammar, each composed separately.
 
-Hydra composes a configuration in a fifth of a second. Jobs that choose the same options differ in
-values only: what those options compose to is made once, and the values are put into copies of it.
+Hydra takes a fifth of a second to compose a configuration. Jobs with the same options differ only
+in values. So each set of options is composed once, and the values are put into copies.
 """
 
 from __future__ import annotations
@@ -41,87 +41,89 @@ MOST_JOBS = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of a sweep: `swept` are the values that the other runs do not share."""
+    """One run of a sweep: `values` are those of the swept keys."""
 
     number: int
     overrides: list[str]
-    swept: dict[str, str]
+    values: dict[str, str]
     settings: Settings
     config_hash: str
 
     @property
     def label(self) -> str:
-        """What sets this run apart, as it would be written on the command line."""
-        return " ".join(f"{key}={value}" for key, value in self.swept.items()) or "the only run"
+        """The swept values of this run, as on the command line."""
+        return " ".join(f"{key}={value}" for key, value in self.values.items()) or "the only run"
 
 
 class Planner:
-    """Knows what a command line sweeps, and composes its jobs.
+    """Reads the swept keys of a command line, and composes its jobs.
 
     Raises:
         ConfigError: the command line, or the group `sweep` that it chooses, is wrong.
     """
 
     def __init__(self, command_line: Sequence[str], config_dir: Path | None = None) -> None:
-        self._loader = _loader(config_dir)
-        self._composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
-        self._checked: set[str] = set()
-        self._known: dict[str, Override] = {}
-        given = self._parsed(command_line)
-        own = [override for override in given if _group_of(override) == "sweep"]
-        for override in own:
+        self._loader = _build_loader(config_dir)
+        self._configs: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
+        self._checked_keys: set[str] = set()
+        self._parsed_overrides: dict[str, Override] = {}
+        all_overrides = self._parse(command_line)
+        own_overrides = [override for override in all_overrides if _group_name(override) == "sweep"]
+        for override in own_overrides:
             require(not override.is_sweep_override(), f"{override.input_line}: one sweep at a time")
-        config, _ = self._compose([str(override.input_line) for override in own])
+        config, _ = self._compose([str(override.input_line) for override in own_overrides])
         self.sweep: SweepSettings = sweep_settings(OmegaConf.to_container(config.sweep))
-        rest = [override for override in given if _group_of(override) != "sweep"]
-        # Of a key that is given twice the last counts, as everywhere in Hydra.
-        self.overrides = list({o.key_or_group: o for o in [*self._ready_made(), *rest]}.values())
-        self.same_for_all = [str(o.input_line) for o in self.overrides if not o.is_sweep_override()]
+        job_overrides = [override for override in all_overrides if _group_name(override) != "sweep"]
+        # The last value of a repeated key counts, as everywhere in Hydra.
+        self.overrides = list(
+            {o.key_or_group: o for o in [*self._presets(), *job_overrides]}.values()
+        )
+        self._common = [str(o.input_line) for o in self.overrides if not o.is_sweep_override()]
 
     def jobs(self) -> list[Job]:
-        """Compose and check all combinations of what is swept, those that are equal once.
+        """Compose and check all combinations of the swept values, without duplicates.
 
         Raises:
             ConfigError: names the job that has a mistake, or a key that cannot be swept like this.
         """
-        found: dict[tuple[str, int], Job] = {}
-        for swept in self._combinations():
-            job = self.job(len(found) + 1, swept)
-            _refuse_one_run(found.setdefault((job.config_hash, job.settings.seed), job), job)
-        return list(found.values())
+        jobs: dict[tuple[str, int], Job] = {}
+        for values in self._combinations():
+            job = self.job(len(jobs) + 1, values)
+            _refuse_one_run(jobs.setdefault((job.config_hash, job.settings.seed), job), job)
+        return list(jobs.values())
 
-    def job(self, number: int, swept: Mapping[str, str]) -> Job:
-        """Compose the run in which what is swept has these values.
+    def job(self, number: int, values: Mapping[str, str]) -> Job:
+        """Compose the run with these swept values.
 
         Raises:
             ConfigError: names this job.
         """
-        overrides = [*self.same_for_all, *(f"{key}={value}" for key, value in swept.items())]
+        overrides = [*self._common, *(f"{key}={value}" for key, value in values.items())]
         try:
             settings = resolve_batch_size(self._settings(overrides))
             self._check(settings)
         except (UserError, *ConfigurationError) as error:
-            told = one_line(error) if isinstance(error, ConfigurationError) else str(error)
-            which = f"job {number} ({' '.join(overrides)}): " if swept else ""
-            raise ConfigError(f"{which}{told}") from error
+            message = one_line(error) if isinstance(error, ConfigurationError) else str(error)
+            label = f"job {number} ({' '.join(overrides)}): " if values else ""
+            raise ConfigError(f"{label}{message}") from error
         return Job(
             number=number,
             overrides=overrides,
-            swept=dict(swept),
+            values=dict(values),
             settings=settings,
             config_hash=hash_of_config(settings),
         )
 
     def _check(self, settings: Settings) -> None:
-        """Check the settings, components that were seen before only once."""
-        told = json.dumps(settings.components, sort_keys=True)
-        if told not in self._checked:
+        """Check the settings, and skip components that were checked before."""
+        key = json.dumps(settings.components, sort_keys=True)
+        if key not in self._checked_keys:
             settings.check()
-            self._checked.add(told)
+            self._checked_keys.add(key)
 
     def _combinations(self) -> Iterator[dict[str, str]]:
-        swept = [override for override in self.overrides if override.is_sweep_override()]
-        for override in swept:
+        sweep_overrides = [o for o in self.overrides if o.is_sweep_override()]
+        for override in sweep_overrides:
             require(
                 override.is_discrete_sweep(),
                 f"{override.input_line}: an interval has no end of values; give a list or "
@@ -131,18 +133,20 @@ class Planner:
                 override.key_or_group != "results_dir",
                 f"{override.input_line}: a sweep has one results_dir",
             )
-        keys = [override.get_key_element() for override in swept]
-        values = [list(override.sweep_string_iterator()) for override in swept]
-        for key, found in zip(keys, values, strict=True):
-            require(bool(found), f"{key}: nothing to sweep: it has no values, or matches no option")
+        keys = [override.get_key_element() for override in sweep_overrides]
+        values = [list(override.sweep_string_iterator()) for override in sweep_overrides]
+        for key, choices in zip(keys, values, strict=True):
+            require(
+                bool(choices), f"{key}: nothing to sweep: it has no values, or matches no option"
+            )
         for number, combination in enumerate(itertools.product(*values)):
             require(number < MOST_JOBS, f"a sweep has at most {MOST_JOBS} jobs; sweep fewer values")
             yield dict(zip(keys, combination, strict=True))
 
-    def _ready_made(self) -> list[Override]:
-        return self._parsed([f"{key}={value}" for key, value in self.sweep.params.items()])
+    def _presets(self) -> list[Override]:
+        return self._parse([f"{key}={value}" for key, value in self.sweep.params.items()])
 
-    def _parsed(self, arguments: Sequence[str]) -> list[Override]:
+    def _parse(self, arguments: Sequence[str]) -> list[Override]:
         try:
             parser = OverridesParser.create(config_loader=self._loader)
             parsed = parser.parse_overrides(list(arguments))
@@ -160,9 +164,9 @@ class Planner:
         refuse_no_option(overrides)
         overrides = deletable(overrides)
         for text in overrides:
-            if text not in self._known:
-                (self._known[text],) = self._parsed([text])
-        parsed = [self._known[text] for text in overrides]
+            if text not in self._parsed_overrides:
+                (self._parsed_overrides[text],) = self._parse([text])
+        parsed = [self._parsed_overrides[text] for text in overrides]
         config, choices = self._compose([str(o.input_line) for o in parsed if self._is_option(o)])
         config = copy.deepcopy(config)
         ConfigLoaderImpl._apply_overrides_to_config(
@@ -171,39 +175,39 @@ class Planner:
         return settings_from(config, choices)
 
     def _is_option(self, override: Override) -> bool:
-        """Whether it decides which files are read, or is more than one value of one key."""
+        """Whether it selects configuration files, or sets more than one value."""
         return self._loader.repository.group_exists(override.key_or_group) or isinstance(
             override.value(), dict
         )
 
     def _compose(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
-        """Return the configuration that these options make, not to be written to, and choices."""
+        """Return the read-only configuration of these options, and the choices."""
         key = tuple(overrides)
-        if key not in self._composed:
+        if key not in self._configs:
             try:
                 config = self._loader.load_configuration("train", list(key), run_mode=RunMode.RUN)
-            except (*ConfigurationError, ValueError) as error:  # of a group that is null
+            except (*ConfigurationError, ValueError) as error:  # ValueError: a group is null
                 raise ConfigError(one_line(error)) from error
             choices = dict(config.hydra.runtime.choices)
             with open_dict(config):
                 del config["hydra"]
-            self._composed[key] = (config, choices)
-        return self._composed[key]
+            self._configs[key] = (config, choices)
+        return self._configs[key]
 
 
 def _refuse_one_run(first: Job, other: Job) -> None:
-    """Refuse to sweep what `config_hash` leaves out; options of two names may be the same."""
-    named_alike = replace(other.settings, choices=first.settings.choices)
-    if first.settings == named_alike:
+    """Refuse to sweep a key outside `config_hash`. Two names of one option are allowed."""
+    same_choices = replace(other.settings, choices=first.settings.choices)
+    if first.settings == same_choices:
         return
-    key = next(key for key, value in other.swept.items() if value != first.swept[key])
+    key = next(key for key, value in other.values.items() if value != first.values[key])
     raise ConfigError(
-        f"{key} is no part of config_hash, by which runs are told apart: {key}={first.swept[key]} "
-        f"and {key}={other.swept[key]} would be one run; give it one value a sweep"
+        f"{key} is no part of config_hash, by which runs are told apart: {key}={first.values[key]} "
+        f"and {key}={other.values[key]} would be one run; give it one value a sweep"
     )
 
 
-def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
+def _build_loader(config_dir: Path | None) -> ConfigLoaderImpl:
     """Return Hydra's loader of conf/ and of the options in `config_dir`."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
@@ -211,12 +215,12 @@ def _loader(config_dir: Path | None) -> ConfigLoaderImpl:
     assert isinstance(loader, ConfigLoaderImpl)
     if config_dir is not None:
         search_path = loader.get_search_path()
-        schema = search_path.get_path().pop()  # which has to be the last
+        schema = search_path.get_path().pop()  # which must be the last
         search_path.append("command-line", f"file://{config_dir.absolute()}")
         search_path.append(schema.provider or "", schema.path or "")
         loader.repository.initialize_sources(search_path)
     return loader
 
 
-def _group_of(override: Override) -> str:
+def _group_name(override: Override) -> str:
     return override.key_or_group.split(".")[0]

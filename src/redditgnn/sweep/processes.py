@@ -1,4 +1,4 @@
-"""Jobs on this machine, each in a process that may be killed without harm to the others."""
+"""Jobs on this machine, each in a process that may die without harm to the others."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from redditgnn.sweep.protocol import Outcome, WorkerDied
 from redditgnn.trainer import progress
 
 GRACE_S = 15.0  # for a run to write its checkpoint and its row
-LAST_LINES_S = 5.0  # for what an ended process had printed; its children may keep the pipe open
+LAST_LINES_S = 5.0  # for the last lines of an ended process, whose children may keep the pipe open
 
 
 class Worker:
     """One process at a time, started when it is needed, and again after it died."""
 
-    def __init__(self, environment: Mapping[str, str], tells_whose_lines: bool) -> None:
-        lines = {progress.LINES: "training"} if tells_whose_lines else {}
+    def __init__(self, environment: Mapping[str, str], labels_lines: bool) -> None:
+        lines = {progress.LINES: "training"} if labels_lines else {}
         self._environment = {**os.environ, **lines, **environment}
-        self._tells = tells_whose_lines
+        self._labels_lines = labels_lines
         self._process: subprocess.Popen[bytes] | None = None
         self._relay: threading.Thread | None = None
         self._label = ""
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start the process if there is none: it imports what it needs before its first job."""
+        """Start the process if there is none. It does its imports before its first job."""
         if self._process is not None and self._process.poll() is not None:
-            self._ended()
+            self._reap()
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "from redditgnn.sweep.worker import main; main()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if self._tells else None,
+                stderr=subprocess.PIPE if self._labels_lines else None,
                 env=self._environment,
-                start_new_session=True,  # Ctrl-C is the sweep's to pass on
+                start_new_session=True,  # the sweep passes Ctrl-C on
             )
             if self._process.stderr is not None:
                 self._relay = threading.Thread(
-                    target=self._pass_on, args=(self._process.stderr,), daemon=True
+                    target=self._relay_lines, args=(self._process.stderr,), daemon=True
                 )
                 self._relay.start()
         return self._process
@@ -68,14 +68,14 @@ class Worker:
         except BrokenPipeError:
             line = b""
         if not line.endswith(b"\n"):
-            raise WorkerDied(_cause(self._ended()))
+            raise WorkerDied(_describe_exit(self._reap()))
         outcome = Outcome(**json.loads(line))
-        if outcome.leaves_a_doubt:
+        if outcome.needs_new_process:
             self.stop()
         return outcome
 
     def interrupt(self) -> None:
-        """Have it write its checkpoint and end."""
+        """Ask the process to write its checkpoint and end."""
         if (process := self._process) is not None:
             process.send_signal(signal.SIGTERM)
 
@@ -93,41 +93,41 @@ class Worker:
             self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self._ended()
+        self._reap()
 
-    def _ended(self) -> int:
-        """Wait for the end of the process, forget it, and return its exit code."""
+    def _reap(self) -> int:
+        """Wait for the process to end, drop it, and return its exit code."""
         process, self._process = self._process, None
         assert process is not None
         code = process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):  # what it never read
+            with contextlib.suppress(BrokenPipeError):  # it has unread requests
                 pipe.close()
         if self._relay is not None:
             self._relay.join(LAST_LINES_S)
         return code
 
-    def _pass_on(self, lines: IO[bytes]) -> None:
-        """Print what the process prints, each line behind the job that it belongs to."""
+    def _relay_lines(self, lines: IO[bytes]) -> None:
+        """Print the lines of the process, each after the label of its job."""
         with lines:
             for line in lines:
-                told = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
-                print(f"[{self._label}] {told}", file=sys.stderr, flush=True)
+                text = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
+                print(f"[{self._label}] {text}", file=sys.stderr, flush=True)
 
 
 class Pool:
-    """As many workers as `environments`, which tell them what share of the machine is theirs."""
+    """One worker for each of `environments`, which set its share of the machine."""
 
     def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
-        tells = len(environments) > 1
-        self._idle = [Worker(environment, tells) for environment in environments]
+        labels_lines = len(environments) > 1
+        self._idle = [Worker(environment, labels_lines) for environment in environments]
         self._all = tuple(self._idle)
         self._pending: dict[Future[Outcome], tuple[Worker, Any]] = {}
         self._threads = ThreadPoolExecutor(len(environments))
 
     def start(self) -> None:
-        """Start all processes now: they import what they need while the sweep is planned."""
+        """Start all processes now, so that they do their imports while the sweep is planned."""
         for worker in self._all:
             worker.start()
 
@@ -140,14 +140,14 @@ class Pool:
         return not self._pending
 
     def submit(self, key: Any, request: Mapping[str, Any], label: str) -> None:
-        """Give a job to a worker that has none."""
+        """Give a job to an idle worker."""
         worker = self._idle.pop(0)
         self._pending[self._threads.submit(worker.run, request, label)] = (worker, key)
 
-    def finished(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
-        """Wait for at least one job; yield key and outcome of all that ended."""
-        ended, _ = wait(self._pending, return_when=FIRST_COMPLETED)
-        for future in ended:
+    def next_outcomes(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
+        """Wait for at least one job, and yield key and outcome of all that ended."""
+        futures, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+        for future in futures:
             worker, key = self._pending.pop(future)
             self._idle.append(worker)
             error = future.exception()
@@ -156,20 +156,20 @@ class Pool:
             yield key, error if isinstance(error, WorkerDied) else future.result()
 
     def interrupt(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
-        """Interrupt all jobs; yield how they ended, those killed that need too long."""
+        """Interrupt all jobs, kill the slow ones, and yield all outcomes."""
         busy = [worker for worker, _ in self._pending.values()]
         for worker in busy:
             worker.interrupt()
         try:
             wait(self._pending, GRACE_S)
-        finally:  # a second Ctrl-C comes here, too
+        finally:  # also after a second Ctrl-C
             for worker in busy:
                 worker.kill()
         while self._pending:
-            yield from self.finished()
+            yield from self.next_outcomes()
 
     def close(self) -> None:
-        """End all processes, those with a job at once."""
+        """End all processes, and busy ones at once."""
         for worker, _ in self._pending.values():
             worker.kill()
         self._threads.shutdown()
@@ -177,7 +177,7 @@ class Pool:
             worker.stop()
 
 
-def _cause(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"its process ended with code {code}"
     try:

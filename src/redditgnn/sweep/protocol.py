@@ -1,4 +1,4 @@
-"""One job of a sweep, in whichever process it is run."""
+"""One job of a sweep, in any process."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from redditgnn.config.settings import Settings
 from redditgnn.errors import RunFailed, UserError
 from redditgnn.record.rows import cells_of
 from redditgnn.record.runs_file import Row
-from redditgnn.sweep.record import Identity, Policy, as_row, recorded
+from redditgnn.sweep.record import Identity, Policy, format_row, load_rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a job ended; `code` is what 'redditgnn train' would have exited with.
+    """The end of a job. `code` is the exit code that 'redditgnn train' would have.
 
-    `status` is that of its row in runs.csv, or `refused` where there is none, or `skipped`.
+    `status` is that of its row in runs.csv, `refused` if there is no row, or `skipped`.
     """
 
     status: str
@@ -29,18 +29,18 @@ class Outcome:
     row: Row = field(default_factory=dict)
 
     @property
-    def leaves_a_doubt(self) -> bool:
-        """Whether the process that ran it may be in a bad state: no memory, a broken device."""
+    def needs_new_process(self) -> bool:
+        """Whether the process may be in a bad state: no memory, a broken device."""
         return self.code in (1, 3) and self.status != "diverged"
 
 
 class WorkerDied(Exception):
-    """The process of a run ended without an outcome; its text says how."""
+    """The process of a run ended without an outcome. The text describes how."""
 
 
 @runtime_checkable
 class Workers(Protocol):
-    """Whoever runs jobs: processes of this machine, or a cluster."""
+    """Runs jobs: processes of this machine, or a cluster."""
 
     @property
     def has_room(self) -> bool:
@@ -51,25 +51,25 @@ class Workers(Protocol):
         """Whether no job is under way."""
 
     def start(self) -> None:
-        """Prepare what jobs will need, while the sweep is still planned."""
+        """Prepare for jobs while the sweep is still planned."""
 
     def submit(self, key: Any, request: Mapping[str, Any], label: str) -> None:
-        """Begin a job; `label` is what its lines are told by."""
+        """Begin a job. `label` marks its lines of output."""
 
-    def finished(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
-        """Wait for at least one job; yield key and outcome of all that ended."""
+    def next_outcomes(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
+        """Wait for at least one job, and yield key and outcome of all that ended."""
 
     def interrupt(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
-        """Have all jobs write their checkpoints and end; yield how they ended."""
+        """Ask all jobs to write checkpoints and end, and yield key and outcome of each."""
 
     def close(self) -> None:
-        """End all processes, those with a job at once."""
+        """End all processes, and busy ones at once."""
 
 
-def request_of(
+def build_request(
     settings: Settings, overrides: list[str], identity: Identity, policy: Policy
 ) -> dict[str, Any]:
-    """Return all that `done` needs, as JSON can have it."""
+    """Return the arguments of `run_request`, ready for JSON."""
     return {
         "settings": asdict(settings),
         "overrides": overrides,
@@ -78,22 +78,22 @@ def request_of(
     }
 
 
-def done(request: Mapping[str, Any]) -> Outcome:
-    """Run a job, unless somebody else did so meanwhile."""
+def run_request(request: Mapping[str, Any]) -> Outcome:
+    """Run a job, unless another process did so meanwhile."""
     settings = Settings.of(request["settings"])
     identity, policy = Identity(**request["identity"]), Policy(**request["policy"])
     results_dir = Path(settings.results_dir)
     lock = identity.lock(results_dir)
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-    with lock:  # whoever has it may be another sweep, or the last worker of one that was killed
-        row = policy.completed(identity, recorded(results_dir))
+    with lock:  # its holder may be another sweep, or the last worker of a killed one
+        row = policy.find_completed(identity, load_rows(results_dir))
         if row is not None:
             return Outcome(status="skipped", row=row)
-        sys.argv = ["redditgnn train", *request["overrides"]]  # as run.json will tell
-        return _ran(settings)
+        sys.argv = ["redditgnn train", *request["overrides"]]  # for run.json
+        return _run_job(settings)
 
 
-def _ran(settings: Settings) -> Outcome:
+def _run_job(settings: Settings) -> Outcome:
     from redditgnn.run.execution import run
 
     try:
@@ -107,4 +107,4 @@ def _ran(settings: Settings) -> Outcome:
     except Exception as error:
         traceback.print_exc()
         return Outcome(status="failed", code=1, error=f"{type(error).__name__}: {error}")
-    return Outcome(status=row.status, row=as_row(cells_of(row)))
+    return Outcome(status=row.status, row=format_row(cells_of(row)))

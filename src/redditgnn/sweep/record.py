@@ -1,4 +1,4 @@
-"""Which runs of a sweep are done: rows of runs.csv that stand for a job."""
+"""The completed runs of a sweep: rows of runs.csv that match a job."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from redditgnn.record.runs_file import Row, read_rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """What makes two runs the same one."""
+    """The key of a run: two runs with equal keys are the same."""
 
     config_hash: str
     seed: int
     fingerprint: str
 
     def lock(self, results_dir: Path) -> FileLock:
-        """Return the lock of whoever is at work on this run, in whichever sweep."""
+        """Return the lock of this run, which all sweeps share."""
         name = f"{self.config_hash}-s{self.seed}-{short_hash(self.fingerprint)}.lock"
         return FileLock(results_dir / "sweeps" / "locks" / name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """Which completed rows count: those of the code that would run now, or all (`same_code`)."""
+    """The rule for completed rows: all count, or with `same_code` only rows of the current code."""
 
     rerun: bool
     same_code: bool
     commit: str
     torch_version: str
 
-    def completed(self, identity: Identity, rows: Iterable[Row]) -> Row | None:
-        """Return the first row that stands for the run; None if it has to be run."""
+    def find_completed(self, identity: Identity, rows: Iterable[Row]) -> Row | None:
+        """Return the first row that matches the run, or None if the run is needed."""
         if self.rerun:
             return None
-        return next((row for row in rows if _is_of(identity, row) and self.counts(row)), None)
+        return next((row for row in rows if _matches(identity, row) and self.counts(row)), None)
 
     def counts(self, row: Row) -> bool:
-        """Whether a row is of a run that completed, with code that may count."""
+        """Whether the run of `row` completed, with code that counts."""
         same = (row["commit"], row["torch_version"]) == (self.commit, self.torch_version)
         return row["status"] == "completed" and (same or not self.same_code)
 
     def remark(self, row: Row) -> str:
-        """Say if the row is of other code than would run now."""
-        told = [
+        """Describe how the code of `row` differs from the current code, empty if it does not."""
+        changes = [
             f"{name} {row[key][:12]}, now {now[:12]}"
             for name, key, now in (
                 ("commit", "commit", self.commit),
@@ -57,11 +57,11 @@ class Policy:
             )
             if row[key] != now
         ]
-        return f" ({'; '.join(told)})" if told else ""
+        return f" ({'; '.join(changes)})" if changes else ""
 
 
-def recorded(results_dir: Path) -> list[Row]:
-    """Return the rows of `results_dir/runs.csv`; none where it does not exist yet.
+def load_rows(results_dir: Path) -> list[Row]:
+    """Return the rows of `results_dir/runs.csv`, or none where it does not exist yet.
 
     Raises:
         DataError: it cannot be read.
@@ -70,11 +70,11 @@ def recorded(results_dir: Path) -> list[Row]:
     return read_rows(path)[1] if path.exists() else []
 
 
-def _is_of(identity: Identity, row: Row) -> bool:
-    found = (row["config_hash"], row["seed"], row["fingerprint"])
-    return found == (identity.config_hash, str(identity.seed), identity.fingerprint)
+def _matches(identity: Identity, row: Row) -> bool:
+    key = (row["config_hash"], row["seed"], row["fingerprint"])
+    return key == (identity.config_hash, str(identity.seed), identity.fingerprint)
 
 
-def as_row(values: dict[str, Any]) -> Row:
-    """Return a row as runs.csv has it: text, empty where there is no value."""
+def format_row(values: dict[str, Any]) -> Row:
+    """Return a row in the form of runs.csv: text, and empty for missing values."""
     return {key: "" if value is None else str(value) for key, value in values.items()}

@@ -1,4 +1,4 @@
-"""What a run may use of this machine when several run at once."""
+"""Shares of this machine for runs at the same time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from redditgnn.parts import resolve_device
 from redditgnn.sweep.settings import SweepSettings
 
 
-def environments(sweep: SweepSettings, all_settings: Iterable[Settings]) -> list[dict[str, str]]:
+def build_environments(
+    sweep: SweepSettings, all_settings: Iterable[Settings]
+) -> list[dict[str, str]]:
     """Return variables for each of `sweep.jobs` processes: threads, and a GPU if any job needs one.
 
     Raises:
-        ConfigError: there are more jobs than GPUs will take, or no GPU where one is asked for.
+        ConfigError: there are more jobs than GPUs will take, or no GPU where a job needs one.
     """
     all_settings = list(all_settings)
     for settings in all_settings:
@@ -26,10 +28,10 @@ def environments(sweep: SweepSettings, all_settings: Iterable[Settings]) -> list
             f"device={settings.device}: a sweep gives each run a GPU itself; use device=cuda, and "
             "choose GPUs with the variable CUDA_VISIBLE_DEVICES",
         )
-    found = [_threads(sweep.jobs) for _ in range(sweep.jobs)]
+    environments = [_thread_variables(sweep.jobs) for _ in range(sweep.jobs)]
     devices = {resolve_device(settings.device).type for settings in all_settings}
     if "cuda" not in devices:
-        return found
+        return environments
     gpus = _visible_gpus()
     room = len(gpus) * sweep.jobs_per_gpu
     require(
@@ -37,13 +39,13 @@ def environments(sweep: SweepSettings, all_settings: Iterable[Settings]) -> list
         f"sweep.jobs={sweep.jobs} is more than {len(gpus)} GPUs take at sweep.jobs_per_gpu="
         f"{sweep.jobs_per_gpu}; lower the one, raise the other, or use device=cpu",
     )
-    for number, environment in enumerate(found):
+    for number, environment in enumerate(environments):
         environment["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-    return found
+    return environments
 
 
-def _threads(jobs: int) -> dict[str, str]:
-    """Divide the threads that one run would have; one job has them all, as it was told."""
+def _thread_variables(jobs: int) -> dict[str, str]:
+    """Divide the threads of one run among the jobs. A single job keeps its own variables."""
     if jobs == 1:
         return {}
     each = str(max(1, torch.get_num_threads() // jobs))
@@ -51,7 +53,7 @@ def _threads(jobs: int) -> dict[str, str]:
 
 
 def _visible_gpus() -> list[str]:
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told:
-        return [name.strip() for name in told.split(",")]
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if devices:
+        return [name.strip() for name in devices.split(",")]
     return [str(number) for number in range(torch.cuda.device_count())]

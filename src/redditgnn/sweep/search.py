@@ -1,8 +1,7 @@
 """The best validation score in a space of settings, by Optuna's tree-structured Parzen estimator.
 
-There is no database of trials: those of earlier calls are the rows of runs.csv that the command
-line could have made, whoever made them. So a search that was killed goes on, and what a sweep of
-the same settings found counts, too.
+There is no database of trials. Earlier trials are all rows of runs.csv that the command line could
+have produced. So a killed search resumes, and results of a sweep of the same settings count too.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 SCORE = "val_micro_f1"
-SAYS_SETTINGS_ARE_BAD = ("oom", "diverged")  # other failures say nothing about them
+BAD_SETTINGS_STATUSES = ("oom", "diverged")  # other failures say nothing about settings
 
 
 class Search:
@@ -35,45 +34,48 @@ class Search:
     def __init__(self, planner: Planner) -> None:
         _require_optuna()
         self._planner = planner
-        self._swept = [o for o in planner.overrides if o.is_sweep_override()]
-        require(bool(self._swept), "sweep.search=optuna: nothing to search; try model.heads=1,4,8")
-        for override in self._swept:
+        self._space_overrides = [o for o in planner.overrides if o.is_sweep_override()]
+        require(
+            bool(self._space_overrides),
+            "sweep.search=optuna: nothing to search; try model.heads=1,4,8",
+        )
+        for override in self._space_overrides:
             key = override.key_or_group
             require(key != "seed", "seed: it is no setting to search for the best of; give one")
             require(key != "results_dir", f"{override.input_line}: a sweep has one results_dir")
-        self._space = {o.get_key_element(): _distribution(o) for o in self._swept}
+        self._space = {o.get_key_element(): _build_distribution(o) for o in self._space_overrides}
         self._trials: dict[int, Trial] = {}
         self._study: Study | None = None
 
     def corners(self) -> list[Job]:
-        """Compose a job with each end of what is searched, so that a mistake shows at once.
+        """Compose a job with each end of the search space, so that mistakes show at once.
 
         Raises:
             ConfigError: names the job.
         """
-        ends = {key: _ends(distribution) for key, distribution in self._space.items()}
+        ends = {key: _list_ends(distribution) for key, distribution in self._space.items()}
         first = {key: values[0] for key, values in ends.items()}
-        chosen = [first | {key: value} for key, values in ends.items() for value in values]
-        return [self._planner.job(number + 1, swept) for number, swept in enumerate(chosen)]
+        corners = [first | {key: value} for key, values in ends.items() for value in values]
+        return [self._planner.job(number + 1, values) for number, values in enumerate(corners)]
 
-    def known(self, rows: Sequence[Row]) -> list[Result]:
-        """Begin with the rows of completed runs that this search could have proposed."""
+    def start(self, rows: Sequence[Row]) -> list[Result]:
+        """Start with the rows of completed runs that this search could have proposed."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        found = self._known(rows)
-        # Behind an interruption the first proposals are not to be those of the first call again.
-        seed = self._planner.sweep.search_seed + len(found)
+        trials = self._find_trials(rows)
+        # After an interruption the first proposals must differ from those of the first call.
+        seed = self._planner.sweep.search_seed + len(trials)
         sampler = optuna.samplers.TPESampler(seed=seed)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
-        for params, result in found:
+        for params, result in trials:
             score = float(result.outcome.row[SCORE])
             trial = optuna.create_trial(params=params, distributions=self._space, value=score)
             self._study.add_trial(trial)
-        return [result for _, result in found]
+        return [result for _, result in trials]
 
     def jobs(self) -> Iterator[Job]:
-        """Propose jobs until there are enough trials, or time is up; `known` was called before."""
+        """Propose jobs until there are enough trials or time is up. Call `start` first."""
         assert self._study is not None
         sweep, start = self._planner.sweep, time.monotonic()
         while len(self._study.trials) < sweep.trials:
@@ -92,42 +94,44 @@ class Search:
         score = outcome.row.get(SCORE)
         if outcome.status in ("completed", "skipped") and score:
             self._study.tell(trial, float(score))
-        elif outcome.status in SAYS_SETTINGS_ARE_BAD:
+        elif outcome.status in BAD_SETTINGS_STATUSES:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, state=TrialState.FAIL)
 
-    def _known(self, rows: Sequence[Row]) -> list[tuple[dict[str, Any], Result]]:
-        found: dict[str, tuple[dict[str, Any], Result]] = {}
+    def _find_trials(self, rows: Sequence[Row]) -> list[tuple[dict[str, Any], Result]]:
+        trials: dict[str, tuple[dict[str, Any], Result]] = {}
         for row in rows:
-            if row["config_hash"] in found or row["status"] != "completed" or not row[SCORE]:
+            if row["config_hash"] in trials or row["status"] != "completed" or not row[SCORE]:
                 continue
-            params = self._params_of(row)
+            params = self._read_params(row)
             if params is None:
                 continue
-            job = self._job(len(found) + 1, params)
+            job = self._job(len(trials) + 1, params)
             if (job.config_hash, str(job.settings.seed)) == (row["config_hash"], row["seed"]):
-                known = Result(job, Outcome(status="skipped", row=row))
-                found[job.config_hash] = (params, known)
-        return list(found.values())
+                result = Result(job, Outcome(status="skipped", row=row))
+                trials[job.config_hash] = (params, result)
+        return list(trials.values())
 
     def _job(self, number: int, params: Mapping[str, Any]) -> Job:
-        return self._planner.job(number, {key: _told(value) for key, value in params.items()})
+        return self._planner.job(
+            number, {key: _format_value(value) for key, value in params.items()}
+        )
 
-    def _params_of(self, row: Row) -> dict[str, Any] | None:
-        """Return what the row has for each searched key; None where that is not searched."""
+    def _read_params(self, row: Row) -> dict[str, Any] | None:
+        """Return the row's value of each searched key, or None if one is outside the space."""
         values = {**row, **json.loads(row["hyperparameters"])}
         params = {}
-        for override in self._swept:
+        for override in self._space_overrides:
             key = override.get_key_element()
-            found = _internal(override, values.get(override.key_or_group))
-            if found is None or not _contains(self._space[key], found):
+            value = _optuna_value(override, values.get(override.key_or_group))
+            if value is None or not _contains(self._space[key], value):
                 return None
-            params[key] = found
+            params[key] = value
         return params
 
 
-def _distribution(override: Override) -> BaseDistribution:
+def _build_distribution(override: Override) -> BaseDistribution:
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
@@ -150,34 +154,34 @@ def _distribution(override: Override) -> BaseDistribution:
     return CategoricalDistribution(list(override.sweep_string_iterator()))
 
 
-def _ends(distribution: BaseDistribution) -> list[str]:
+def _list_ends(distribution: BaseDistribution) -> list[str]:
     from optuna.distributions import CategoricalDistribution
 
     if isinstance(distribution, CategoricalDistribution):
         return [str(choice) for choice in distribution.choices]
-    return [_told(distribution.low), _told(distribution.high)]  # type: ignore[attr-defined]
+    return [_format_value(distribution.low), _format_value(distribution.high)]  # type: ignore[attr-defined]
 
 
-def _told(value: Any) -> str:
-    """Write a value as an override has it; four digits of a float are enough."""
+def _format_value(value: Any) -> str:
+    """Format a value for an override. Four digits of a float are enough."""
     return str(float(f"{value:.4g}") if isinstance(value, float) else value)
 
 
-def _internal(override: Override, value: Any) -> Any:
-    """Return what Optuna calls this value of a row: of a choice, its text on the command line."""
+def _optuna_value(override: Override, value: Any) -> Any:
+    """Return Optuna's form of a row's value: for a choice, its text on the command line."""
     choices = override.value()
     if isinstance(choices, (IntervalSweep, RangeSweep)):
         return value
     assert override.value_type is not None
     texts = list(override.sweep_string_iterator())
-    found = [_plain(choice) for choice in getattr(choices, "list", texts)]
-    return dict(zip(map(repr, found), texts, strict=True)).get(repr(value))
+    plain_choices = [_strip_quotes(choice) for choice in getattr(choices, "list", texts)]
+    return dict(zip(map(repr, plain_choices), texts, strict=True)).get(repr(value))
 
 
-def _plain(value: Any) -> Any:
+def _strip_quotes(value: Any) -> Any:
     if isinstance(value, QuotedString):
         return value.text
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+    return [_strip_quotes(one) for one in value] if isinstance(value, list) else value
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:

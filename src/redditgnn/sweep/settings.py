@@ -1,4 +1,4 @@
-"""The keys of conf/sweep: how a sweep goes about its runs, none of which a score depends on."""
+"""The keys of conf/sweep, which control how runs are executed and change no score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Keys = TypeVar("Keys")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlurmSettings:
-    """What a job of a cluster asks for: the keys below `sweep.slurm`."""
+    """The resources of a cluster job: the keys below `sweep.slurm`."""
 
     cluster: Literal["slurm", "local"]
     partition: str | None
@@ -26,7 +26,7 @@ class SlurmSettings:
     mem_gib: int | float
 
     def __post_init__(self) -> None:
-        _at_least("sweep.slurm", self, {"cpus": 1, "gpus": 0, "mem_gib": 1})
+        _require_at_least("sweep.slurm", self, {"cpus": 1, "gpus": 0, "mem_gib": 1})
         seconds_of("sweep.slurm.time", self.time)
 
     @property
@@ -36,7 +36,7 @@ class SlurmSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepSettings:
-    """The keys below `sweep`; conf/sweep/default.yaml says what each is."""
+    """The keys below `sweep`. conf/sweep/default.yaml describes them."""
 
     params: dict[str, Any]
     rerun: bool
@@ -51,7 +51,9 @@ class SweepSettings:
     slurm: SlurmSettings
 
     def __post_init__(self) -> None:
-        _at_least("sweep", self, {"jobs": 1, "jobs_per_gpu": 1, "trials": 1, "search_seed": 0})
+        _require_at_least(
+            "sweep", self, {"jobs": 1, "jobs_per_gpu": 1, "trials": 1, "search_seed": 0}
+        )
         if self.search_time is not None:
             seconds_of("sweep.search_time", self.search_time)
 
@@ -69,13 +71,13 @@ def sweep_settings(values: Any) -> SweepSettings:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"sweep must be one of 'redditgnn list sweeps', got {values}")
-    slurm = _read("sweep.slurm", SlurmSettings, values.get("slurm"))
-    return _read("sweep", SweepSettings, {**values, "slurm": slurm})
+    slurm = _build_settings("sweep.slurm", SlurmSettings, values.get("slurm"))
+    return _build_settings("sweep", SweepSettings, {**values, "slurm": slurm})
 
 
-def _read(group: str, kind: type[Keys], values: Any) -> Keys:
-    found = values if isinstance(values, Mapping) else {}
-    call = partial(kind, **{str(key): value for key, value in found.items()})
+def _build_settings(group: str, kind: type[Keys], values: Any) -> Keys:
+    mapping = values if isinstance(values, Mapping) else {}
+    call = partial(kind, **{str(key): value for key, value in mapping.items()})
     for name in kind.__dataclass_fields__:  # type: ignore[attr-defined]
         if name not in call.keywords:
             raise ConfigError(
@@ -85,7 +87,7 @@ def _read(group: str, kind: type[Keys], values: Any) -> Keys:
     return call()
 
 
-def _at_least(group: str, settings: Any, least: Mapping[str, int]) -> None:
-    for key, bound in least.items():
+def _require_at_least(group: str, settings: Any, bounds: Mapping[str, int]) -> None:
+    for key, bound in bounds.items():
         value = getattr(settings, key)
         require(value >= bound, f"{group}.{key} must be at least {bound}, got {value}")

@@ -1,4 +1,4 @@
-"""Jobs on a SLURM cluster, through submitit: one array for all that are known at once."""
+"""Jobs on a SLURM cluster, through submitit: one array for all jobs that are ready together."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from redditgnn.errors import ConfigError
-from redditgnn.sweep.protocol import Outcome, WorkerDied, done
+from redditgnn.sweep.protocol import Outcome, WorkerDied, run_request
 from redditgnn.sweep.settings import SweepSettings
 
 POLL_S = 1.0
-GRACE_S = 40.0  # SLURM kills 30 s behind its SIGTERM
+GRACE_S = 40.0  # SLURM kills 30 s after its SIGTERM
 
 
 class Task:
-    """What a job of the cluster calls."""
+    """The callable of a cluster job."""
 
     def __call__(self, request: Mapping[str, Any]) -> Outcome:
-        return done(request)
+        return run_request(request)
 
     def checkpoint(self, request: Mapping[str, Any]) -> Any:
-        """Be queued again when time is up, or at pre-emption: the run goes on where it was."""
+        """Queue the job again at its time limit or pre-emption: the run resumes."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, request)
 
 
 class Cluster:
-    """Takes jobs as `Pool` does.
+    """Runs jobs on a cluster, with the interface of `Pool`.
 
     Raises:
         ConfigError: submitit is not installed, or there is no such cluster here.
     """
 
     def __init__(self, sweep: SweepSettings, results_dir: Path) -> None:
-        self._most = sweep.jobs if sweep.search == "optuna" else None
-        self._executor = _executor(sweep, results_dir / "sweeps" / "submitit")
+        self._max_jobs = sweep.jobs if sweep.search == "optuna" else None
+        self._executor = _build_executor(sweep, results_dir / "sweeps" / "submitit")
         self._submitted: list[tuple[Any, Mapping[str, Any]]] = []
         self._pending: list[tuple[Any, Any]] = []
 
@@ -47,7 +47,7 @@ class Cluster:
     @property
     def has_room(self) -> bool:
         count = len(self._submitted) + len(self._pending)
-        return self._most is None or count < self._most
+        return self._max_jobs is None or count < self._max_jobs
 
     @property
     def is_empty(self) -> bool:
@@ -57,8 +57,8 @@ class Cluster:
         """Keep a job for the next array."""
         self._submitted.append((key, request))
 
-    def finished(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
-        """Wait for at least one job; yield key and outcome of all that ended."""
+    def next_outcomes(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
+        """Wait for at least one job, and yield key and outcome of all that ended."""
         if self._submitted:
             with self._executor.batch():
                 jobs = [self._executor.submit(Task(), request) for _, request in self._submitted]
@@ -66,14 +66,14 @@ class Cluster:
                 (key, job) for (key, _), job in zip(self._submitted, jobs, strict=True)
             ]
             self._submitted = []
-        while not (ended := [pair for pair in self._pending if pair[1].done()]):
+        while not (finished := [pair for pair in self._pending if pair[1].done()]):
             time.sleep(POLL_S)
-        for pair in ended:
+        for pair in finished:
             self._pending.remove(pair)
-            yield pair[0], _outcome(pair[1])
+            yield pair[0], _read_outcome(pair[1])
 
     def interrupt(self) -> Iterator[tuple[Any, Outcome | WorkerDied]]:
-        """Cancel all jobs, which they are told by SIGTERM; yield how they ended."""
+        """Cancel all jobs by SIGTERM, and yield key and outcome of each."""
         self.close()
         deadline = time.monotonic() + GRACE_S
         while self._pending and time.monotonic() < deadline:
@@ -81,17 +81,17 @@ class Cluster:
                 break
             time.sleep(POLL_S)
         for key, job in self._pending:
-            yield key, _outcome(job) if job.done() else WorkerDied("it was cancelled")
+            yield key, _read_outcome(job) if job.done() else WorkerDied("it was cancelled")
         self._pending = []
 
     def close(self) -> None:
-        """Cancel what is still queued or under way."""
+        """Cancel jobs that are queued or running."""
         self._submitted = []
         for _, job in self._pending:
             job.cancel(check=False)
 
 
-def _executor(sweep: SweepSettings, folder: Path) -> Any:
+def _build_executor(sweep: SweepSettings, folder: Path) -> Any:
     try:
         import submitit
     except ImportError as error:
@@ -103,7 +103,7 @@ def _executor(sweep: SweepSettings, folder: Path) -> Any:
         executor = submitit.AutoExecutor(folder=folder, cluster=slurm.cluster)
     except RuntimeError as error:
         raise ConfigError(f"sweep.slurm.cluster={slurm.cluster}: {error}") from error
-    wanted = {
+    parameters = {
         "name": "redditgnn",
         "timeout_min": slurm.minutes,
         "cpus_per_task": slurm.cpus,
@@ -112,11 +112,13 @@ def _executor(sweep: SweepSettings, folder: Path) -> Any:
         "slurm_array_parallelism": sweep.jobs,
         "slurm_partition": slurm.partition,
     }
-    executor.update_parameters(**{key: value for key, value in wanted.items() if value is not None})
+    executor.update_parameters(
+        **{key: value for key, value in parameters.items() if value is not None}
+    )
     return executor
 
 
-def _outcome(job: Any) -> Outcome | WorkerDied:
+def _read_outcome(job: Any) -> Outcome | WorkerDied:
     error = job.exception()
     if error is None:
         outcome: Outcome = job.result()

@@ -1,4 +1,4 @@
-"""What a sweep found, a line a configuration."""
+"""The result table of a sweep, one line per configuration."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ BEST = "*"
 
 
 class Result(NamedTuple):
-    """A job, and how it ended."""
+    """A job and its outcome."""
 
     job: Job
     outcome: Outcome
 
 
 class _Configuration(NamedTuple):
-    """All seeds of one configuration."""
+    """The runs of one configuration, with all its seeds."""
 
-    swept: dict[str, str]
+    values: dict[str, str]
     rows: list[Row]  # of runs that completed
     statuses: Counter[str]
 
@@ -34,72 +34,74 @@ class _Configuration(NamedTuple):
 
     @property
     def validation(self) -> float:
-        """Mean validation score; below all scores where there is none."""
-        found = _numbers(self.rows, "val_micro_f1")
-        return statistics.mean(found) if found else -1.0
+        """Mean validation score, or -1 where there is none."""
+        scores = _read_numbers(self.rows, "val_micro_f1")
+        return statistics.mean(scores) if scores else -1.0
 
 
-def table(results: Sequence[Result]) -> list[str]:
-    """Lay out mean, standard deviation and number of runs; the best by validation is marked.
+def format_table(results: Sequence[Result]) -> list[str]:
+    """Format mean, standard deviation and number of runs, and mark the best by validation.
 
-    Configurations compete only on equal data: each fingerprint has a best one.
+    Configurations compete only on equal data: each fingerprint has a best configuration.
     """
-    configurations = _configurations(results)
-    keys = list(dict.fromkeys(key for one in configurations for key in one.swept))
+    groups = _group_by_configuration(results)
+    keys = list(dict.fromkeys(key for group in groups for key in group.values))
     names = ("n", "val_micro_f1", "test_micro_f1", "epoch_s", "peak_mib", "runs")
     lines = [["", *(key.lstrip("+") for key in keys), *names]]
-    best = _best(configurations)
-    for number, one in enumerate(configurations):
-        lines.append([BEST if number in best else "", *_cells(one, keys)])
+    best = _find_best(groups)
+    for number, group in enumerate(groups):
+        lines.append([BEST if number in best else "", *_format_cells(group, keys)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (map(str.ljust, line, widths) for line in lines)
     return ["  ".join(line).rstrip() for line in padded]
 
 
-def _configurations(results: Sequence[Result]) -> list[_Configuration]:
-    found: dict[str, _Configuration] = {}
+def _group_by_configuration(results: Sequence[Result]) -> list[_Configuration]:
+    groups: dict[str, _Configuration] = {}
     for job, outcome in results:
-        swept = {key: value for key, value in job.swept.items() if key != "seed"}
-        one = found.setdefault(job.config_hash, _Configuration(swept, [], Counter()))
+        values = {key: value for key, value in job.values.items() if key != "seed"}
+        group = groups.setdefault(job.config_hash, _Configuration(values, [], Counter()))
         is_done = outcome.status in ("completed", "skipped")
-        one.statuses["completed" if is_done else outcome.status] += 1
+        group.statuses["completed" if is_done else outcome.status] += 1
         if is_done:
-            one.rows.append(outcome.row)
-    return list(found.values())
+            group.rows.append(outcome.row)
+    return list(groups.values())
 
 
-def _best(configurations: Sequence[_Configuration]) -> set[int]:
-    if len(configurations) < 2:
+def _find_best(groups: Sequence[_Configuration]) -> set[int]:
+    if len(groups) < 2:
         return set()
-    found: dict[str, int] = {}
-    for number, one in enumerate(configurations):
-        if one.rows:
-            rival = found.setdefault(one.fingerprint, number)
-            if one.validation > configurations[rival].validation:
-                found[one.fingerprint] = number
-    return set(found.values())
+    best: dict[str, int] = {}
+    for number, group in enumerate(groups):
+        if group.rows:
+            rival = best.setdefault(group.fingerprint, number)
+            if group.validation > groups[rival].validation:
+                best[group.fingerprint] = number
+    return set(best.values())
 
 
-def _cells(one: _Configuration, keys: Sequence[str]) -> list[str]:
-    seconds = _numbers(one.rows, "epoch_median_s")
-    peaks = _numbers(one.rows, "peak_cuda_reserved_mib") or _numbers(one.rows, "peak_rss_mib")
+def _format_cells(group: _Configuration, keys: Sequence[str]) -> list[str]:
+    seconds = _read_numbers(group.rows, "epoch_median_s")
+    peaks = _read_numbers(group.rows, "peak_cuda_reserved_mib") or _read_numbers(
+        group.rows, "peak_rss_mib"
+    )
     return [
-        *(one.swept.get(key, "") for key in keys),
-        str(len(one.rows)),
-        _spread(_numbers(one.rows, "val_micro_f1")),
-        _spread(_numbers(one.rows, "test_micro_f1")),
+        *(group.values.get(key, "") for key in keys),
+        str(len(group.rows)),
+        _format_spread(_read_numbers(group.rows, "val_micro_f1")),
+        _format_spread(_read_numbers(group.rows, "test_micro_f1")),
         f"{statistics.mean(seconds):.4f}" if seconds else "-",
         f"{max(peaks):.0f}" if peaks else "-",
-        ", ".join(f"{count} {status}" for status, count in sorted(one.statuses.items())),
+        ", ".join(f"{count} {status}" for status, count in sorted(group.statuses.items())),
     ]
 
 
-def _spread(values: Sequence[float]) -> str:
+def _format_spread(values: Sequence[float]) -> str:
     if not values:
         return "-"
     mean = f"{statistics.mean(values):.4f}"
     return f"{mean} +- {statistics.stdev(values):.4f}" if len(values) > 1 else mean
 
 
-def _numbers(rows: Sequence[Row], column: str) -> list[float]:
+def _read_numbers(rows: Sequence[Row], column: str) -> list[float]:
     return [float(row[column]) for row in rows if row.get(column)]

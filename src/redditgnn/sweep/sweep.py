@@ -18,23 +18,23 @@ from redditgnn.record.resume import identity, resumable
 from redditgnn.record.rows import RunRow, cells_of
 from redditgnn.record.runs_file import Row
 from redditgnn.run.row import row_at_start
-from redditgnn.sweep.data import Data, data_of
+from redditgnn.sweep.data import Data, load_data
 from redditgnn.sweep.plan import Job, Planner
 from redditgnn.sweep.processes import Pool
-from redditgnn.sweep.protocol import Outcome, WorkerDied, Workers, request_of
-from redditgnn.sweep.record import Identity, Policy, as_row, recorded
-from redditgnn.sweep.resources import environments
+from redditgnn.sweep.protocol import Outcome, WorkerDied, Workers, build_request
+from redditgnn.sweep.record import Identity, Policy, format_row, load_rows
+from redditgnn.sweep.resources import build_environments
 from redditgnn.sweep.search import Search
 from redditgnn.sweep.settings import SweepSettings
 from redditgnn.sweep.slurm import Cluster
-from redditgnn.sweep.summary import BEST, Result, table
+from redditgnn.sweep.summary import BEST, Result, format_table
 
 MOST_TRIES = 3
 
 
 @dataclass
 class Sweep:
-    """Runs jobs, and remembers how they ended."""
+    """Runs jobs, and remembers their outcomes."""
 
     pool: Workers
     policy: Policy
@@ -47,32 +47,32 @@ class Sweep:
     _tries: dict[int, int] = field(default_factory=dict)
 
     def run(self, jobs: Iterable[Job]) -> None:
-        """Run them all; a run that fails, or a process that is killed, ends nobody else's.
+        """Run all jobs. A run that fails, or a process that is killed, ends no other run.
 
         Raises:
-            KeyboardInterrupt: the runs under way have been interrupted, and are in `results`.
+            KeyboardInterrupt: the current runs have been interrupted, and are in `results`.
         """
         waiting = iter(jobs)
         try:
             while self._start(waiting) or not self.pool.is_empty:
                 if not self.pool.is_empty:
-                    self._collect(self.pool.finished(), retry=True)
+                    self._collect(self.pool.next_outcomes(), retry=True)
         except KeyboardInterrupt:
             self._collect(self.pool.interrupt(), retry=False)
             raise
 
     def rows_on(self, job: Job) -> list[Row]:
-        """Return the rows on the data of `job` that count."""
+        """Return the counting rows of runs.csv on the data of `job`."""
         fingerprint = self.data.fingerprint(job.settings)
         return [r for r in self.rows if r["fingerprint"] == fingerprint and self.policy.counts(r)]
 
     def _start(self, waiting: Iterator[Job]) -> bool:
-        """Give jobs to all workers that have none; return whether there may be more."""
+        """Give jobs to all idle workers, and return whether there may be more jobs."""
         while self.pool.has_room:
             job = next(waiting, None)
             if job is None:
                 return False
-            row = self.policy.completed(self._identity(job), self.rows)
+            row = self.policy.find_completed(self._identity(job), self.rows)
             if row is not None:
                 self._finish(job, Outcome(status="skipped", row=row))
             else:
@@ -81,45 +81,48 @@ class Sweep:
 
     def _submit(self, job: Job) -> None:
         self._tries[job.number] = self._tries.get(job.number, 0) + 1
-        _tell(f"{self._place(job)} starts: {job.label}")
-        request = request_of(job.settings, job.overrides, self._identity(job), self.policy)
-        self.pool.submit(job, request, f"{self._place(job)} {job.label}")
+        _log(f"{self._position(job)} starts: {job.label}")
+        request = build_request(job.settings, job.overrides, self._identity(job), self.policy)
+        self.pool.submit(job, request, f"{self._position(job)} {job.label}")
 
-    def _collect(self, ended: Iterable[tuple[Job, Outcome | WorkerDied]], retry: bool) -> None:
-        for job, outcome in list(ended):
+    def _collect(self, outcomes: Iterable[tuple[Job, Outcome | WorkerDied]], retry: bool) -> None:
+        for job, outcome in list(outcomes):
             if not isinstance(outcome, WorkerDied):
                 self._finish(job, outcome)
             elif not retry:
                 self._finish(job, Outcome(status="interrupted", code=130))
-            elif self._tries[job.number] < MOST_TRIES and self._left_by(self._row(job)) is not None:
-                _tell(f"{self._place(job)} {outcome}; it goes on where it was: {job.label}")
+            elif (
+                self._tries[job.number] < MOST_TRIES
+                and self._find_checkpoint(self._build_row(job)) is not None
+            ):
+                _log(f"{self._position(job)} {outcome}; it resumes: {job.label}")
                 self._submit(job)
             else:
-                self._finish(job, self._died(job, outcome))
+                self._finish(job, self._record_death(job, outcome))
 
-    def _row(self, job: Job) -> RunRow:
-        """Return what is known of a run without running it."""
+    def _build_row(self, job: Job) -> RunRow:
+        """Return the row of a run before it runs."""
         row = row_at_start(job.settings, resolve_device(job.settings.device))
         return replace(row, fingerprint=self.data.fingerprint(job.settings))
 
-    def _left_by(self, row: RunRow) -> Path | None:
-        """Return the folder that such a run left with a checkpoint to go on from."""
+    def _find_checkpoint(self, row: RunRow) -> Path | None:
+        """Return the folder of an earlier run with a checkpoint to resume from."""
         return resumable(self.results_dir, identity(row))
 
-    def _died(self, job: Job, death: WorkerDied) -> Outcome:
-        """Record a run whose process could not do so itself."""
-        row = replace(self._row(job), error=str(death))
-        if (folder := self._left_by(row)) is not None:
+    def _record_death(self, job: Job, death: WorkerDied) -> Outcome:
+        """Write the row of a run whose process died."""
+        row = replace(self._build_row(job), error=str(death))
+        if (folder := self._find_checkpoint(row)) is not None:
             row = replace(row, run_id=folder.name)
         append_run(row, self.results_dir)
-        return Outcome(status="failed", code=3, error=str(death), row=as_row(cells_of(row)))
+        return Outcome(status="failed", code=3, error=str(death), row=format_row(cells_of(row)))
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self.results.append(Result(job, outcome))
         self.learn(job, outcome)
-        _tell(f"{self._place(job)} {self._told(outcome)}: {job.label}")
+        _log(f"{self._position(job)} {self._describe(outcome)}: {job.label}")
 
-    def _told(self, outcome: Outcome) -> str:
+    def _describe(self, outcome: Outcome) -> str:
         row = outcome.row
         if outcome.status == "skipped":
             return f"skipped, completed as {row['run_id']}{self.policy.remark(row)}"
@@ -128,7 +131,7 @@ class Sweep:
             return f"completed, micro-F1 {', '.join(scores)}, {float(row['wall_s']):.1f} s"
         return f"{outcome.status} ({outcome.error})" if outcome.error else outcome.status
 
-    def _place(self, job: Job) -> str:
+    def _position(self, job: Job) -> str:
         return f"{job.number:>{len(str(self.total))}}/{self.total}"
 
     def _identity(self, job: Job) -> Identity:
@@ -140,30 +143,30 @@ class Sweep:
 
 
 def run_sweep(command_line: Sequence[str], config_dir: Path | None = None) -> list[Result]:
-    """Plan and run a sweep, print its table, and return how each job ended.
+    """Plan and run a sweep, print its table, and return the outcome of each job.
 
     Raises:
-        UserError: something is wrong with the command line, a job or the data; nothing was run.
-        KeyboardInterrupt: after the table of what there is so far.
+        UserError: something is wrong with the command line, a job or the data. Nothing was run.
+        KeyboardInterrupt: after the table of the results so far.
     """
     planner = Planner(command_line, config_dir)
     search = Search(planner) if planner.sweep.search == "optuna" else None
     jobs = planner.jobs() if search is None else search.corners()
     results_dir = Path(jobs[0].settings.results_dir)
     prepare_record(results_dir)
-    with closing(_processes(planner.sweep, jobs, results_dir)) as pool:
+    with closing(_build_workers(planner.sweep, jobs, results_dir)) as pool:
         pool.start()
         sweep = Sweep(
             pool=pool,
-            policy=_policy(planner.sweep),
+            policy=_build_policy(planner.sweep),
             results_dir=results_dir,
             total=len(jobs) if search is None else planner.sweep.trials,
-            rows=recorded(results_dir),
-            data=data_of(jobs),
-            learn=_forget if search is None else search.learn,
+            rows=load_rows(results_dir),
+            data=load_data(jobs),
+            learn=_learn_nothing if search is None else search.learn,
         )
         if search is not None:
-            sweep.results += search.known(sweep.rows_on(jobs[0]))
+            sweep.results += search.start(sweep.rows_on(jobs[0]))
         try:
             sweep.run(jobs if search is None else search.jobs())
         finally:
@@ -171,20 +174,20 @@ def run_sweep(command_line: Sequence[str], config_dir: Path | None = None) -> li
     return sweep.results
 
 
-def _processes(sweep: SweepSettings, jobs: Sequence[Job], results_dir: Path) -> Workers:
-    """Return what will run the jobs, none of which has begun."""
+def _build_workers(sweep: SweepSettings, jobs: Sequence[Job], results_dir: Path) -> Workers:
+    """Return the workers for the jobs, before any job begins."""
     if sweep.launcher == "submitit":
         return Cluster(sweep, results_dir)
-    return Pool(environments(sweep, [job.settings for job in jobs]))
+    return Pool(build_environments(sweep, [job.settings for job in jobs]))
 
 
-def _policy(sweep: SweepSettings) -> Policy:
-    made: dict[str, Any] = provenance(torch.device("cpu"))
+def _build_policy(sweep: SweepSettings) -> Policy:
+    facts: dict[str, Any] = provenance(torch.device("cpu"))
     return Policy(
         rerun=sweep.rerun,
         same_code=sweep.same_code,
-        commit=made["commit"],
-        torch_version=made["torch_version"],
+        commit=facts["commit"],
+        torch_version=facts["torch_version"],
     )
 
 
@@ -192,16 +195,16 @@ def _conclude(sweep: Sweep) -> None:
     if not sweep.results:
         return
     results = sorted(sweep.results, key=lambda result: result.job.number)
-    lines = table(results)
+    lines = format_table(results)
     print("", *lines, "", sep="\n")
     if any(line.startswith(BEST) for line in lines):
         print(f"{BEST} the best by validation score, of those on the same data")
     print(f"all runs: {sweep.results_dir / 'runs.csv'}; more of them: 'redditgnn report'")
 
 
-def _forget(job: Job, outcome: Outcome) -> None:
-    """A grid learns nothing from how its jobs end."""
+def _learn_nothing(job: Job, outcome: Outcome) -> None:
+    """Do nothing: a grid does not learn from its outcomes."""
 
 
-def _tell(text: str) -> None:
+def _log(text: str) -> None:
     logging.getLogger(__name__).info(text)

@@ -14,11 +14,11 @@ from redditgnn.sweep.sweep import run_sweep
 def train_sweep(overrides: Sequence[str]) -> pd.DataFrame:
     """Run every combination of the values that commas separate in `overrides`.
 
-    What runs.csv has as completed is not run again. Returns the rows of the completed runs, as
+    Runs that runs.csv has as completed are skipped. Returns the rows of the completed runs, as
     `redditgnn.load_results` does.
 
     Raises:
-        UserError: something is wrong with a job or the data; nothing was run.
+        UserError: something is wrong with a job or the data. Nothing was run.
         RunFailed: no run completed.
     """
     results = run_sweep(overrides)

@@ -1,1 +1,1 @@
-"""Where a run can be followed besides its own files: one module a tracker, none needed."""
+"""Trackers, which show runs in other tools: one module each, and all are optional."""

@@ -1,4 +1,4 @@
-"""What a tracker is, and what keeps one from costing a run."""
+"""The tracker contract, and a guard that keeps a tracker from breaking a run."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from typing import Any, Protocol, runtime_checkable
 from redditgnn.errors import ConfigError
 from redditgnn.record.rows import EpochRow, RunRow, cells_of
 
-CLOSING_S = 30.0  # at most, for what a tracker still has to send
-INTERRUPTED_S = 3.0  # the same where a signal asks the process to end
+CLOSING_S = 30.0  # the limit for a tracker to send its last data
+INTERRUPTED_S = 3.0  # the same after a signal that asks the process to end
 
 log = logging.getLogger(__name__)
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Built as `Cls(**yaml)`; it may raise what it likes, but not wait without end."""
+    """Built as `Cls(**yaml)`. It may raise any error, but must not wait forever."""
 
     def started(self, row: RunRow, results_dir: Path, num_epochs: int) -> None:
-        """Open the run of `row`; `num_epochs` are over already if it was interrupted before."""
+        """Open the run of `row`. `num_epochs` are over already if it resumes."""
         ...
 
     def epoch(self, row: EpochRow) -> None: ...
 
     def finished(self, row: RunRow) -> None:
-        """Take the final row, whatever its status is."""
+        """Take the final row, of any status."""
         ...
 
     def close(self) -> None: ...
 
 
 class SafeTracker:
-    """A tracker that fails at most once, in a warning: the run goes on without it."""
+    """A tracker that fails at most once, with a warning. The run continues without it."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker: Tracker | None = tracker
@@ -54,7 +54,7 @@ class SafeTracker:
             self._call(self._tracker.epoch, row)
 
     def finished(self, row: RunRow) -> None:
-        """Hand the final row over and close; a run that ended before it was opened has nothing."""
+        """Pass the final row on and close, unless the run ended before the tracker was opened."""
         tracker = self._tracker
         if tracker is None or not self._is_open:
             return
@@ -72,26 +72,28 @@ class SafeTracker:
         self._tracker = None
 
     def _call(self, method: Callable[..., None], *args: Any) -> bool:
-        """Return whether `method` did not fail; a tracker that did is closed, and forgotten."""
+        """Return whether `method` succeeded. A tracker that failed is closed and dropped."""
         tracker = self._tracker
         try:
             method(*args)
-        except Exception as error:  # no network, a full disk, whatever a library makes of it
-            first = (str(error).splitlines() or [""])[0]
-            log.warning("the tracker failed (%s: %s); going on", type(error).__name__, first)
+        except Exception as error:  # no network, a full disk, any error of a library
+            reason = (str(error).splitlines() or [""])[0]
+            log.warning(
+                "the tracker failed (%s: %s); the run continues", type(error).__name__, reason
+            )
             self._tracker = None
             if tracker is not None:
-                threading.Thread(target=_closed_quietly, args=(tracker,), daemon=True).start()
+                threading.Thread(target=_close_quietly, args=(tracker,), daemon=True).start()
             return False
         return True
 
 
-def _closed_quietly(tracker: Tracker) -> None:
+def _close_quietly(tracker: Tracker) -> None:
     with suppress(Exception):
         tracker.close()
 
 
-def required(package: str, module: str, extra: str) -> Any:
+def import_optional(package: str, module: str, extra: str) -> Any:
     """Import `module` of an optional package.
 
     Raises:
@@ -106,14 +108,14 @@ def required(package: str, module: str, extra: str) -> Any:
         ) from error
 
 
-def settings_of(row: RunRow) -> dict[str, Any]:
-    """Return what a run can be searched by: its settings, and what it is a run of."""
+def searchable_settings(row: RunRow) -> dict[str, Any]:
+    """Return the searchable facts of a run: its settings, and its dataset, model and so on."""
     names = ("dataset", "model", "sampler", "experiment", "seed", "protocol", "fingerprint")
-    named = {name: getattr(row, name) for name in (*names, "config_hash", "commit", "device")}
-    return {**named, **json.loads(row.hyperparameters)}
+    facts = {name: getattr(row, name) for name in (*names, "config_hash", "commit", "device")}
+    return {**facts, **json.loads(row.hyperparameters)}
 
 
-def numbers_of(row: EpochRow | RunRow) -> dict[str, float]:
+def measured_numbers(row: EpochRow | RunRow) -> dict[str, float]:
     """Return the columns that hold a measurement."""
     values: Mapping[str, Any] = cells_of(row)
     numeric = {k: v for k, v in values.items() if isinstance(v, (int, float)) and k != "seed"}

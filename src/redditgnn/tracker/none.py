@@ -14,10 +14,10 @@ class NoTracker:
         """Nothing to open."""
 
     def epoch(self, row: EpochRow) -> None:
-        """Nothing to tell."""
+        """Nothing to record."""
 
     def finished(self, row: RunRow) -> None:
-        """Nothing to tell."""
+        """Nothing to record."""
 
     def close(self) -> None:
         """Nothing to close."""

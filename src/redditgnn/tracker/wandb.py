@@ -1,4 +1,4 @@
-"""Weights & Biases; with `mode=offline` into results_dir/wandb, for `wandb sync` later."""
+"""Weights & Biases. With `mode=offline` runs go to results_dir/wandb, for `wandb sync` later."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from redditgnn.record.rows import EpochRow, RunRow
-from redditgnn.tracker.base import numbers_of, required, settings_of
+from redditgnn.tracker.base import import_optional, measured_numbers, searchable_settings
 
 
 class WandB:
-    """Settings, a step an epoch, and the final row as summary; a run that goes on keeps its id.
+    """Settings, a step per epoch, and the final row as summary. A resumed run keeps its id.
 
-    `mode`: None leaves it to the variable WANDB_MODE, which means online if it is not set.
+    `mode`: None uses the variable WANDB_MODE, which defaults to online.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class WandB:
         entity: str | None,
         mode: Literal["online", "offline"] | None,
     ) -> None:
-        self._wandb = required("wandb", "wandb", "wandb")
+        self._wandb = import_optional("wandb", "wandb", "wandb")
         self._project, self._entity, self._mode = project, entity, mode
         self._run: Any = None
 
@@ -35,7 +35,7 @@ class WandB:
             id=row.run_id,
             name=f"{row.model} {row.dataset} {row.sampler} seed {row.seed}",
             group=row.config_hash,
-            config=settings_of(row),
+            config=searchable_settings(row),
             dir=str(results_dir),
             resume="allow",
             reinit="create_new",
@@ -43,12 +43,12 @@ class WandB:
         )
 
     def epoch(self, row: EpochRow) -> None:
-        self._run.log(numbers_of(row), step=row.epoch)
+        self._run.log(measured_numbers(row), step=row.epoch)
 
     def finished(self, row: RunRow) -> None:
-        told = {**numbers_of(row), "status": row.status, "error": row.error}
-        self._run.summary.update({f"run/{name}": value for name, value in told.items()})
+        summary = {**measured_numbers(row), "status": row.status, "error": row.error}
+        self._run.summary.update({f"run/{name}": value for name, value in summary.items()})
         self._run.finish(exit_code=0 if row.status == "completed" else 1)
 
     def close(self) -> None:
-        """`finished` has closed it."""
+        """Nothing to do, since `finished` closes the run."""
