@@ -146,7 +146,7 @@ def read_entries(runs: pd.DataFrame, config_dir: Path) -> dict[str, Entry]:
 
 def read_entry(name: str, runs: pd.DataFrame, known: Experiments) -> Entry | None:
     """Collect the rows of one experiment as it is configured now; None if there are none."""
-    settings, values = known.composed(name)
+    settings, values = known.compose(name)
     config_hash = hash_of_config(settings)
     if values is not None:
         target = target_from(values, name)

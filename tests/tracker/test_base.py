@@ -104,7 +104,7 @@ def test_a_tracker_is_no_setting_that_a_score_depends_on() -> None:
 
 def test_settings_survive_being_sent_to_another_process() -> None:
     chosen = compose_settings(["tracker=tensorboard"])
-    assert Settings.of(asdict(chosen)) == chosen
+    assert Settings.from_dict(asdict(chosen)) == chosen
 
 
 def test_no_tracker_is_imported_unless_it_is_chosen() -> None:

@@ -38,9 +38,9 @@ from redditgnn import CONF_DIR
 from redditgnn.command import multirun
 from redditgnn.config.compose import (
     ConfigurationError,
-    deletable,
     one_line,
-    refuse_no_option,
+    prepare_deletions,
+    require_option_names,
     settings_from,
 )
 from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
@@ -64,8 +64,8 @@ def main(argv: list[str]) -> int:
     refuse_sweeps(argv)
     work = plan_one if DRY_RUN in argv else train_one
     flags = [argument for argument in argv if argument != DRY_RUN]
-    sys.argv = ["redditgnn train", *deletable(flags_first(flags))]
-    refuse_no_option(read_flags(sys.argv[1:]).overrides)
+    sys.argv = ["redditgnn train", *prepare_deletions(flags_first(flags))]
+    require_option_names(read_flags(sys.argv[1:]).overrides)
     codes: list[int] = []  # that Hydra does not see: it would print a line of its own before ours
 
     def task(config: DictConfig) -> None:

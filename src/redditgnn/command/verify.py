@@ -147,7 +147,7 @@ def _standing(experiments: Experiments, name: str, runs: pd.DataFrame) -> str:
     """Say what `runs` tell of an experiment whose target is composed as a run composes it."""
     if runs.empty:
         return "not run"
-    settings, values = experiments.composed(name)
+    settings, values = experiments.compose(name)
     target = target_from(values, name)
     found = repetitions(runs, hash_of_config(settings), target)
     if found.empty:
