@@ -23,7 +23,7 @@ from generated import ROOT, commits, insert, line, listed
 from redditgnn.config.experiments import Experiments
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.record.reading import read_runs
-from redditgnn.verify.repetitions import of_fingerprint, percents, repetitions
+from redditgnn.verify.repetitions import find_repetitions, percent_sample, select_fingerprint
 from redditgnn.verify.target import Target, target_from
 from redditgnn.verify.verdict import Sample, Verdict, judge, sample_of
 
@@ -150,10 +150,10 @@ def read_entry(name: str, runs: pd.DataFrame, known: Experiments) -> Entry | Non
     config_hash = hash_of_config(settings)
     if values is not None:
         target = target_from(values, name)
-        found = repetitions(runs, config_hash, target)
+        found = find_repetitions(runs, config_hash, target)
         if found.empty:
             return None
-        sample = percents(found, target)
+        sample = percent_sample(found, target)
         verdict = judge(sample, target.published)
         first = first_verdict(found, target)
         return Entry(
@@ -162,7 +162,7 @@ def read_entry(name: str, runs: pd.DataFrame, known: Experiments) -> Entry | Non
     found = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
     if found.empty:
         return None
-    found = of_fingerprint(found, found.fingerprint.iloc[-1])
+    found = select_fingerprint(found, found.fingerprint.iloc[-1])
     sample = sample_of(list(100 * found.test_accuracy))
     return Entry(name=name, runs=found, sample=sample, target=None, verdict=None)
 
@@ -172,7 +172,7 @@ def first_verdict(runs: pd.DataFrame, target: Target) -> Verdict | None:
     planned = runs[runs.seed.astype(int) < target.num_seeds]
     if len(planned) in (0, len(runs)):
         return None
-    return judge(percents(planned, target), target.published)
+    return judge(percent_sample(planned, target), target.published)
 
 
 def matrix(entries: dict[str, Entry]) -> str:
@@ -227,7 +227,7 @@ def judged_line(entry: Entry) -> str:
     target, spread = entry.target, entry.target.spread
     shown = f"{target.percent}" + ("\\*" if spread is None else f" ± {spread}")
     published = f"{shown} ({target.source}; {target.trust})"
-    told = target.told(entry.verdict)
+    told = target.describe(entry.verdict)
     if entry.first is not None and not target.is_recalled:
         told += f" (seeds 0 to {target.num_seeds - 1}: {entry.first.name})"
     cells = [entry.name, entry.runs.sampler.iloc[0], published, entry.ours, len(entry.runs)]

@@ -94,7 +94,7 @@ def with_tracker(
 def test_every_tracker_is_one_and_is_listed(name: str) -> None:
     chosen = compose_settings([f"tracker={name}"])
     assert isinstance(chosen.build("tracker"), Tracker)
-    assert name in list_.described("tracker")
+    assert name in list_.descriptions("tracker")
 
 
 def test_a_tracker_is_no_setting_that_a_score_depends_on() -> None:

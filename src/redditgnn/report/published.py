@@ -33,7 +33,7 @@ def published_in(group: Group, experiments: Experiments) -> list[Published]:
     for name, model in sorted(models.items()):
         values = experiments.target(name)
         target = None if values is None else target_from(values, name)
-        if target is None or not target.is_of(group.fingerprint):
+        if target is None or not target.applies_to(group.fingerprint):
             continue
         if target.metric == "test_micro_f1" or group.accuracy_is_f1:
             found.append(Published(name, model, target))
