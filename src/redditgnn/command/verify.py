@@ -52,11 +52,10 @@ from redditgnn.record.reading import files_of, read_runs
 from redditgnn.runtime.logs import tell_on_stderr
 from redditgnn.verify.repetitions import find_repetitions, percent_sample, select_fingerprint
 from redditgnn.verify.target import Target, target_from
-from redditgnn.verify.verdict import MOST_SEEDS, judge
+from redditgnn.verify.verdict import MOST_SEEDS, PASSING, judge
 from redditgnn.verify.wording import describe_comparison, format_interval, format_sample
 
 NOT_MET = 4
-PASSING = ("REPRODUCED", "ABOVE")
 
 
 class Request(NamedTuple):

@@ -17,7 +17,7 @@ from redditgnn.verify.verdict import Interval, interval_of_mean, sample_of
 LEVEL = 0.05
 FEWEST_SEEDS = 3  # two rounded differences are too often equal by chance
 FEW_SEEDS = 5  # fewer rarely show even large differences, so that is not called noise
-WITHIN_NOISE = "within noise"
+WITHIN_NOISE, LOWER, HIGHER = "within noise", "lower", "higher"
 ROUNDING = 1e-9  # 0.825 - 0.821 is not 0.004 in binary
 
 
@@ -43,7 +43,7 @@ class Difference:
         if self.p_holm >= LEVEL:
             few = self.seeds < FEW_SEEDS
             return f"undecided ({self.seeds} seeds)" if few else WITHIN_NOISE
-        return "lower" if self.mean < 0 else "higher"
+        return LOWER if self.mean < 0 else HIGHER
 
 
 def compare(best: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> list[Difference]:

@@ -15,6 +15,7 @@ from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.report import interactive, page_table
 from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
+from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
 from redditgnn.report.plots import Missing, Plot
 from redditgnn.report.summary import Summary
 from redditgnn.report.tables import LEGEND
@@ -28,7 +29,9 @@ class Section(NamedTuple):
     missing: list[Missing]
 
 
-def page_html(material: Material, sections: Sequence[Section], sources: Sequence[str]) -> str:
+def page_html(
+    material: Material, overview: Overview, sections: Sequence[Section], sources: Sequence[str]
+) -> str:
     """Return the page; `sources` are the files with the rows."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_read_template("page.html.jinja"))
@@ -37,6 +40,10 @@ def page_html(material: Material, sections: Sequence[Section], sources: Sequence
         version=redditgnn.__version__,
         sources=sources,
         material=material,
+        overview=overview,
+        titles=TITLES,
+        explanation=EXPLANATION,
+        matrix_explanation=MATRIX_EXPLANATION,
         sections=[_section_context(section, sections) for section in sections],
         plotly=Markup(interactive.plotly_js()) if any(s.plots for s in sections) else "",
         tables=Markup(page_table.assets()) if sections else "",

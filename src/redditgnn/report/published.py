@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from redditgnn.config.experiments import Experiments
+from redditgnn.config.hashing import hash_of_config
 from redditgnn.report.grouping import Group
 from redditgnn.verify.target import TRUST, Target, target_from
+from redditgnn.verify.verdict import judge, sample_of
 
 
 class PublishedScore(NamedTuple):
@@ -28,13 +31,33 @@ def find_published(group: Group, experiments: Experiments) -> list[PublishedScor
 
     If accuracy and micro-F1 differ, only targets in micro-F1 count, because plots show that.
     """
-    models = {c.experiment: c.model for c in group.scored if c.experiment in experiments.names}
-    scores = []
+    scores = _published_scores(group, experiments)
+    return [s for s in scores if s.target.metric == "test_micro_f1" or group.accuracy_is_f1]
+
+
+def judge_published(group: Group, experiments: Experiments) -> dict[str, str]:
+    """Return the verdict on the published number of each experiment that has runs in `group`.
+
+    As in `redditgnn verify`, only runs with the settings of the experiment count, and a recalled
+    number gets no verdict.
+    """
+    by_hash = {c.config_hash: c.runs for c in group.scored}
+    verdicts: dict[str, str] = {}
+    for name, _, target in _published_scores(group, experiments):
+        runs = by_hash.get(hash_of_config(experiments.compose(name)[0]))
+        if runs is None or target.is_recalled:
+            continue
+        percents = list(100 * runs[target.metric].dropna())
+        if percents:
+            verdicts[name] = judge(sample_of(percents), target.published).name
+    return verdicts
+
+
+def _published_scores(group: Group, experiments: Experiments) -> Iterator[PublishedScore]:
+    known = set(experiments.names)
+    models = {c.experiment: c.model for c in group.scored if c.experiment in known}
     for name, model in sorted(models.items()):
         values = experiments.target(name)
         target = None if values is None else target_from(values, name)
-        if target is None or not target.applies_to(group.fingerprint):
-            continue
-        if target.metric == "test_micro_f1" or group.accuracy_is_f1:
-            scores.append(PublishedScore(name, model, target))
-    return scores
+        if target is not None and target.applies_to(group.fingerprint):
+            yield PublishedScore(name, model, target)

@@ -15,6 +15,14 @@ from redditgnn.report.cells import (
 )
 from redditgnn.report.grouping import Cost
 from redditgnn.report.noise import WITHIN_NOISE
+from redditgnn.report.overview import (
+    ALMOST_EQUAL,
+    EXPLANATION,
+    MATRIX_EXPLANATION,
+    TITLES,
+    ModelScore,
+    Overview,
+)
 from redditgnn.report.settings import describe_settings
 from redditgnn.report.summary import Entry, Summary
 from redditgnn.verify.verdict import interval_of_mean
@@ -37,15 +45,31 @@ TEX = {
 TEXTS = ("model", "sampler", "settings", "runs")
 
 
-def markdown(summaries: Sequence[Summary]) -> str:
-    """Write a section for each group."""
-    parts = ["# Summary of the runs", LEGEND]
+def markdown(summaries: Sequence[Summary], overview: Overview) -> str:
+    """Write the overview, and a section for each group."""
+    parts = ["# Summary of the runs"]
+    if overview.rows:
+        scores = [[row.name, *map(_markdown_score, row.scores)] for row in overview.rows]
+        parts += ["## Overview", EXPLANATION]
+        parts += [_markdown_table([TITLES, *(row.cells for row in overview.rows)])]
+        parts += [MATRIX_EXPLANATION, _markdown_table([["data", *overview.models], *scores])]
+    parts += ["## How to read the tables of the groups", LEGEND]
     for summary in summaries:
-        head, *body = _table_rows(summary)
-        lines = [head, ["---"] * len(head), *body]
-        rows = (f"| {' | '.join(map(_escape_markdown, line))} |" for line in lines)
-        parts += [f"## {summary.group.name}", _describe_group(summary), "\n".join(rows)]
+        table = _markdown_table(_table_rows(summary))
+        parts += [f"## {summary.group.name}", _describe_group(summary), table]
     return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(map(_escape_markdown, line))} |" for line in lines)
+
+
+def _markdown_score(score: ModelScore) -> str:
+    if score.is_best:
+        return f"**{score.text}**"
+    return f"{score.text} {ALMOST_EQUAL}" if score.is_within_noise else score.text
 
 
 def latex(summaries: Sequence[Summary]) -> str:

@@ -12,10 +12,11 @@ from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.curves import curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
+from redditgnn.report.overview import overview_lines, overview_of
 from redditgnn.report.page import Section, page_html
 from redditgnn.report.plots import Missing, Plot
 from redditgnn.report.printed import files_of_plot
-from redditgnn.report.published import find_published
+from redditgnn.report.published import find_published, judge_published
 from redditgnn.report.scatter import scatters_of
 from redditgnn.report.summary import Summary, summary_of, table_of
 from redditgnn.report.tables import latex, markdown
@@ -30,6 +31,9 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
     sources = files_of(results_dir)
     material = material_of(read_runs(sources))
     summaries = [summary_of(group) for group in material.groups]
+    experiments = Experiments([CONF_DIR])
+    verdicts = {group.name: judge_published(group, experiments) for group in material.groups}
+    overview = overview_of(summaries, verdicts)
     yield ", ".join(
         [
             _format_count(material.num_rows, "row"),
@@ -37,17 +41,17 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
             _format_count(len(summaries), "group") + " of equal data and protocol",
         ]
     )
+    yield from overview_lines(overview)
     texts = {
         "summary.csv": table_of(summaries).to_csv(index=False),
-        "summary.md": markdown(summaries),
+        "summary.md": markdown(summaries, overview),
         "summary.tex": latex(summaries),
     }
     for name, text in texts.items():
         _write_file(out / name, text.encode())
         yield f"wrote {out / name}"
-    experiments = Experiments([CONF_DIR])
     sections = [_build_section(summary, experiments) for summary in summaries]
-    page = page_html(material, sections, [str(path) for path in sources])
+    page = page_html(material, overview, sections, [str(path) for path in sources])
     _write_file(out / "index.html", page.encode())
     yield f"wrote {out / 'index.html'}, {len(page) / 2**20:.1f} MiB"
     plots = [plot for section in sections for plot in section.plots]
