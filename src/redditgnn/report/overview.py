@@ -17,7 +17,7 @@ EXPLANATION = (
     "A row for each group of equal data and protocol; scores of different rows do not compare. The "
     "best has the highest mean validation micro-F1. What the seeds do not distinguish from it is "
     "within noise. Higher is what scores more on the test nodes, which choose nothing. Published "
-    "numbers have the verdicts of `redditgnn verify`."
+    "numbers have the verdicts of redditgnn verify."
 )
 MATRIX_EXPLANATION = (
     "Test scores in percent of the best configuration of each model by validation: the best of a "
