@@ -9,7 +9,7 @@ import pandas as pd
 
 from redditgnn.config.experiments import Experiments
 from redditgnn.config.hashing import hash_of_config
-from redditgnn.verify.repetitions import of_fingerprint, percents, repetitions
+from redditgnn.verify.repetitions import find_repetitions, percent_sample, select_fingerprint
 from redditgnn.verify.target import Target, target_from
 from redditgnn.verify.verdict import Sample, Verdict, judge, sample_of
 
@@ -56,15 +56,15 @@ def read_entries(runs: pd.DataFrame, config_dir: Path) -> dict[str, Entry]:
 
 def read_entry(name: str, runs: pd.DataFrame, experiments: Experiments) -> Entry | None:
     """Collect the rows of one experiment as it is configured now; None if there are none."""
-    settings, values = experiments.composed(name)
+    settings, values = experiments.compose(name)
     config_hash = hash_of_config(settings)
     if values is None:
         return _unpublished(name, runs, config_hash)
     target = target_from(values, name)
-    rows = repetitions(runs, config_hash, target)
+    rows = find_repetitions(runs, config_hash, target)
     if rows.empty:
         return None
-    sample = percents(rows, target)
+    sample = percent_sample(rows, target)
     return Entry(
         name=name,
         runs=rows,
@@ -80,7 +80,7 @@ def _unpublished(name: str, runs: pd.DataFrame, config_hash: str) -> Entry | Non
     rows = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
     if rows.empty:
         return None
-    rows = of_fingerprint(rows, rows.fingerprint.iloc[-1])
+    rows = select_fingerprint(rows, rows.fingerprint.iloc[-1])
     sample = sample_of(list(100 * rows.test_accuracy))
     return Entry(name=name, runs=rows, sample=sample, target=None, verdict=None)
 
@@ -90,7 +90,7 @@ def first_verdict(runs: pd.DataFrame, target: Target) -> Verdict | None:
     planned = runs[runs.seed.astype(int) < target.num_seeds]
     if len(planned) in (0, len(runs)):
         return None
-    return judge(percents(planned, target), target.published)
+    return judge(percent_sample(planned, target), target.published)
 
 
 def counted(runs: pd.DataFrame, entries: dict[str, Entry]) -> pd.DataFrame:

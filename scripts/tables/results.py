@@ -156,7 +156,7 @@ def judged_line(entry: Entry) -> str:
     target, spread = entry.target, entry.target.spread
     shown = f"{target.percent}" + ("\\*" if spread is None else f" ± {spread}")
     published = f"{shown} ({target.source}; {target.trust})"
-    verdict = target.told(entry.verdict)
+    verdict = target.describe(entry.verdict)
     if entry.first is not None and not target.is_recalled:
         verdict += f" (seeds 0 to {target.num_seeds - 1}: {entry.first.name})"
     cells = [entry.name, entry.runs.sampler.iloc[0], published, entry.ours, len(entry.runs)]

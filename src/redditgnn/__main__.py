@@ -1,4 +1,4 @@
-"""Lets `python -m redditgnn` be `redditgnn`."""
+"""Entry point of `python -m redditgnn`, the same as `redditgnn`."""
 
 import sys
 

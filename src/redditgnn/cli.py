@@ -1,7 +1,7 @@
-"""Entry point: finds the command, and turns what it raises into a line and an exit code.
+"""The entry point: it runs a command, and turns errors into one line and an exit code.
 
-0 done, 1 a bug (traceback), 2 a mistake of the user's, 3 the run failed and is recorded as such,
-4 a published number was not met, 130 interrupted, 141 the reader of our output went away.
+0 success, 1 a bug (traceback), 2 a mistake of the user, 3 the run failed and its row says so,
+4 a published number was not reproduced, 130 interrupted, 141 the reader of our output went away.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from redditgnn.runtime.logs import hide_third_party_warnings
 
 
 class Command(NamedTuple):
-    """Where a command lives, and what it does in half a line."""
+    """The module of a command, and half a line on what it does."""
 
     module: str
     summary: str
@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `redditgnn` with `argv` (default: the process's arguments) and return its exit code."""
     hide_third_party_warnings()
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()  # a closed pipe shows here, not while the interpreter ends
+        code = _run_command(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # a closed pipe raises here, not while the interpreter exits
         return code
     except KeyboardInterrupt:
         print("redditgnn: interrupted", file=sys.stderr)
@@ -52,15 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more at exit
         return 141
     except Exception as error:
-        reported = _exit_code(error)
-        if reported is None:
+        exit_code = _exit_code(error)
+        if exit_code is None:
             raise
-        print(f"redditgnn: {_told(error)}", file=sys.stderr)
-        return reported
+        print(f"redditgnn: {_describe_error(error)}", file=sys.stderr)
+        return exit_code
 
 
 def help_of(name: str) -> str:
-    """Read the help of a command from its source: importing it would take seconds."""
+    """Read the help of a command from its source, because importing it would take seconds."""
     spec = find_spec(COMMANDS[name].module)
     assert spec is not None, f"{COMMANDS[name].module} is missing"
     assert spec.origin is not None
@@ -68,23 +68,23 @@ def help_of(name: str) -> str:
     return ast.get_docstring(ast.parse(source)) or COMMANDS[name].summary
 
 
-def _run(argv: list[str]) -> int:
+def _run_command(argv: list[str]) -> int:
     name, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     if name in ("-h", "--help", "help"):
-        print(_overview())
+        print(_usage())
         return 0
     if name in ("-V", "--version"):
         print(f"redditgnn {redditgnn.__version__}")
         return 0
     if name not in COMMANDS:
-        raise UserError(_unknown(name))
+        raise UserError(_describe_unknown(name))
     if "-h" in rest or "--help" in rest:
         print(help_of(name))
         return 0
     return int(import_module(COMMANDS[name].module).main(rest))
 
 
-def _overview() -> str:
+def _usage() -> str:
     commands = "\n".join(f"  {name:<8} {command.summary}" for name, command in COMMANDS.items())
     return f"""\
 usage: redditgnn COMMAND [arguments]
@@ -101,7 +101,7 @@ examples:
   --version  print the version"""
 
 
-def _unknown(name: str) -> str:
+def _describe_unknown(name: str) -> str:
     near = get_close_matches(name, COMMANDS, n=1)
     if near:
         return f"unknown command {name!r}; did you mean {near[0]!r}?"
@@ -109,21 +109,23 @@ def _unknown(name: str) -> str:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """Return 2 or 3 for what is reported in one line, None for a bug."""
+    """Return 2 or 3 for an error that is reported in one line, None for a bug."""
     if isinstance(error, RunFailed):
         return 3
-    if isinstance(error, UserError) or _is_hydras(error):
+    if isinstance(error, UserError) or _is_hydra_error(error):
         return 2
     return None
 
 
-def _is_hydras(error: Exception) -> bool:
-    """Whether Hydra refused the configuration; it was not loaded if the command needs none."""
+def _is_hydra_error(error: Exception) -> bool:
+    """Whether Hydra refused the configuration. A command without one never loads that module."""
     config = sys.modules.get("redditgnn.config.compose")
     return config is not None and isinstance(error, config.ConfigurationError)
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return (
-        sys.modules["redditgnn.config.compose"].one_line(error) if _is_hydras(error) else str(error)
+        sys.modules["redditgnn.config.compose"].one_line(error)
+        if _is_hydra_error(error)
+        else str(error)
     )

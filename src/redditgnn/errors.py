@@ -1,13 +1,13 @@
-"""What can go wrong, and whose business it is.
+"""All errors that are reported in one line, and their exit codes.
 
     RedditGNNError
-    |-- UserError            exit 2: one line on stderr, nothing was run
+    |-- UserError            exit 2: one line on stderr, and nothing ran
     |   |-- ConfigError      a key has a value that cannot work
     |   `-- DataError        a file is missing, truncated or contradicts itself
     `-- RunFailed            exit 3: the run started, and its row says why it ended
         |-- TrainingDiverged
         |-- OutOfMemory
-        `-- NotRecorded      ... and what it found could not be written where it belongs
+        `-- NotRecorded      its results could not be written where they belong
 
 Anything else is a bug: traceback, exit 1.
 """
@@ -20,7 +20,7 @@ class RedditGNNError(Exception):
 
 
 class UserError(RedditGNNError):
-    """A mistake that the user can mend: key, constraint, value, way out."""
+    """A mistake that the user can correct; the message has key, constraint, value and way out."""
 
 
 class ConfigError(UserError):
@@ -32,7 +32,7 @@ class DataError(UserError):
 
 
 class RunFailed(RedditGNNError):
-    """A run that had started could not finish; it is recorded with `status`."""
+    """A run started and could not finish; its row has this `status`."""
 
     status = "failed"
 

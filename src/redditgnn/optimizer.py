@@ -1,7 +1,7 @@
-"""Torch's optimizers with two weight decays: of what a model's paper regularises, and of the rest.
+"""Torch's optimizers with two weight decays: one for regularised parameters, one for the rest.
 
-GCN regularises its first layer, GCNII its convolutions more than its linear layers; a model says
-which of its parameters are the others (`nonreg_parameters`), as rusty1s/pyg_autoscale does.
+GCN regularises its first layer, and GCNII its convolutions more than its linear layers. A model
+names the rest in `nonreg_parameters`, as in rusty1s/pyg_autoscale.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from redditgnn.errors import (
 
 @runtime_checkable
 class Regularised(Protocol):
-    """A model that names the parameters which `nonreg_weight_decay` is for."""
+    """A model that names the parameters to which `nonreg_weight_decay` applies."""
 
     def parameters(self) -> Any: ...
 
@@ -42,7 +42,7 @@ def adam(
     """Adam; weight decay is an L2 term of the gradient (Kingma and Ba 2015, arXiv:1412.6980)."""
     _check_adam(betas, eps)
     groups = decay_groups(model, weight_decay, nonreg_weight_decay)
-    return _built(torch.optim.Adam, groups, lr=lr, betas=tuple(betas), eps=eps)
+    return _build_optimizer(torch.optim.Adam, groups, lr=lr, betas=tuple(betas), eps=eps)
 
 
 def adamw(
@@ -54,10 +54,10 @@ def adamw(
     weight_decay: int | float,
     nonreg_weight_decay: int | float | None,
 ) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): decay apart from the gradient."""
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): weight decay outside the gradient."""
     _check_adam(betas, eps)
     groups = decay_groups(model, weight_decay, nonreg_weight_decay)
-    return _built(torch.optim.AdamW, groups, lr=lr, betas=tuple(betas), eps=eps)
+    return _build_optimizer(torch.optim.AdamW, groups, lr=lr, betas=tuple(betas), eps=eps)
 
 
 def sgd(
@@ -76,23 +76,23 @@ def sgd(
         f"optimizer.nesterov=true needs optimizer.momentum above 0, got {momentum}; try 0.9",
     )
     groups = decay_groups(model, weight_decay, nonreg_weight_decay)
-    return _built(torch.optim.SGD, groups, lr=lr, momentum=momentum, nesterov=nesterov)
+    return _build_optimizer(torch.optim.SGD, groups, lr=lr, momentum=momentum, nesterov=nesterov)
 
 
 def decay_groups(
     model: Regularised, weight_decay: int | float, nonreg_weight_decay: int | float | None
 ) -> list[dict[str, Any]]:
-    """Return the parameter groups, each with its weight decay; one if there is one decay."""
+    """Return the parameter groups, each with its weight decay; one group if there is one decay."""
     require_not_negative("optimizer.weight_decay", weight_decay)
     if nonreg_weight_decay is None:
         return [{"params": list(model.parameters()), "weight_decay": weight_decay}]
     require_not_negative("optimizer.nonreg_weight_decay", nonreg_weight_decay)
-    others = model.nonreg_parameters()
-    held = {id(parameter) for parameter in others}
-    regularised = [p for p in model.parameters() if id(p) not in held]
+    nonreg = model.nonreg_parameters()
+    nonreg_ids = {id(parameter) for parameter in nonreg}
+    regularised = [p for p in model.parameters() if id(p) not in nonreg_ids]
     groups = [
         {"params": regularised, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": nonreg_weight_decay},
+        {"params": nonreg, "weight_decay": nonreg_weight_decay},
     ]
     return [group for group in groups if group["params"]]
 
@@ -105,7 +105,9 @@ def _check_adam(betas: Sequence[int | float], eps: int | float) -> None:
     require_not_negative("optimizer.eps", eps)
 
 
-def _built(cls: Any, groups: list[dict[str, Any]], *, lr: int | float, **settings: Any) -> Any:
+def _build_optimizer(
+    cls: Any, groups: list[dict[str, Any]], *, lr: int | float, **settings: Any
+) -> Any:
     require_not_negative("optimizer.lr", lr)
     try:
         return cls(groups, lr=lr, **settings)
@@ -114,16 +116,12 @@ def _built(cls: Any, groups: list[dict[str, Any]], *, lr: int | float, **setting
 
 
 POSITIVE = ("step_size", "T_max", "T_0", "T_mult")
-
-
 NOT_NEGATIVE = ("total_iters", "patience", "cooldown", "gamma", "factor", "eta_min", "min_lr")
-
-
 MODES = ("min", "max")
 
 
 def check_schedule(values: Mapping[str, Any]) -> None:
-    """Refuse `values` of the group `scheduler` that no scheduler of torch can do with.
+    """Refuse `values` of the group `scheduler` that torch's schedulers cannot use.
 
     Raises:
         ConfigError: names key, constraint and value.

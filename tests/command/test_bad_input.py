@@ -21,7 +21,7 @@ CONV = "model=pyg model.conv._target_=torch_geometric.nn"
 GROUPS_AND_KEYS = {
     "model=gatt": "model=gatt: no such option (did you mean model=gat?); the options are appnp, ",
     "scheduler=steps": "scheduler=steps: no such option (did you mean scheduler=step?)",
-    "experiment=nothing": "experiment=nothing: no such option; 'redditgnn list experiments' tells",
+    "experiment=nothing": "experiment=nothing: no such option; 'redditgnn list experiments' lists",
     "modle=gat": "modle: no such key (did you mean model?)",
     "MODEL=gat": "MODEL: no such key; 'redditgnn train --cfg job' prints all keys",
     "model@foo=gat": "model@foo: no such key (did you mean model?)",

@@ -41,7 +41,7 @@ def test_arguments_are_refused():
 
 
 def test_a_graph_that_is_not_there_takes_no_memory_but_counts():
-    graph = fitting.phantom(fitting.Size(num_nodes=2**20, num_edges=2**20, num_features=10))
+    graph = fitting.phantom_graph(fitting.Size(num_nodes=2**20, num_edges=2**20, num_features=10))
     assert graph.num_bytes == pytest.approx(2**20 * (10 * 4 + 8 + 4), rel=1e-5)
     assert tensor_bytes(tensors_of(graph)) < 100
     training, evaluation = fitting.peaks_of("gat", graph)
@@ -55,5 +55,5 @@ def test_a_graph_fits_where_there_is_memory_for_it(monkeypatch):
 
 
 def test_columns_with_numbers_are_aligned_to_the_right():
-    shown = doctor.aligned([("name", "size"), ("ab", "1,000"), ("c", "7")])
+    shown = doctor.align_columns([("name", "size"), ("ab", "1,000"), ("c", "7")])
     assert shown == "  name   size\n  ab    1,000\n  c         7"

@@ -39,7 +39,7 @@ def test_a_line_is_the_name_and_the_first_comment(tmp_path, monkeypatch):
     )
     (tmp_path / "model" / "longer.yaml").write_text("key: 1\n")
     monkeypatch.setattr(list_, "CONF_DIR", tmp_path)
-    assert list(list_.lines("model")) == ["a       What it is", "longer"]
+    assert list(list_.describe_options("model")) == ["a       What it is", "longer"]
 
 
 def test_the_name_of_a_group_will_do():

@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def test_values_and_interpolations_are_those_of_hydra(write: Write, tmp_path: Path) -> None:
-    ours = write(PLAIN).composed("mine")
+    ours = write(PLAIN).compose("mine")
     assert ours == compose_experiment(["experiment=mine"], tmp_path)
     assert ours[0].components["model"]["dropout"] == 0.1
     assert ours[0].components["scheduler"]["T_max"] == 7  # ${trainer.epochs}
@@ -40,9 +40,9 @@ def test_values_and_interpolations_are_those_of_hydra(write: Write, tmp_path: Pa
 
 def test_an_experiment_does_not_change_the_next(write: Write, tmp_path: Path) -> None:
     known = write(PLAIN)
-    before = known.composed("cora_gat")
-    known.composed("mine")
-    assert known.composed("cora_gat") == before
+    before = known.compose("cora_gat")
+    known.compose("mine")
+    assert known.compose("cora_gat") == before
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_experiment_does_not_change_the_next(write: Write, tmp_path: Path) ->
     ],
 )
 def test_what_is_of_another_form_is_left_to_hydra(write: Write, tmp_path: Path, text: str) -> None:
-    assert write(text).composed("mine") == compose_experiment(["experiment=mine"], tmp_path)
+    assert write(text).compose("mine") == compose_experiment(["experiment=mine"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_is_of_another_form_is_left_to_hydra(write: Write, tmp_path: Path, 
 )
 def test_mistakes_are_those_of_hydra(write: Write, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        write(text).composed("mine")
+        write(text).compose("mine")
 
 
 def test_an_option_of_ones_own_is_found_behind_ours(write: Write, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_an_option_of_ones_own_is_found_behind_ours(write: Write, tmp_path: Path
     (tmp_path / "model").mkdir()
     text = (CONF_DIR / "model" / "gat.yaml").read_text()
     (tmp_path / "model" / "mine.yaml").write_text(text)
-    assert known.composed("mine")[0].components["model"]["dropout"] == 0.1
+    assert known.compose("mine")[0].components["model"]["dropout"] == 0.1
 
 
 def test_of_two_experiments_of_one_name_the_first_counts(tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_of_two_experiments_of_one_name_the_first_counts(tmp_path: Path) -> None
     known = Experiments([CONF_DIR, tmp_path])
     assert known.names.count("cora_gat") == 1
     assert known.target("cora_gat")["metric"] == "test_accuracy"
-    assert known.composed("cora_gat")[0] == compose_settings(["experiment=cora_gat"])
+    assert known.compose("cora_gat")[0] == compose_settings(["experiment=cora_gat"])

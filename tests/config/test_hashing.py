@@ -27,7 +27,7 @@ def pinned() -> dict[str, str]:
 def hashes_of_experiments() -> dict[str, str]:
     experiments = Experiments([CONF_DIR])
     names = [path.stem for path in sorted((CONF_DIR / "experiment").glob("*.yaml"))]
-    settings = {f"experiment={name}": experiments.composed(name)[0] for name in names}
+    settings = {f"experiment={name}": experiments.compose(name)[0] for name in names}
     return {override: hash_of_config(one) for override, one in settings.items()}
 
 

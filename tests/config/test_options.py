@@ -97,7 +97,7 @@ def test_the_values_of_an_option_have_the_annotated_types(path):
 def test_an_experiment_composes_and_is_a_lab_note(path, monkeypatch):
     composed = compose_experiment([f"experiment={path.stem}"])
     monkeypatch.delattr(experiments, "compose_experiment")
-    assert Experiments([CONF_DIR]).composed(path.stem) == composed, "unlike Hydra"
+    assert Experiments([CONF_DIR]).compose(path.stem) == composed, "unlike Hydra"
     comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
     assert comments[0] == "# @package _global_"
     assert len(comments) > 1, "say what it shows, what is expected, and who says so"

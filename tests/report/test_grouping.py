@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redditgnn.errors import DataError
-from redditgnn.report.settings import swept_pairs, varied
+from redditgnn.report.settings import swept_pairs, varying_keys
 
 OTHER = "edges=12:cccccccc features=3:bbbbbbbb protocol=transductive evaluator=exact"
 
@@ -48,7 +48,7 @@ def test_a_run_that_failed_before_its_data_is_counted_with_its_configuration(mat
     early = {"test": None, "status": "oom", "fingerprint": ""}
     found = material([row("a", 0), row("a", 1, **early), row("b", 0, **early)])
     assert found.groups[0].statuses == {"completed": 1, "oom": 1}
-    assert found.homeless == {"oom": 1}
+    assert found.ungrouped == {"oom": 1}
 
 
 def test_the_best_is_chosen_by_validation_never_by_test(material, row):
@@ -110,8 +110,8 @@ def test_columns_that_an_older_version_did_not_write_are_empty(material, row):
     [
         ({"test_micro_f1": ""}, "completed and has no test_micro_f1; remove that row"),
         ({"peak_rss_mib": "much"}, "column peak_rss_mib of runs.csv"),
-        ({"hyperparameters": "{"}, "hyperparameters of run run-a-0 are no JSON object"),
-        ({"hyperparameters": "[1]"}, "hyperparameters of run run-a-0 are no JSON object"),
+        ({"hyperparameters": "{"}, "hyperparameters of run run-a-0 are not a JSON object"),
+        ({"hyperparameters": "[1]"}, "hyperparameters of run run-a-0 are not a JSON object"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -126,8 +126,8 @@ def test_settings_that_names_tell_are_kept_apart_from_swept_ones(material, row):
         row("b", 0, settings={"model.heads": 8}),
         row("c", 0, model="gcn", settings={"model.norm": "batch"}),
     ]
-    named, others = varied(material(rows).groups[0].configurations)
-    assert (named, others) == (["model.heads"], ["model.norm"])
+    swept, others = varying_keys(material(rows).groups[0].configurations)
+    assert (swept, others) == (["model.heads"], ["model.norm"])
 
 
 def test_only_numbers_that_were_crossed_are_a_sweep(material, row):

@@ -60,18 +60,18 @@ def test_a_clear_difference_is_lower_and_a_faint_one_noise():
     low, noise = compare(
         best, [seeds(0.70, 0.72, 0.71, 0.70, 0.72), seeds(0.81, 0.80, 0.82, 0.81, 0.80)]
     )
-    assert (low.told, noise.told) == ("lower", "within noise")
+    assert (low.verdict, noise.verdict) == ("lower", "within noise")
     assert low.p_holm == pytest.approx(2 * low.p)
 
 
 def test_the_best_by_validation_may_be_lower_on_the_test_nodes_and_that_is_said():
     (found,) = compare(seeds(0.7, 0.71, 0.72), [seeds(0.80, 0.811, 0.822)])
-    assert found.told == "higher"
+    assert found.verdict == "higher"
 
 
 def test_three_seeds_that_show_nothing_are_undecided_not_noise():
     (found,) = compare(seeds(0.9, 0.8, 0.85), [seeds(0.5, 0.8, 0.4)])
-    assert found.told == "undecided (3 seeds)"
+    assert found.verdict == "undecided (3 seeds)"
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_three_seeds_that_show_nothing_are_undecided_not_noise():
 )
 def test_what_cannot_be_tested_says_why(other, reason):
     (found,) = compare(seeds(0.8, 0.81, 0.82), [other])
-    assert found.told == "not tested"
+    assert found.verdict == "not tested"
     assert reason in found.untested
 
 
 def test_equal_scores_of_every_seed_are_within_noise():
     scores = seeds(0.8, 0.81, 0.82, 0.83, 0.84)
     (found,) = compare(scores, [dict(scores)])
-    assert (found.p_holm, found.told) == (1.0, "within noise")
+    assert (found.p_holm, found.verdict) == (1.0, "within noise")
 
 
 def test_untested_comparisons_do_not_count_in_the_correction():
@@ -107,5 +107,5 @@ def test_equal_configurations_are_told_apart_in_at_most_a_twentieth_of_the_group
     wrong = 0
     for _ in range(400):
         best, *others = (seeds(*rng.normal(0.8, 0.01, 5)) for _ in range(6))
-        wrong += any(found.told in ("lower", "higher") for found in compare(best, others))
+        wrong += any(found.verdict in ("lower", "higher") for found in compare(best, others))
     assert wrong <= 400 * 0.05 + 3 * np.sqrt(400 * 0.05 * 0.95)

@@ -14,7 +14,7 @@ from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
 from redditgnn.report.plots import Missing, pareto_front
 from redditgnn.report.printed import figure_of
-from redditgnn.report.published import published_in
+from redditgnn.report.published import find_published
 from redditgnn.report.scatter import scatters_of
 
 CORA = (
@@ -43,8 +43,8 @@ def test_a_cost_that_nobody_recorded_is_said_in_words(material, row):
     (group,) = material([row("a", 0, peak_rss_mib="")]).groups
     time, memory = scatters_of(group, [], [])
     assert isinstance(memory, Missing)
-    assert memory.why == "no completed run on Some CPU has recorded its peak memory"
-    assert time.points[0].told == (
+    assert memory.why == "no completed run on Some CPU recorded its peak memory"
+    assert time.points[0].lines == (
         "gat, full",
         "test 80.00 %, n=1",
         "val 81.00 %",
@@ -55,14 +55,14 @@ def test_a_cost_that_nobody_recorded_is_said_in_words(material, row):
 def test_a_target_is_a_line_only_on_the_data_that_it_is_of(material, row):
     experiments = Experiments([CONF_DIR])
     (cora,) = material([row("a", 0, experiment="cora_gat", fingerprint=CORA)]).groups
-    (published,) = published_in(cora, experiments)
+    (published,) = find_published(cora, experiments)
     assert (published.experiment, published.target.percent) == ("cora_gat", 83.0)
     (plot, _) = scatters_of(cora, [], [published])
     assert [line.y for line in plot.lines] == [83.0]
     (other,) = material([row("a", 0, experiment="cora_gat")]).groups
-    assert published_in(other, experiments) == []
+    assert find_published(other, experiments) == []
     (unknown,) = material([row("a", 0, experiment="of_my_own", fingerprint=CORA)]).groups
-    assert published_in(unknown, experiments) == []
+    assert find_published(unknown, experiments) == []
 
 
 def test_a_curve_is_the_mean_over_seeds_as_far_as_all_of_them_got(write, row, epochs):

@@ -74,11 +74,27 @@ def test_a_long_table_is_broken_over_pages(write, row):
 
 
 def test_markdown_has_a_section_a_group_and_as_many_cells_in_each_row(sweep):
-    text = (sweep / "report" / "summary.md").read_text()
-    assert "## toy" in text
+    _, text = (sweep / "report" / "summary.md").read_text().split("## toy\n")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 5
     assert len({line.count("|") for line in rows}) == 1
+
+
+def test_the_overview_comes_before_the_groups(sweep):
+    text = (sweep / "report" / "summary.md").read_text()
+    before, _ = text.split("## toy\n")
+    assert "| toy | gat, full | 86.06 \N{PLUS-MINUS SIGN} 0.06 accuracy | 3 | none; " in before
+    assert "| toy | **86.06 \N{PLUS-MINUS SIGN} 0.06** | 60.00 \N{PLUS-MINUS SIGN} 0.00 |" in before
+    page = (sweep / "report" / "index.html").read_text()
+    assert page.index("<h2>Overview</h2>") < page.index('<a href="#toy">') < page.index('id="toy"')
+
+
+def test_an_overview_line_for_each_group_is_printed_before_the_files(write, row):
+    rows = [row("a", 0), row("b", 0, dataset="other", fingerprint="edges=1")]
+    results_dir = write(rows)
+    _, head, *lines = write_report(results_dir, results_dir / "report")
+    assert head.startswith("data ")
+    assert [line.split()[0] for line in lines[:3]] == ["other", "toy", "wrote"]
 
 
 def test_names_cannot_smuggle_markup_into_the_page(write, row):

@@ -94,7 +94,7 @@ def with_tracker(
 def test_every_tracker_is_one_and_is_listed(name: str) -> None:
     chosen = compose_settings([f"tracker={name}"])
     assert isinstance(chosen.build("tracker"), Tracker)
-    assert name in list_.described("tracker")
+    assert name in list_.descriptions("tracker")
 
 
 def test_a_tracker_is_no_setting_that_a_score_depends_on() -> None:
@@ -104,7 +104,7 @@ def test_a_tracker_is_no_setting_that_a_score_depends_on() -> None:
 
 def test_settings_survive_being_sent_to_another_process() -> None:
     chosen = compose_settings(["tracker=tensorboard"])
-    assert Settings.of(asdict(chosen)) == chosen
+    assert Settings.from_dict(asdict(chosen)) == chosen
 
 
 def test_no_tracker_is_imported_unless_it_is_chosen() -> None:

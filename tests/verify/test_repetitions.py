@@ -8,7 +8,7 @@ import pytest
 
 from redditgnn.errors import DataError
 from redditgnn.record.reading import files_of, read_runs
-from redditgnn.verify.repetitions import of_fingerprint, percents, repetitions
+from redditgnn.verify.repetitions import find_repetitions, percent_sample, select_fingerprint
 from redditgnn.verify.target import Target
 
 HEADER = "status,experiment,seed,config_hash,fingerprint,test_accuracy,test_micro_f1,epoch_median_s"
@@ -43,7 +43,7 @@ def write(path: Path, *rows: str) -> Path:
 
 
 def seeds(path: Path) -> list[str]:
-    return list(repetitions(read_runs([path]), HASH, TARGET).seed)
+    return list(find_repetitions(read_runs([path]), HASH, TARGET).seed)
 
 
 def test_only_completed_runs_of_the_configuration_and_the_data_count(tmp_path: Path) -> None:
@@ -62,12 +62,12 @@ def test_only_completed_runs_of_the_configuration_and_the_data_count(tmp_path: P
 def test_two_fingerprints_of_one_target_are_not_mixed(tmp_path: Path) -> None:
     path = write(tmp_path / "runs.csv", row(0), row(1), row(2, fingerprint=OTHER))
     assert seeds(path) == ["2"]
-    assert list(of_fingerprint(read_runs([path]), DATA).seed) == ["0", "1"]
+    assert list(select_fingerprint(read_runs([path]), DATA).seed) == ["0", "1"]
 
 
 def test_of_a_seed_that_was_run_twice_the_first_counts(tmp_path: Path) -> None:
     path = write(tmp_path / "runs.csv", row(0, "", "failed"), row(0, 0.25), row(0, 0.75), row(1))
-    found = repetitions(read_runs([path]), HASH, TARGET)
+    found = find_repetitions(read_runs([path]), HASH, TARGET)
     assert list(found.test_accuracy) == [0.25, 0.5]
 
 
@@ -75,25 +75,25 @@ def test_committed_rows_come_before_those_beside_them(tmp_path: Path) -> None:
     own = write(tmp_path / "runs.csv", row(0, 0.75), row(1))
     committed = write(tmp_path / "reference" / "runs.csv", row(0, 0.25))
     assert files_of(tmp_path) == [committed, own]
-    found = repetitions(read_runs(files_of(tmp_path)), HASH, TARGET)
+    found = find_repetitions(read_runs(files_of(tmp_path)), HASH, TARGET)
     assert list(found.file) == [str(committed), str(own)]
     assert list(found.test_accuracy) == [0.25, 0.5]
 
 
 def test_no_file_is_no_row(tmp_path: Path) -> None:
-    assert repetitions(read_runs(files_of(tmp_path)), HASH, TARGET).empty
+    assert find_repetitions(read_runs(files_of(tmp_path)), HASH, TARGET).empty
 
 
 def test_scores_are_percents_of_the_targets_metric(tmp_path: Path) -> None:
     path = write(tmp_path / "runs.csv", row(0, 0.5), row(1, 0.7))
-    runs = repetitions(read_runs([path]), HASH, TARGET)
-    assert percents(runs, TARGET) == pytest.approx((60.0, 10 * 2**0.5, 2))
+    runs = find_repetitions(read_runs([path]), HASH, TARGET)
+    assert percent_sample(runs, TARGET) == pytest.approx((60.0, 10 * 2**0.5, 2))
 
 
 def test_a_completed_run_without_a_score_is_refused(tmp_path: Path) -> None:
     runs = read_runs([write(tmp_path / "runs.csv", row(0), row(3, ""))])
     with pytest.raises(DataError, match=f"runs.csv: seed 3 of {HASH} is completed and has no test"):
-        percents(runs, TARGET)
+        percent_sample(runs, TARGET)
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", HEADER.replace("seed", "sed") + "\n", '"'])

@@ -80,8 +80,8 @@ def test_the_other_reddit_is_another_graph() -> None:
 
 def test_a_recalled_number_gets_no_verdict() -> None:
     verdict = judge(Sample(60.0, 0.1, 10), Sample(79.0, 0.3, 100))
-    assert target_from(VALUES, "e").told(verdict) == "BELOW"
-    assert target_from({**VALUES, "trust": "R"}, "e").told(verdict) == RECALLED
+    assert target_from(VALUES, "e").describe(verdict) == "BELOW"
+    assert target_from({**VALUES, "trust": "R"}, "e").describe(verdict) == RECALLED
 
 
 @pytest.mark.parametrize("name", TARGETS)

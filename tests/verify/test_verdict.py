@@ -108,7 +108,7 @@ def test_one_run_decides_nothing(published: Sample) -> None:
     verdict = judge(Sample(60.0, None, 1), published)
     assert verdict.name == "UNDECIDED"
     assert (verdict.interval, verdict.margin) == (None, None)
-    assert verdict.told == "UNDECIDED: two completed runs at least are needed"
+    assert verdict.description == "UNDECIDED: two completed runs at least are needed"
 
 
 @pytest.mark.parametrize("published", [Sample(79.0, 0.7, None), Sample(79.0, 0.7, 100)])
@@ -120,7 +120,7 @@ def test_the_seeds_that_would_decide_do_and_one_fewer_does_not(
     verdict = judge(ours, published)
     needed = verdict.seeds_needed
     assert needed is not None
-    assert verdict.told == f"UNDECIDED: {needed} seeds would decide"
+    assert verdict.description == f"UNDECIDED: {needed} seeds would decide"
     assert judge(ours._replace(runs=needed), published).name != "UNDECIDED"
     assert judge(ours._replace(runs=needed - 1), published).name == "UNDECIDED"
 
@@ -128,12 +128,12 @@ def test_the_seeds_that_would_decide_do_and_one_fewer_does_not(
 def test_no_number_of_seeds_decides_against_a_published_mean_of_few_runs() -> None:
     verdict = judge(Sample(79.1, 0.3, 10), Sample(79.0, 0.7, 4))  # half >= 3.18 * 0.7 / 2 = 1.11
     assert verdict.name == "UNDECIDED"
-    assert "no number of seeds would decide, the published value is itself" in verdict.told
+    assert "no number of seeds would decide, the published value is itself" in verdict.description
 
 
 def test_a_hopeless_spread_is_said_to_need_very_many_seeds() -> None:
     verdict = judge(Sample(79.01, 50.0, 10), Sample(79.0, 0.02, None))
-    assert verdict.told == "UNDECIDED: more than 1,000 seeds would be needed"
+    assert verdict.description == "UNDECIDED: more than 1,000 seeds would be needed"
 
 
 def verdicts(

@@ -1,1 +1,1 @@
-"""One module a command: `main(argv) -> int`; the module's docstring is the text of its --help."""
+"""One module for each command: `main(argv) -> int`. Its docstring is the text of --help."""

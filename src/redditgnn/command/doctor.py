@@ -1,4 +1,4 @@
-"""Tell what is installed, what each component runs on, and which graphs fit in memory.
+"""Show what is installed, what each component runs on, and which graphs fit in memory.
 
 usage: redditgnn doctor
 
@@ -39,27 +39,27 @@ def main(argv: Sequence[str]) -> int:
     """
     if argv:
         raise UserError(f"doctor takes no arguments, got {' '.join(argv)!r}")
-    _print("versions", versions())
-    if missing := [name for name in REQUIRED if _version(name) is None]:
+    _print_section("versions", versions())
+    if missing := [name for name in REQUIRED if _installed_version(name) is None]:
         raise UserError(f"not installed: {', '.join(missing)}; run 'pip install redditgnn'")
-    from redditgnn.command.fits import EXPLAINED, memory_table  # imports what was missing
+    from redditgnn.command.fits import EXPLANATION, memory_table  # imports the required packages
 
     memories = _memories()
-    _print("hardware", [(name, f"{mib:,.0f} MiB") for name, mib in memories.items()])
-    _print("arithmetic", arithmetic())
-    _print("samplers", samplers())
-    _print("kernels", kernels())
-    _print("memory (MiB)", memory_table(memories))
-    print(EXPLAINED)
+    _print_section("hardware", [(name, f"{mib:,.0f} MiB") for name, mib in memories.items()])
+    _print_section("arithmetic", arithmetic())
+    _print_section("samplers", samplers())
+    _print_section("kernels", kernels())
+    _print_section("memory (MiB)", memory_table(memories))
+    print(EXPLANATION)
     return 0
 
 
 def versions() -> list[Row]:
-    """Tell the version of every package that matters, or that it is missing."""
+    """Return the version of each package that matters, or that it is missing."""
     rows = [("redditgnn", __version__), ("python", platform.python_version())]
-    rows += [(name, _version(name) or "not installed (required)") for name in REQUIRED]
-    rows += [(name, _optional(name, use)) for name, use in OPTIONAL.items()]
-    if _version("torch"):
+    rows += [(name, _installed_version(name) or "not installed (required)") for name in REQUIRED]
+    rows += [(name, _describe_optional(name, use)) for name, use in OPTIONAL.items()]
+    if _installed_version("torch"):
         import torch
 
         rows.insert(3, ("cuda", torch.version.cuda or "not in this build of torch"))
@@ -67,7 +67,7 @@ def versions() -> list[Row]:
 
 
 def arithmetic() -> list[Row]:
-    """Tell what the CPU computes with, and which settings of `trainer` can run."""
+    """Return the instruction set of the CPU, and which settings of `trainer` can run."""
     import torch
 
     from redditgnn.runtime.hardware import bf16_obstacle, compile_obstacle
@@ -76,25 +76,28 @@ def arithmetic() -> list[Row]:
     devices |= {f"GPU {i}": torch.device("cuda", i) for i in range(torch.cuda.device_count())}
     return [
         ("CPU", f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"),
-        *((f"precision=bf16, {name}", _verdict(bf16_obstacle(devices[name]))) for name in devices),
-        ("compile=true", _verdict(compile_obstacle())),
+        *(
+            (f"precision=bf16, {name}", _describe_obstacle(bf16_obstacle(devices[name])))
+            for name in devices
+        ),
+        ("compile=true", _describe_obstacle(compile_obstacle())),
     ]
 
 
-def _verdict(obstacle: str | None) -> str:
+def _describe_obstacle(obstacle: str | None) -> str:
     return "runs" if obstacle is None else f"no: {obstacle}"
 
 
 def samplers() -> list[Row]:
-    """Tell for every sampler whether it can run here."""
+    """Return each sampler, and whether it can run here."""
     paths = sorted((CONF_DIR / "sampler").glob("*.yaml"))
-    accelerated = any(_works(name) for name in ("pyg_lib", "torch_sparse"))
+    accelerated = any(_can_import(name) for name in ("pyg_lib", "torch_sparse"))
     verdicts = {False: "runs", True: "runs" if accelerated else "needs pyg_lib or torch_sparse"}
     return [(path.stem, verdicts[path.stem.endswith("_pyg")]) for path in paths]
 
 
 def kernels() -> list[Row]:
-    """Tell what computes each kernel on each device."""
+    """Return each kernel, and its backend on each device."""
     import torch
 
     from redditgnn.kernels import OPERATORS
@@ -103,14 +106,14 @@ def kernels() -> list[Row]:
     from redditgnn.kernels.statistics import name_of_statistics
 
     devices = [torch.device(name) for name in ("cpu", "cuda")[: 1 + torch.cuda.is_available()]]
-    named = {
+    name_functions = {
         **dict.fromkeys(OPERATORS, fastest),
         "aggregate": name_of_sums,
         "statistics": name_of_statistics,
     }
     return [
         (kernel, ", ".join(f"{name_of(device)} ({device.type})" for device in devices))
-        for kernel, name_of in named.items()
+        for kernel, name_of in name_functions.items()
     ]
 
 
@@ -126,22 +129,24 @@ def _memories() -> dict[str, float]:
     return memories
 
 
-def _version(name: str) -> str | None:
+def _installed_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _optional(name: str, use: str) -> str:
-    found = _version(name)
-    if found is None:
+def _describe_optional(name: str, use: str) -> str:
+    installed = _installed_version(name)
+    if installed is None:
         return f"not installed (optional: {use})"
-    return found if _works(name) else f"{found}, but its import fails (optional: {use})"
+    if not _can_import(name):
+        return f"{installed}, but its import fails (optional: {use})"
+    return installed
 
 
-def _works(name: str) -> bool:
-    """Whether `name` can be imported: an extension built for another torch cannot."""
+def _can_import(name: str) -> bool:
+    """Whether `name` can be imported. An extension built for another torch cannot."""
     try:
         import_module(name)
     except (ImportError, OSError):
@@ -149,17 +154,17 @@ def _works(name: str) -> bool:
     return True
 
 
-def _print(title: str, rows: Iterable[Row]) -> None:
-    print(f"{title}\n{aligned(rows)}\n")
+def _print_section(title: str, rows: Iterable[Row]) -> None:
+    print(f"{title}\n{align_columns(rows)}\n")
 
 
-def aligned(rows: Iterable[Row]) -> str:
-    """Lay out `rows` in columns: those that hold numbers to the right, the rest to the left."""
-    columns = [_column(cells) for cells in zip(*rows, strict=True)]
+def align_columns(rows: Iterable[Row]) -> str:
+    """Align `rows` in columns: numbers to the right, everything else to the left."""
+    columns = [_pad_column(cells) for cells in zip(*rows, strict=True)]
     return "\n".join("  " + "  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
 
 
-def _column(cells: Row) -> Row:
+def _pad_column(cells: Row) -> Row:
     width = max(map(len, cells))
     if any(cell.replace(",", "").isdigit() for cell in cells):
         return [cell.rjust(width) for cell in cells]

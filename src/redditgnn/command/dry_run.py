@@ -1,4 +1,4 @@
-"""What `train --dry-run` tells: what a run would be, and whether it fits, without running it."""
+"""The output of `train --dry-run`: what a run would be, and whether it fits in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from redditgnn.command.doctor import aligned
+from redditgnn.command.doctor import align_columns
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.graph.batch import Batch
@@ -22,11 +22,11 @@ Row = Sequence[str]
 
 
 def describe_run(settings: Settings) -> str:
-    """Describe the run of `settings`: its parts are built and nothing is trained or written.
+    """Describe the run of `settings`. Its parts are built, and nothing is trained or written.
 
     Raises:
         UserError: the run would be refused.
-        OutOfMemory: there is not even enough to build its parts.
+        OutOfMemory: the memory does not suffice to build its parts.
     """
     settings = resolve_batch_size(settings)
     settings.check()
@@ -34,12 +34,12 @@ def describe_run(settings: Settings) -> str:
     with MemoryWatch(settings, parts.device).during(Phase.BUILDING), parts.in_effect():
         batch, num_batches = next(iter(parts.sampler)), len(parts.sampler)
         estimated = estimate(parts, batch, num_batches)
-        rows = _parts(settings, parts.graph, batch, num_batches, estimated)
-        return aligned([*rows, *_cost(estimated, parts.device)])
+        rows = _part_rows(settings, parts.graph, batch, num_batches, estimated)
+        return align_columns([*rows, *_memory_rows(estimated, parts.device)])
 
 
-def _parts(
-    settings: Settings, graph: GraphData, batch: Batch, num_batches: int, found: Estimate
+def _part_rows(
+    settings: Settings, graph: GraphData, batch: Batch, num_batches: int, estimated: Estimate
 ) -> list[Row]:
     masks = (graph.train_mask, graph.val_mask, graph.test_mask)
     split = " / ".join(f"{int(mask.sum()):,}" for mask in masks)
@@ -51,7 +51,7 @@ def _parts(
             f"{graph.num_classes} classes, {split} to train, validate and test on",
         ),
         ("fingerprint", str(graph.fingerprint.of_a_run(settings.protocol))),
-        (f"model={names['model']}", f"{found.num_parameters:,} parameters"),
+        (f"model={names['model']}", f"{estimated.num_parameters:,} parameters"),
         (
             f"sampler={names['sampler']}",
             f"{num_batches:,} {'batch' if num_batches == 1 else 'batches'} an epoch, the first of "
@@ -61,32 +61,32 @@ def _parts(
     ]
 
 
-def _cost(found: Estimate, device: torch.device) -> list[Row]:
-    """Return the estimate by phase against what is free."""
+def _memory_rows(estimated: Estimate, device: torch.device) -> list[Row]:
+    """Compare the estimate of each phase with the memory that is free."""
     free = free_memory(device)
-    chunks = "" if found.chunk_edges is None else f", {found.chunk_edges:,} edges at once"
-    held = {
-        "graph (memory-mapped where it is cached)": found.graph,
-        "weights and optimizer": found.weights,
-        "histories": found.histories,
-        "batches": found.batches,
-        "precomputed features": found.precomputed,
-        "left behind by a step": found.left,
+    chunks = "" if estimated.chunk_edges is None else f", {estimated.chunk_edges:,} edges at once"
+    sizes = {
+        "graph (memory-mapped where it is cached)": estimated.graph,
+        "weights and optimizer": estimated.weights,
+        "histories": estimated.histories,
+        "batches": estimated.batches,
+        "precomputed features": estimated.precomputed,
+        "left behind by a step": estimated.left,
     }
-    step = f"{found.per_node:,.0f} bytes a node, {found.per_edge:,.0f} bytes an edge"
+    step = f"{estimated.per_node:,.0f} bytes a node, {estimated.per_edge:,.0f} bytes an edge"
     return [
-        *((name, _mib(size)) for name, size in held.items() if size),
-        ("training step", f"{_mib(found.step)}: {step}"),
-        ("evaluation", f"{_mib(found.evaluation)}{chunks}"),
-        ("peak of training", _against(found.training, free)),
-        ("peak of evaluation", _against(found.testing, free)),
+        *((name, _format_mib(size)) for name, size in sizes.items() if size),
+        ("training step", f"{_format_mib(estimated.step)}: {step}"),
+        ("evaluation", f"{_format_mib(estimated.evaluation)}{chunks}"),
+        ("peak of training", _compare(estimated.training, free)),
+        ("peak of evaluation", _compare(estimated.testing, free)),
     ]
 
 
-def _mib(size: int | float) -> str:
+def _format_mib(size: int | float) -> str:
     return f"{size / MIB:,.1f} MiB"
 
 
-def _against(needed: int | float, free: int) -> str:
+def _compare(needed: int | float, free: int) -> str:
     verdict = "fits" if needed <= free else "does not fit"
-    return f"{_mib(needed)}, {_mib(free)} are free: {verdict}"
+    return f"{_format_mib(needed)}, {_format_mib(free)} are free: {verdict}"

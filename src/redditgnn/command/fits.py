@@ -1,4 +1,4 @@
-"""Which graphs fit in memory, as `doctor` shows it: by the estimate that runs are given."""
+"""The table of `doctor`: which graphs fit in memory, by the same estimate that runs use."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from redditgnn.runtime.measure import MIB
 
 MODELS = ("sage", "gat")  # with their default settings
 HEADS, HEAD_WIDTH, NUM_CLASSES = 8, 8, 41
-USABLE = 0.9  # of a memory: the rest is the context of CUDA, the allocator's gaps, other processes
+USABLE = 0.9  # of a memory; the rest is CUDA's context, gaps of the allocator, other processes
 
 Row = Sequence[str]
 
-EXPLAINED = """\
+EXPLANATION = """\
   graph: features and adjacency. Then the peaks of full-batch training and of exact evaluation
   beyond it, on a CPU, estimated with the default settings; it fits if graph and training do.
   'redditgnn train --dry-run' estimates any run. messages: what a layer of attention that is not
@@ -44,8 +44,8 @@ SIZES = {
 }
 
 
-def phantom(size: Size) -> GraphData:
-    """Return a graph of `size` that takes no memory: every row is the same one."""
+def phantom_graph(size: Size) -> GraphData:
+    """Return a graph of `size` that takes no memory, because all rows are one row."""
     nodes, edges, features = size
     mask = torch.ones(1, dtype=torch.bool).expand(nodes)
     return GraphData(
@@ -63,7 +63,7 @@ def phantom(size: Size) -> GraphData:
 
 
 def peaks_of(model: str, graph: GraphData) -> tuple[float, float]:
-    """Estimate the MiB of training a model full-batch on a CPU, and of evaluating it."""
+    """Estimate the peaks in MiB of full-batch training and of evaluation on a CPU."""
     settings = compose_settings([f"model={model}", "sampler=full", "device=cpu"])
     parts = Parts(settings, graph=graph)
     estimated = estimate_sampler(parts, parts.sampler)
@@ -71,17 +71,17 @@ def peaks_of(model: str, graph: GraphData) -> tuple[float, float]:
 
 
 def memory_table(memories: dict[str, float]) -> list[Row]:
-    """Compare what each dataset needs with `memories`, in MiB."""
+    """Compare the memory that each dataset needs with `memories`, in MiB."""
     columns = [f"{model} {phase}" for model in MODELS for phase in ("training", "evaluation")]
     head = ["dataset", "nodes", "edges", "graph", *columns, f"messages {HEADS}x{HEAD_WIDTH}"]
     rows: list[Row] = [[*head, *(f"fits {memory}" for memory in memories)]]
     for name, size in SIZES.items():
-        graph = phantom(size)
+        graph = phantom_graph(size)
         graph_mib = graph.num_bytes / MIB
-        amounts = [mib for model in MODELS for mib in peaks_of(model, graph)]
-        told = [graph_mib, *amounts, size.num_edges * HEADS * HEAD_WIDTH * 4 / MIB]
-        needed = graph_mib + max(amounts[::2])
+        peaks = [mib for model in MODELS for mib in peaks_of(model, graph)]
+        amounts = [graph_mib, *peaks, size.num_edges * HEADS * HEAD_WIDTH * 4 / MIB]
+        needed = graph_mib + max(peaks[::2])
         fits = ["yes" if needed <= USABLE * mib else "no" for mib in memories.values()]
         counts = [f"{size.num_nodes:,}", f"{size.num_edges:,}"]
-        rows.append([name, *counts, *(f"{mib:,.0f}" for mib in told), *fits])
+        rows.append([name, *counts, *(f"{mib:,.0f}" for mib in amounts), *fits])
     return rows

@@ -1,8 +1,8 @@
-"""List what can be chosen: one line each, the name and what it is.
+"""List the options that can be chosen, with one line on each.
 
 usage: redditgnn list [models|datasets|samplers|optimizers|schedulers|trainers|trackers|...]
 
-Without an argument it lists everything. A name is used as GROUP=NAME: `model=gat`.
+Without an argument it lists everything. Choose an option with GROUP=NAME, as in `model=gat`.
 
 examples:
   redditgnn list
@@ -33,10 +33,10 @@ GROUPS = {
 def main(argv: Sequence[str]) -> int:
     """Print the groups named in `argv`, or all that have options."""
     if len(argv) == 1:
-        print(*lines(group_of(argv[0])), sep="\n")
+        print(*describe_options(group_of(argv[0])), sep="\n")
         return 0
-    sections = ((kind, list(lines(group_of(kind)))) for kind in argv or GROUPS)
-    texts = (_section(kind, entries) for kind, entries in sections if entries)
+    sections = ((kind, list(describe_options(group_of(kind)))) for kind in argv or GROUPS)
+    texts = (_format_section(kind, entries) for kind, entries in sections if entries)
     print("\n\n".join(texts))
     return 0
 
@@ -56,21 +56,21 @@ def group_of(kind: str) -> str:
     return GROUPS[kind]
 
 
-def lines(group: str) -> Iterator[str]:
+def describe_options(group: str) -> Iterator[str]:
     """Describe each option of `group` in one aligned line."""
-    options = described(group)
+    options = descriptions(group)
     width = max(map(len, options), default=0)
     for name, text in options.items():
         yield f"{name:<{width}}  {text}".rstrip()
 
 
-def described(group: str) -> dict[str, str]:
+def descriptions(group: str) -> dict[str, str]:
     """Return name and first comment of each option of `group`, in alphabetical order."""
     paths = sorted((CONF_DIR / group).glob("*.yaml"))
     return {path.stem: _first_comment(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def _section(kind: str, entries: list[str]) -> str:
+def _format_section(kind: str, entries: list[str]) -> str:
     return "\n  ".join([f"{kind}  ({group_of(kind)}=NAME)", *entries])
 
 

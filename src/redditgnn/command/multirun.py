@@ -19,16 +19,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the sweep that `argv` describes; return the exit code of its worst run."""
+    """Run the sweep that `argv` describes, and return the exit code of its worst run."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument(*FLAGS, action="store_true")
     parser.add_argument("--config-dir", "-cd", type=Path)
     parser.add_argument("overrides", nargs="*")
-    found = parser.parse_intermixed_args(list(argv))
+    arguments = parser.parse_intermixed_args(list(argv))
     log_to_stderr()
     from redditgnn.sweep.sweep import (
-        run_sweep,  # imports torch: a mistake above need not wait for it
+        run_sweep,  # imports torch, which a mistake above need not wait for
     )
 
-    results = run_sweep(found.overrides, found.config_dir)
+    results = run_sweep(arguments.overrides, arguments.config_dir)
     return max((result.outcome.code for result in results), default=0)

@@ -1,4 +1,4 @@
-"""The one option that a command takes besides Hydra's overrides."""
+"""The single option of a command, beside Hydra's overrides."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from redditgnn.errors import UserError
 
 
-def taken(argv: Sequence[str], command: str, option: str) -> tuple[list[str], str | None]:
-    """Take `option VALUE` or `option=VALUE` out of the overrides; return those, and the value.
+def split_option(argv: Sequence[str], command: str, option: str) -> tuple[list[str], str | None]:
+    """Split `argv` into the overrides and the value of `option VALUE` or `option=VALUE`.
 
-    The value is None where the option is not given, and empty where it has none.
+    The value is None if the option is absent, and empty if it has no value.
 
     Raises:
         UserError: there is another option.
     """
     overrides: list[str] = []
-    found: str | None = None
+    option_value: str | None = None
     arguments = iter(argv)
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if name == option:
-            found = value if equals else next(arguments, "")
+            option_value = value if equals else next(arguments, "")
         elif argument.startswith("-"):
             raise UserError(f"unknown option {argument}; see 'redditgnn {command} --help'")
         else:
             overrides.append(argument)
-    return overrides, found
+    return overrides, option_value

@@ -1,4 +1,4 @@
-"""Train one model, or a sweep of them, and append a row a run to results_dir/runs.csv.
+"""Train one model, or a sweep of them, and append a row for each run to results_dir/runs.csv.
 
 usage: redditgnn train [-m | --dry-run] [GROUP=OPTION ...] [KEY=VALUE ...]
 
@@ -9,10 +9,10 @@ examples:
 groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
 keys     seed  device=auto|cpu|cuda|cuda:1  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
--m       run every combination of the values that are separated by commas; what runs.csv has as
-         completed is skipped. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
+-m       run every combination of the values that are separated by commas; skip those that runs.csv
+         has as completed. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
          (docs/sweeps.md)
---dry-run            tell what the run would be, and whether it fits in memory, and stop
+--dry-run            print what the run would be, and whether it fits in memory, and stop
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
 """
@@ -38,17 +38,17 @@ from redditgnn import CONF_DIR
 from redditgnn.command import multirun
 from redditgnn.config.compose import (
     ConfigurationError,
-    deletable,
     one_line,
-    refuse_no_option,
+    prepare_deletions,
+    require_option_names,
     settings_from,
 )
 from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
 from redditgnn.record.rows import cells_of
 
 DRY_RUN = "--dry-run"
-HYDRAS_OWN = ("config_name", "config_path", "experimental_rerun", "hydra_help")
-SHOWN = (
+HYDRA_ONLY = ("config_name", "config_path", "experimental_rerun", "hydra_help")
+COLUMNS = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
     *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
     *("wall_s", "peak_rss_mib", "peak_cuda_allocated_mib"),
@@ -58,49 +58,49 @@ SHOWN = (
 def main(argv: list[str]) -> int:
     """Run Hydra over `argv`; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which words them
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which describes them
     if set(argv) & {*multirun.FLAGS}:
         return multirun.main(argv)
     refuse_sweeps(argv)
-    work = plan_one if DRY_RUN in argv else train_one
+    action = describe_one if DRY_RUN in argv else train_one
     flags = [argument for argument in argv if argument != DRY_RUN]
-    sys.argv = ["redditgnn train", *deletable(flags_first(flags))]
-    refuse_no_option(read_flags(sys.argv[1:]).overrides)
-    codes: list[int] = []  # that Hydra does not see: it would print a line of its own before ours
+    sys.argv = ["redditgnn train", *prepare_deletions(flags_first(flags))]
+    require_option_names(read_flags(sys.argv[1:]).overrides)
+    codes: list[int] = []  # hidden from Hydra, which would print a line before ours
 
     def task(config: DictConfig) -> None:
-        codes.append(exit_code_of(partial(work, config)))
+        codes.append(exit_code_of(partial(action, config)))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
-    except (*ConfigurationError, BrokenPipeError):  # OSErrors that mean something else
+    except (*ConfigurationError, BrokenPipeError):  # these OSErrors mean something else
         raise
-    except OSError as error:  # of Hydra's own: a run's are caught in `train_one`
-        told = f"results_dir: {error.filename} cannot be written: {error.strerror}"
-        raise DataError(f"{told}; set another results_dir") from error
-    except ValueError as error:  # of Hydra's, about files that are no text or no list
+    except OSError as error:  # Hydra's own: `train_one` catches those of a run
+        message = f"results_dir: {error.filename} cannot be written: {error.strerror}"
+        raise DataError(f"{message}; set another results_dir") from error
+    except ValueError as error:  # Hydra's, about files that are not text or not a list
         raise ConfigError(one_line(error)) from error
     return max(codes, default=0)
 
 
 def refuse_sweeps(argv: Sequence[str]) -> None:
-    """Say that keys of a sweep do nothing in a single run."""
+    """Refuse keys of a sweep in a single run."""
     for argument in argv:
         if argument.lstrip("+~").split("=")[0].split(".")[0] == "sweep" and "--cfg" not in argv:
             raise UserError(f"{argument}: one run is no sweep; add -m, or leave it out")
 
 
 def flags_first(argv: list[str]) -> list[str]:
-    """Move overrides behind flags such as -m: Hydra's parser wants all of them in one run."""
+    """Move overrides after flags such as -m, because Hydra's parser takes them in one block."""
 
     def is_override(argument: str) -> bool:
         return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
 
-    return sorted(argv, key=is_override)  # stable: both keep their order
+    return sorted(argv, key=is_override)  # stable: flags and overrides keep their order
 
 
 def read_flags(argv: list[str]) -> Namespace:
-    """Read the arguments as Hydra will, and refuse in one line what it would answer with a page.
+    """Read the arguments as Hydra does; refuse in one line what Hydra answers with a page.
 
     Raises:
         UserError: there is no such flag, or it lacks its value.
@@ -112,7 +112,7 @@ def read_flags(argv: list[str]) -> Namespace:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     arguments: Namespace = parser.parse_args(argv)
-    for name in HYDRAS_OWN:
+    for name in HYDRA_ONLY:
         if getattr(arguments, name):
             refuse(f"--{name.replace('_', '-')} is no option of redditgnn")
     folder = arguments.config_dir
@@ -121,10 +121,10 @@ def read_flags(argv: list[str]) -> Namespace:
     return arguments
 
 
-def exit_code_of(work: Callable[[], None]) -> int:
-    """Do the work; tell what it raises, and return the exit code that this means."""
+def exit_code_of(action: Callable[[], None]) -> int:
+    """Run `action`, print the error that it raises, and return the exit code."""
     try:
-        work()
+        action()
     except (UserError, RunFailed) as error:
         print(f"redditgnn: {error}", file=sys.stderr)
         return 2 if isinstance(error, UserError) else 3
@@ -137,7 +137,7 @@ def exit_code_of(work: Callable[[], None]) -> int:
 def train_one(config: DictConfig) -> None:
     """Train one composed configuration."""
     from redditgnn.run.execution import (
-        run,  # imports torch and PyG: seconds that --cfg need not wait for
+        run,  # imports torch and PyG, seconds that --cfg need not wait for
     )
 
     row, path = run(settings_from(config, HydraConfig.get().runtime.choices))
@@ -145,19 +145,19 @@ def train_one(config: DictConfig) -> None:
     print(f"run {row.run_id} is the last row of {path}")
 
 
-def plan_one(config: DictConfig) -> None:
-    """Tell what a composed configuration would run."""
+def describe_one(config: DictConfig) -> None:
+    """Print what a composed configuration would run."""
     from redditgnn.command.dry_run import describe_run
 
     print(describe_run(settings_from(config, HydraConfig.get().runtime.choices)))
 
 
 def table(row: Mapping[str, Any]) -> str:
-    """Lay out the columns of a run that a reader looks for first, bar those without a value."""
-    told = {name: row[name] for name in SHOWN if row[name] is not None}
-    width = max(map(len, told))
-    return "\n".join(f"{name:{width}}  {_spoken(value)}" for name, value in told.items())
+    """Format the columns of a run that a reader looks for first, except those without a value."""
+    cells = {name: row[name] for name in COLUMNS if row[name] is not None}
+    width = max(map(len, cells))
+    return "\n".join(f"{name:{width}}  {_format_value(value)}" for name, value in cells.items())
 
 
-def _spoken(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)

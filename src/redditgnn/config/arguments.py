@@ -1,4 +1,4 @@
-"""Keyword arguments that come from YAML or the command line, compared with what a call takes."""
+"""Checks of keyword arguments from YAML or the command line against what a call takes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _TYPE_RULES = BeartypeConf(is_pep484_tower=True)
 def check_types(group: str, call: partial[Any]) -> None:
     """Compare the keyword arguments of `call` with what the function that it calls takes.
 
-    Our own functions, and constructors inherited from us, are held to their annotations,
-    those of others to their numeric defaults and to the annotation `int`. Numbers have to be
-    finite, and to fit into 64 bits, those that are no integers into 32.
+    Our own functions, and constructors inherited from ours, are checked against their annotations.
+    Those of other libraries are checked against numeric defaults and the annotation `int`.
+    Numbers must be finite. Integers must fit into 64 bits, other numbers into 32.
 
     Raises:
         ConfigError: names key, expected type and value.
@@ -36,18 +36,18 @@ def check_types(group: str, call: partial[Any]) -> None:
     hints = _hints(call.func)
     for key, value in call.keywords.items():
         if key in hints and not _fits(value, hints[key]):
-            raise ConfigError(f"{prefix}{key} must be {_spoken(hints[key])}, got {value!r}")
+            raise ConfigError(f"{prefix}{key} must be {_describe_type(hints[key])}, got {value!r}")
         _refuse_extreme(f"{prefix}{key}", value)
 
 
 def types_in_words(target: Callable[..., Any]) -> dict[str, str]:
     """Say what each keyword argument of `target` must be, as messages and the documentation do."""
-    return {key: _spoken(hint) for key, hint in _hints(target).items()}
+    return {key: _describe_type(hint) for key, hint in _hints(target).items()}
 
 
 def _hints(target: Callable[..., Any]) -> Mapping[str, Any]:
     ours = _is_ours(target) or _is_ours(_constructor(target))
-    return _annotations(target) if ours else _numbers(target)
+    return _type_hints(target) if ours else _numeric_hints(target)
 
 
 def _refuse_unknown(prefix: str, call: partial[Any]) -> None:
@@ -80,12 +80,12 @@ def _refuse_extreme(key: str, value: Any) -> None:
 
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of `target` by name; those of `**kwargs: Unpack[...]` one by one."""
+    """Return the parameters of `target` by name; keys of `**kwargs: Unpack[...]` count as such."""
     try:
         parameters = dict(inspect.signature(target).parameters)
-    except ValueError:  # it is written in C and has no signature
+    except ValueError:  # a function in C without a signature
         return {"anything": inspect.Parameter("anything", inspect.Parameter.VAR_KEYWORD)}
-    for name, keys in _unpacked(target).items():
+    for name, keys in _unpacked_keys(target).items():
         del parameters[name]
         parameters |= {
             key: inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=hint)
@@ -94,17 +94,17 @@ def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
     return parameters
 
 
-def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
-    """Return the types of the parameters of `target`; those of `Unpack[...]` one by one."""
+def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of the parameters of `target`, with those of `Unpack[...]` by key."""
     hints = typing.get_type_hints(_constructor(target))
-    for name, keys in _unpacked(target).items():
+    for name, keys in _unpacked_keys(target).items():
         del hints[name]
         hints |= keys
     return hints
 
 
-def _unpacked(target: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """Return the keys and types of each parameter `**name: Unpack[SomeTypedDict]` of ours."""
+def _unpacked_keys(target: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """Return keys and types of each parameter `**name: Unpack[SomeTypedDict]` in our code."""
     constructor = _constructor(target)
     if not (_is_ours(target) or _is_ours(constructor)):
         return {}
@@ -124,7 +124,7 @@ def _constructor(target: Callable[..., Any]) -> Callable[..., Any]:
     return inspect.getattr_static(target, "__init__") if isinstance(target, type) else target
 
 
-def _numbers(target: Callable[..., Any]) -> Mapping[str, Any]:
+def _numeric_hints(target: Callable[..., Any]) -> Mapping[str, Any]:
     parameters = parameters_of(target).values()
     defaults = {p.name: float for p in parameters if type(p.default) in (int, float)}
     integers = {p.name: int for p in parameters if p.annotation in (int, "int")}
@@ -140,8 +140,8 @@ def _fits(value: Any, hint: Any) -> bool:
     return is_bearable(value, hint, conf=_TYPE_RULES)
 
 
-def _spoken(hint: Any) -> str:
-    """Say a type as a user would: `int`, `batch, layer or null`, `list[int]`."""
+def _describe_type(hint: Any) -> str:
+    """Describe a type as a user would: `int`, `batch or layer or null`, `list[int]`."""
     if hint is type(None):
         return "null"
     if hint is float:
@@ -150,9 +150,11 @@ def _spoken(hint: Any) -> str:
         return " or ".join(map(str, typing.get_args(hint)))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         args = typing.get_args(hint)
-        return " or ".join(_spoken(arg) for arg in args if arg is not int or float not in args)
+        return " or ".join(
+            _describe_type(arg) for arg in args if arg is not int or float not in args
+        )
     if typing.get_origin(hint) in (list, Sequence):
-        return f"list[{_spoken(typing.get_args(hint)[0])}]".replace("a number", "number")
+        return f"list[{_describe_type(typing.get_args(hint)[0])}]".replace("a number", "number")
     if typing.get_origin(hint) is Callable:
         return "a class, by _target_ and _partial_: true"
     return hint.__name__ if type(hint) is type else str(hint)

@@ -1,4 +1,4 @@
-"""From command-line overrides to typed settings, as Hydra composes them."""
+"""Composition of command-line overrides into typed settings, by Hydra."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from yaml import YAMLError
 from redditgnn import CONF_DIR
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.settings import COMPONENTS, GROUPS, NOT_OF_A_RUN, Kernels, Settings
-from redditgnn.config.wording import told
+from redditgnn.config.wording import describe_error
 from redditgnn.errors import ConfigError, require
 
 ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
@@ -40,15 +40,15 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
     if missing:
         raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
     components = {group: top_level.pop(group) for group in COMPONENTS}
-    chosen = {group: choices.get(group) for group in (*GROUPS, "experiment")}
-    kernels = _kernels(top_level.pop("kernels", None))
-    call = partial(Settings, kernels=kernels, components=components, choices=chosen, **top_level)
+    options = {group: choices.get(group) for group in (*GROUPS, "experiment")}
+    kernels = _build_kernels(top_level.pop("kernels", None))
+    call = partial(Settings, kernels=kernels, components=components, choices=options, **top_level)
     check_types("", call)
     refuse_missing("", call)
     return call()
 
 
-def _kernels(values: Any) -> Kernels:
+def _build_kernels(values: Any) -> Kernels:
     if not isinstance(values, dict) or "backend" not in values:
         raise ConfigError(
             f"kernels must have the key backend, got {values}; try kernels.backend=auto"
@@ -66,16 +66,16 @@ def compose_settings(overrides: Sequence[str]) -> Settings:
 def compose_experiment(
     overrides: Sequence[str], config_dir: Path | None = None
 ) -> tuple[Settings, Any]:
-    """Compose as `compose_settings`; return also the key `target`, None where there is none.
+    """Compose as `compose_settings` does, and return the key `target` too, None if there is none.
 
-    `config_dir` has further options, as train's --config-dir.
+    `config_dir` holds further options, as train's --config-dir does.
     """
     GlobalHydra.instance().clear()
-    refuse_no_option(overrides)
+    require_option_names(overrides)
     path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = _composed([*path, *deletable(overrides)])
+            config = _compose_config([*path, *prepare_deletions(overrides)])
             choices = config.hydra.runtime.choices
             with open_dict(config):
                 del config["hydra"]
@@ -84,15 +84,15 @@ def compose_experiment(
         raise ConfigError(one_line(error)) from error
 
 
-def _composed(overrides: list[str]) -> DictConfig:
+def _compose_config(overrides: list[str]) -> DictConfig:
     try:
         return compose("train", overrides=overrides, return_hydra_config=True)
-    except ValueError as error:  # of Hydra's, about files that are no text or no list
+    except ValueError as error:  # Hydra's, about files that are not text or not a list
         raise ConfigError(one_line(error)) from error
 
 
-def refuse_no_option(overrides: Sequence[str]) -> None:
-    """Refuse what Hydra takes for a bug of its own: a group whose value is no name of an option.
+def require_option_names(overrides: Sequence[str]) -> None:
+    """Refuse a group whose value is not the name of an option, which makes Hydra report a bug.
 
     Raises:
         ConfigError: names the group.
@@ -107,10 +107,10 @@ def refuse_no_option(overrides: Sequence[str]) -> None:
         require(bool(group), f"{override!r} is not KEY=VALUE; name the key in front of '='")
 
 
-def deletable(overrides: Sequence[str]) -> list[str]:
-    """Return `overrides` so that `~KEY` removes a key whose value is null, too.
+def prepare_deletions(overrides: Sequence[str]) -> list[str]:
+    """Return `overrides` so that `~KEY` also removes a key whose value is null.
 
-    Hydra says of such a key that it does not exist. So it gets a value first.
+    Hydra reports that such a key does not exist. So the key gets a value first.
     """
     prepared = []
     for override in overrides:
@@ -121,11 +121,11 @@ def deletable(overrides: Sequence[str]) -> list[str]:
 
 
 def target_of(config: Any) -> Any:
-    """Return the key `target` of a configuration as plain values, None where there is none."""
+    """Return the key `target` of a configuration as plain values, None if there is none."""
     target = config.get("target")
     return OmegaConf.to_container(target) if OmegaConf.is_config(target) else target
 
 
 def one_line(error: BaseException) -> str:
-    """Word an error of Hydra's or OmegaConf's in one line."""
-    return told(error, CONF_DIR)
+    """Describe an error of Hydra or OmegaConf in one line."""
+    return describe_error(error, CONF_DIR)

@@ -1,7 +1,7 @@
-"""The hash of a configuration, by which repetitions of one experiment are recognised.
+"""The hash of a configuration, which identifies repetitions of one experiment.
 
-A component of ours is hashed by its option in conf/, not by its import path: modules may move, and
-rows that were recorded before are still found.
+A component of ours is hashed by its option in conf/, not by its import path. So modules may move,
+and earlier rows keep their hash.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from redditgnn import CONF_DIR
 from redditgnn.config.settings import Settings
 
 NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph")  # no score depends on these
-HASHED_IF_SET = ("trainer.max_time",)  # later keys: without them a hash stays what it was
+HASHED_IF_SET = ("trainer.max_time",)  # keys added later: unset, they change no earlier hash
 
-# The first rows were hashed by import path. Options of that time keep the path of that time,
-# wherever the code is now. An option that is not here is hashed by its own name.
+# The first rows were hashed by import path. Options of that time keep that path, wherever the code
+# is now. An option that is not listed here is hashed by its own name.
 FIRST_PATHS = {
     "dataset": {
         "ogbn_arxiv": "redditgnn.dataset.ogb.load",
@@ -81,10 +81,10 @@ def _is_hashed(key: str, value: Any) -> bool:
 
 
 def _component_id(group: str, target: str) -> str:
-    """Return what stands for the import path `target` in a hash.
+    """Return the id that replaces the import path `target` in a hash.
 
-    Options that share a target share an id: the one in `FIRST_PATHS`, or the first by name. Code of
-    others, and code of ours that no option names, is its own id.
+    Options that share a target share an id: the one in `FIRST_PATHS`, or the first by name. The id
+    of foreign code, and of our code that no option names, is the import path itself.
     """
     first_paths = FIRST_PATHS.get(group, {})
     targets = packaged_targets(group)
@@ -94,8 +94,8 @@ def _component_id(group: str, target: str) -> str:
     return target
 
 
-def today(group: str, target: str) -> str:
-    """Return the import path now of what was `target` when a run recorded it."""
+def current_target(group: str, target: str) -> str:
+    """Return today's import path of what was `target` when a run recorded it."""
     for option, path in FIRST_PATHS.get(group, {}).items():
         if path == target:
             return packaged_targets(group).get(option, target)
@@ -104,7 +104,7 @@ def today(group: str, target: str) -> str:
 
 @functools.cache
 def packaged_targets(group: str) -> dict[str, str]:
-    """Return the `_target_` of every option of `group` in our conf/ whose code is ours."""
+    """Return the `_target_` of each option of `group` in our conf/ that names our code."""
     targets = {}
     for path in (CONF_DIR / group).glob("*.yaml"):
         line = re.search(

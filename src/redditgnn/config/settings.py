@@ -1,6 +1,6 @@
 """Typed settings, and the components that they build.
 
-The only readers of Hydra's and OmegaConf's objects: what leaves this module are plain values.
+Settings hold plain values. No object of Hydra or OmegaConf leaves this module.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from redditgnn.config.arguments import check_types, refuse_missing
-from redditgnn.config.wording import folded
+from redditgnn.config.wording import join_lines
 from redditgnn.errors import ConfigError, require
 
-METHOD = {  # by which what others have built is known
+METHOD = {  # that a component of each group must have, whoever wrote it
     "dataset": "subgraph",
     "model": "encode",
     "sampler": "__iter__",
@@ -27,11 +27,11 @@ METHOD = {  # by which what others have built is known
     "trainer": "fit",
     "tracker": "started",
 }
-TRACKER = "tracker"  # tells of a run and changes nothing in it: no component, and not hashed
+TRACKER = "tracker"  # reports a run without changing it: not a component, and not hashed
 GROUPS = tuple(METHOD)
 COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
-FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # given by a run
-# `target`: what an experiment's published number is; `sweep`: how several runs are gone about.
+FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # from the run
+# `target`: an experiment's published number; `sweep`: how a sweep runs.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
 
 
@@ -44,7 +44,7 @@ class Kernels:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The top-level keys of conf/train.yaml, and every group as it was resolved."""
+    """The top-level keys of conf/train.yaml, with the resolved values of every group."""
 
     seed: int
     device: str
@@ -57,9 +57,9 @@ class Settings:
     choices: dict[str, str | None]
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Settings:
-        """Make them of what `asdict` gave, JSON in between or not."""
-        return cls(**{**plain, "kernels": Kernels(**plain["kernels"])})
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Build settings from what `asdict` returned, also after a round trip through JSON."""
+        return cls(**{**values, "kernels": Kernels(**values["kernels"])})
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, f"seed must be in [0, 2**63), got {self.seed}")
@@ -73,29 +73,29 @@ class Settings:
             )
 
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
-        """Construct the chosen component of `group` from its YAML and facts known at run time."""
-        target = self._checked(group)
+        """Build the chosen component of `group` from its YAML and from `facts` of the run."""
+        target = self._check_component(group)
         if target.func.__module__.startswith("redditgnn."):
             return target(*args, **facts)
         name = f"{group}={self.choices[group]}"
         try:
-            made = target(*args, **facts)
-        except Exception as error:  # whatever a library makes of a value that it cannot use
-            raise ConfigError(f"{name}: {folded(error)}") from error
+            component = target(*args, **facts)
+        except Exception as error:  # whatever a library raises for a value that it cannot use
+            raise ConfigError(f"{name}: {join_lines(error)}") from error
         method = METHOD[group]
         require(
-            hasattr(made, method),
+            hasattr(component, method),
             f"{name}: {group}._target_ must give a {group}, which has {method}(), "
-            f"got {type(made).__name__}",
+            f"got {type(component).__name__}",
         )
-        return made
+        return component
 
     def check(self) -> None:
-        """Refuse keys and types that no component takes, before anything slow begins."""
+        """Refuse keys and types that components do not take, before anything slow begins."""
         for group in GROUPS:
-            self._checked(group)
+            self._check_component(group)
 
-    def _checked(self, group: str) -> partial[Any]:
+    def _check_component(self, group: str) -> partial[Any]:
         name = f"{group}={self.choices[group]}"
         node = self.tracker if group == TRACKER else self.components[group]
         if "_target_" not in node or node.get("_partial_") is not True:
@@ -106,7 +106,7 @@ class Settings:
         try:
             target = instantiate(node, _convert_="all")
         except InstantiationException as error:
-            text = folded(error).split(", set env var")[0]
+            text = join_lines(error).split(", set env var")[0]
             way_out = "is it spelt right?" if "in call to" not in text else "set _partial_ to true"
             raise ConfigError(f"{name}: {text}; {way_out}") from error
         check_types(group, target)

@@ -1,1 +1,1 @@
-"""Tables, plots and one page of what runs.csv holds: `redditgnn report`."""
+"""Tables, plots and one page from runs.csv: `redditgnn report`."""

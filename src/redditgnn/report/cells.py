@@ -1,4 +1,4 @@
-"""How numbers are written for people: in percent, with two decimals, with their units."""
+"""Numbers as text for people: in percent, with two decimals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
 def score_name(group: Group) -> str:
-    """Name the test score of `group`: accuracy, where micro-F1 is the same number."""
+    """Return the name of the test score: accuracy if micro-F1 is the same number."""
     return "accuracy" if group.accuracy_is_f1 else "micro-F1"
 
 
@@ -19,7 +19,7 @@ def percent(fraction: float | None) -> float | None:
 
 
 def mean_and_spread(sample: Sample | None) -> str:
-    """Write mean and standard deviation of fractions in percent; empty if there is no run."""
+    """Write mean and standard deviation of fractions in percent, '' if there is no run."""
     if sample is None:
         return ""
     spread = "" if sample.deviation is None else f" {PLUS_MINUS} {100 * sample.deviation:.2f}"
@@ -27,19 +27,19 @@ def mean_and_spread(sample: Sample | None) -> str:
 
 
 def interval_in_percent(interval: Interval | None, form: str = ".2f") -> str:
-    """Write an interval of fractions in percent; empty if nothing tells it."""
+    """Write an interval of fractions in percent, '' if it is unknown."""
     if interval is None:
         return ""
     return f"[{100 * interval.low:{form}}, {100 * interval.high:{form}}]"
 
 
 def number(value: float | None, form: str) -> str:
-    """Write a number that may be missing."""
+    """Write a number in the format `form`, '' if it is missing."""
     return "" if value is None else f"{value:{form}}"
 
 
 def statuses(configuration: Configuration) -> str:
-    """Say how the runs ended: `10 completed, 1 oom`."""
+    """Count how the runs ended: `10 completed, 1 oom`."""
     count = configuration.statuses
-    known = [*STATUSES, *sorted(set(count) - set(STATUSES))]
-    return ", ".join(f"{count[status]} {status}" for status in known if count.get(status))
+    names = [*STATUSES, *sorted(set(count) - set(STATUSES))]
+    return ", ".join(f"{count[status]} {status}" for status in names if count.get(status))

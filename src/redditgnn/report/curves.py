@@ -11,29 +11,29 @@ import pandas as pd
 from redditgnn.record.reading import FILE
 from redditgnn.report.grouping import Configuration, Group
 from redditgnn.report.plots import PALETTE, Curve, Curves, Missing, slug_of
-from redditgnn.report.settings import told
+from redditgnn.report.settings import describe_settings
 
 SCORE = "val_micro_f1"
-MOST_CURVES = 6  # more cannot be told apart
+MOST_CURVES = 6  # the number of colours
 MOST_EPOCHS = 300  # points of a curve: a screen has not many more
 TITLE = "Learning curves"
 
 
-def curves_of(group: Group, named: Sequence[str]) -> Curves | Missing:
+def curves_of(group: Group, keys: Sequence[str]) -> Curves | Missing:
     """Return the curves of the best configurations by validation that have epochs.csv."""
     curves: list[Curve] = []
     for configuration in group.scored:
-        curve = _curve(configuration, named, PALETTE[len(curves)])
+        curve = _build_curve(configuration, keys, PALETTE[len(curves)])
         curves += [curve] if curve else []
         if len(curves) == MOST_CURVES:
             break
     if not curves:
-        return Missing(TITLE, _why_none(group))
-    banded = sum(bool(curve.low) for curve in curves)
-    bands = f"bands of one standard deviation for {banded} of them, the others have one seed"
-    if banded == len(curves):
+        return Missing(TITLE, _reason_missing(group))
+    num_bands = sum(bool(curve.low) for curve in curves)
+    bands = f"bands of one standard deviation for {num_bands} of them, the others have one seed"
+    if num_bands == len(curves):
         bands = "bands are one standard deviation over seeds"
-    elif not banded:
+    elif not num_bands:
         bands = "no bands, for each has one seed"
     return Curves(
         slug=slug_of(group.name, "curves"),
@@ -49,30 +49,32 @@ def curves_of(group: Group, named: Sequence[str]) -> Curves | Missing:
     )
 
 
-def _curve(configuration: Configuration, named: Sequence[str], colour: str) -> Curve | None:
-    runs = [found for path in _paths(configuration) if (found := _scores(path)) is not None]
+def _build_curve(configuration: Configuration, keys: Sequence[str], colour: str) -> Curve | None:
+    runs = [
+        scores for path in _epoch_files(configuration) if (scores := _read_scores(path)) is not None
+    ]
     if not runs:
         return None
     table = pd.concat(runs, axis=1, join="inner")  # the epochs that all of them evaluated
     if table.empty:
         return None
-    thinned = table.iloc[np.unique(np.linspace(0, len(table) - 1, MOST_EPOCHS).astype(int))] * 100
-    mean, spread = thinned.mean(axis=1), thinned.std(axis=1)
+    sampled = table.iloc[np.unique(np.linspace(0, len(table) - 1, MOST_EPOCHS).astype(int))] * 100
+    mean, spread = sampled.mean(axis=1), sampled.std(axis=1)
     has_band = len(runs) > 1
-    settings = told(configuration, named)
+    settings = describe_settings(configuration, keys)
     seeds = f" (n={len(runs)})"
     return Curve(
         name=", ".join(part for part in (*configuration.names, settings) if part) + seeds,
         colour=colour,
-        epochs=[int(epoch) for epoch in thinned.index],
-        mean=_rounded(mean),
-        low=_rounded(mean - spread) if has_band else [],
-        high=_rounded(mean + spread) if has_band else [],
+        epochs=[int(epoch) for epoch in sampled.index],
+        mean=_round(mean),
+        low=_round(mean - spread) if has_band else [],
+        high=_round(mean + spread) if has_band else [],
     )
 
 
-def _paths(configuration: Configuration) -> list[Path]:
-    """Return the epochs.csv of its runs; committed rows come without them."""
+def _epoch_files(configuration: Configuration) -> list[Path]:
+    """Return the epochs.csv of its runs; committed rows have none."""
     rows = configuration.runs
     paths = (
         Path(file).parent / "runs" / run_id / "epochs.csv"
@@ -82,8 +84,8 @@ def _paths(configuration: Configuration) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _scores(path: Path) -> pd.Series | None:
-    """Read the validation scores by epoch; None where the file is no such table."""
+def _read_scores(path: Path) -> pd.Series | None:
+    """Read the validation scores by epoch, None if the file is not such a table."""
     try:
         table = pd.read_csv(path, usecols=["epoch", SCORE], dtype=float)
     except (ValueError, OSError):
@@ -92,11 +94,11 @@ def _scores(path: Path) -> pd.Series | None:
     return scores if len(scores) else None
 
 
-def _rounded(values: pd.Series) -> list[float]:
+def _round(values: pd.Series) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 
-def _why_none(group: Group) -> str:
+def _reason_missing(group: Group) -> str:
     if not group.scored:
         return "no run has completed"
     return "no epochs.csv lies beside the runs (runs/RUN_ID/epochs.csv)"

@@ -1,4 +1,4 @@
-"""What is comparable: rows of runs.csv as configurations, in groups of equal data and protocol."""
+"""Rows of runs.csv as configurations, in groups of equal data and protocol that compare."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SCORES = ("val_micro_f1", "test_micro_f1", "test_accuracy")
 CUDA, RSS = "peak_cuda_allocated_mib", "peak_rss_mib"
 NUMBERS = (*SCORES, "epoch_median_s", CUDA, RSS)
 WORDS = (*TEXTS, "run_id", "dataset", "model", "sampler", "protocol")
-PLACE = ("device", "device_name", "num_threads", "kernels_backend")  # what seconds depend on
+PLACE = ("device", "device_name", "num_threads", "kernels_backend")  # seconds depend on these
 STATUSES = ("completed", "failed", "oom", "diverged", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """Medians over the runs in one place; None is what no row tells. `memory` is what was read.
+    """Medians over the runs in one place, None if no row has a value. `memory` is RSS or CUDA.
 
-    `device_name` has, where they are known, the number of threads and a backend that was chosen.
+    `device_name` includes the number of threads and a chosen backend, if they are known.
     """
 
     device_name: str
@@ -40,7 +40,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """All runs of one `config_hash` on the data of a group; `runs` has the first of each seed."""
+    """All runs of one `config_hash` on the data of a group; `runs` has one run for each seed."""
 
     config_hash: str
     dataset: str
@@ -48,21 +48,21 @@ class Configuration:
     sampler: str
     experiment: str
     hyperparameters: dict[str, Any] = field(repr=False)
-    runs: pd.DataFrame = field(repr=False)  # completed
+    runs: pd.DataFrame = field(repr=False)  # the first completed one of each seed
     statuses: dict[str, int]
 
     @property
     def names(self) -> tuple[str, str]:
-        """Model and sampler: what a sweep is of."""
+        """Model and sampler, which a sweep has in common."""
         return self.model, self.sampler
 
     @property
     def label(self) -> str:
-        """Name it in a legend; the settings that tell it from others are not in it."""
+        """The name in a legend, without the settings that distinguish it from others."""
         return self.experiment or f"{self.model}, {self.sampler}"
 
     def sample(self, score: str) -> Sample | None:
-        """Summarise a score over seeds, as a fraction; None if no run has it."""
+        """Summarise a score over seeds as a fraction, None if no run has it."""
         values = self.runs[score].dropna()
         return sample_of(list(values)) if len(values) else None
 
@@ -73,16 +73,16 @@ class Configuration:
 
     @cached_property
     def costs(self) -> list[Cost]:
-        """Of each place where it ran, the one with the most runs first."""
+        """The costs in each place where it ran, that with the most runs first."""
         cells = zip(*(self.runs[name] for name in PLACE), strict=True)
         names = pd.Series([_place_name(*place) for place in cells], self.runs.index, dtype=str)
-        found = [_cost(str(name), rows) for name, rows in self.runs.groupby(names, sort=False)]
-        return sorted(found, key=lambda cost: -cost.runs)
+        costs = [_cost(str(name), rows) for name, rows in self.runs.groupby(names, sort=False)]
+        return sorted(costs, key=lambda cost: -cost.runs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Configurations whose scores may be compared; best validation score first."""
+    """Configurations whose scores may be compared, best validation score first."""
 
     name: str
     fingerprint: str
@@ -91,18 +91,18 @@ class Group:
 
     @cached_property
     def best(self) -> Configuration | None:
-        """The one with the highest mean validation score, if any run completed."""
+        """The configuration with the highest mean validation score, if any run completed."""
         first = self.configurations[0]
         return first if first.sample("val_micro_f1") else None
 
     @cached_property
     def scored(self) -> list[Configuration]:
-        """Those with a completed run."""
+        """The configurations with a completed run."""
         return [configuration for configuration in self.configurations if len(configuration.runs)]
 
     @cached_property
     def statuses(self) -> Counter[str]:
-        """How many runs ended how."""
+        """The number of runs by status."""
         total: Counter[str] = Counter()
         for configuration in self.configurations:
             total.update(configuration.statuses)
@@ -110,7 +110,7 @@ class Group:
 
     @cached_property
     def accuracy_is_f1(self) -> bool:
-        """Whether every run has equal accuracy and micro-F1: each node has one label."""
+        """Whether accuracy equals micro-F1 in every run, as when each node has one label."""
         return all(
             bool((c.runs.test_accuracy - c.runs.test_micro_f1).abs().le(1e-9).all())
             for c in self.scored
@@ -124,34 +124,34 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Everything that a report is made of; `homeless` runs ended before any data were read."""
+    """The groups of a report; `ungrouped` counts runs that ended before they read any data."""
 
     groups: list[Group]
-    homeless: Counter[str]
+    ungrouped: Counter[str]
     num_rows: int
 
 
 def material_of(runs: pd.DataFrame) -> Material:
-    """Sort all rows into groups.
+    """Divide all rows into groups.
 
     Raises:
-        DataError: a cell that should be a number or JSON is none.
+        DataError: a cell that must be a number or JSON is not.
     """
-    rows = _finished(_completed_columns(runs))
+    rows = _merge_resumed(_add_columns(runs))
     keys = list(zip(rows.fingerprint, rows.protocol, strict=True))
     names = _group_names(rows)
     groups = [
-        _group(names[key], key, rows[[other == key for other in keys]])
+        _build_group(names[key], key, rows[[other == key for other in keys]])
         for key in dict.fromkeys(keys)
         if key[0]
     ]
-    homeless = Counter(rows.status[rows.fingerprint == ""])
+    ungrouped = Counter(rows.status[rows.fingerprint == ""])
     groups.sort(key=lambda group: group.name)
-    return Material(groups=groups, homeless=homeless, num_rows=len(runs))
+    return Material(groups=groups, ungrouped=ungrouped, num_rows=len(runs))
 
 
-def _completed_columns(runs: pd.DataFrame) -> pd.DataFrame:
-    """Add the columns that an older version did not write, and read numbers."""
+def _add_columns(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns that older versions did not write, and parse numbers."""
     rows = runs.copy()
     for name in (*WORDS, *PLACE, "hyperparameters", FILE):
         rows[name] = rows[name].fillna("").astype(str) if name in rows else ""
@@ -163,23 +163,23 @@ def _completed_columns(runs: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _finished(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the last row of a run (it was continued), and give early failures their group's data."""
+def _merge_resumed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the last row of a resumed run, and give early failures the data of their group."""
     unnamed = rows.run_id == ""
     rows = pd.concat([rows[unnamed], rows[~unnamed].drop_duplicates("run_id", keep="last")])
     rows = rows.sort_index()
-    known = rows[rows.fingerprint != ""].groupby(["config_hash", "protocol"]).fingerprint
-    only = {key: texts.iloc[0] for key, texts in known if texts.nunique() == 1}
+    by_config = rows[rows.fingerprint != ""].groupby(["config_hash", "protocol"]).fingerprint
+    unique = {key: texts.iloc[0] for key, texts in by_config if texts.nunique() == 1}
     early = rows.fingerprint == ""
     keys = zip(rows.config_hash[early], rows.protocol[early], strict=True)
-    rows.loc[early, "fingerprint"] = [only.get(key, "") for key in keys]
+    rows.loc[early, "fingerprint"] = [unique.get(key, "") for key in keys]
     return rows
 
 
 def _group_names(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """Name each group by its dataset, and where two have the same, by a hash of its data, too."""
-    known = rows[rows.fingerprint != ""].groupby(["fingerprint", "protocol"], sort=False).dataset
-    datasets = {(str(f), str(p)): str(d.mode().iloc[0]) for (f, p), d in known}
+    """Name each group after its dataset, with a hash of its data if several have the same."""
+    by_data = rows[rows.fingerprint != ""].groupby(["fingerprint", "protocol"], sort=False).dataset
+    datasets = {(str(f), str(p)): str(d.mode().iloc[0]) for (f, p), d in by_data}
     count = Counter(datasets.values())
     return {
         key: dataset if count[dataset] == 1 else f"{dataset}-{short_hash(*key)}"
@@ -187,20 +187,21 @@ def _group_names(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
     }
 
 
-def _group(name: str, key: tuple[str, str], rows: pd.DataFrame) -> Group:
-    found = [_configuration(str(told), of) for told, of in rows.groupby("config_hash", sort=False)]
-    found.sort(key=_rank)
-    return Group(name=name, fingerprint=key[0], protocol=key[1], configurations=found)
+def _build_group(name: str, key: tuple[str, str], rows: pd.DataFrame) -> Group:
+    by_hash = rows.groupby("config_hash", sort=False)
+    configurations = [_build_configuration(str(text), runs) for text, runs in by_hash]
+    configurations.sort(key=_rank)
+    return Group(name=name, fingerprint=key[0], protocol=key[1], configurations=configurations)
 
 
 def _rank(configuration: Configuration) -> tuple[float, int, str]:
-    """Sort by validation score, then by number of runs."""
+    """Return the key to sort by: validation score, then number of runs."""
     score = configuration.sample("val_micro_f1")
     mean = float("inf") if score is None else -round(score.mean, 12)
     return mean, -len(configuration.runs), configuration.config_hash
 
 
-def _configuration(config_hash: str, rows: pd.DataFrame) -> Configuration:
+def _build_configuration(config_hash: str, rows: pd.DataFrame) -> Configuration:
     completed = rows[rows.status == "completed"].drop_duplicates("seed")
     refuse_unscored(completed, "test_micro_f1")
     first = (completed if len(completed) else rows).iloc[0]
@@ -210,30 +211,29 @@ def _configuration(config_hash: str, rows: pd.DataFrame) -> Configuration:
         model=first.model,
         sampler=first.sampler,
         experiment=next((name for name in rows.experiment if name), ""),
-        hyperparameters=_hyperparameters(first),
+        hyperparameters=_parse_hyperparameters(first),
         runs=completed,
         statuses={str(status): int(count) for status, count in rows.status.value_counts().items()},
     )
 
 
-def _hyperparameters(row: Any) -> dict[str, Any]:
+def _parse_hyperparameters(row: Any) -> dict[str, Any]:
     try:
         values = json.loads(row.hyperparameters or "{}")
     except ValueError as error:
         values = error
     if not isinstance(values, dict):
-        raise DataError(
-            f"{row[FILE]}: hyperparameters of run {row.run_id} are no JSON object; remove that row"
-        )
+        where = f"{row[FILE]}: hyperparameters of run {row.run_id}"
+        raise DataError(f"{where} are not a JSON object; remove that row")
     return values
 
 
 def _place_name(device: str, device_name: str, num_threads: str, kernels_backend: str) -> str:
-    """Say where runs were; older versions' rows have no threads and no backend."""
+    """Name the place of a run; rows of older versions have no threads and no backend."""
     threads = f"{num_threads} thread{'s' * (num_threads != '1')}" if num_threads else ""
     backend = f"kernels.backend={kernels_backend}" if kernels_backend not in ("", "auto") else ""
-    told = (device_name, threads if device == "cpu" else "", backend)
-    return ", ".join(text for text in told if text)
+    parts = (device_name, threads if device == "cpu" else "", backend)
+    return ", ".join(text for text in parts if text)
 
 
 def _cost(device_name: str, rows: pd.DataFrame) -> Cost:

@@ -1,4 +1,4 @@
-"""Plots for the page, by plotly; colours of text and lines come from the page's style sheet."""
+"""Plots for the page, by plotly. Colours of text and lines come from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONFIG = {
     "modeBarButtonsToRemove": ["sendChartToCloud", *UNUSED],
 }
 LEGEND_ROW = 21  # pixels
-POINTS_OF_A_LINE = 25  # so that it answers wherever the mouse is
+POINTS_OF_A_LINE = 25  # so that the pointer meets one wherever it is
 
 
 def plotly_js() -> str:
@@ -40,7 +40,7 @@ def plotly_js() -> str:
 
 
 def html_of(plot: Plot) -> str:
-    """Return the element and the script that draw `plot`; `plotly_js` comes before it."""
+    """Return the element and the script that draw `plot`; the page needs `plotly_js` before it."""
     text = plotly.io.to_html(
         figure_of(plot),
         config=CONFIG,
@@ -67,7 +67,7 @@ def figure_of(plot: Plot) -> go.Figure:
 
 def _layout(plot: Plot) -> dict[str, Any]:
     return {
-        "template": go.layout.Template(),  # none: plotly's own has seven thousand characters
+        "template": go.layout.Template(),  # empty, as plotly's own has seven thousand characters
         "height": _height(plot),
         "margin": {"l": 16, "r": 16, "t": 36, "b": 16},  # the top is for plotly's buttons
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -127,7 +127,7 @@ def _series(series: Series) -> go.Scatter:
         mode="markers",
         name=escape(series.name),
         marker={"color": series.colour, "symbol": series.symbol, "size": 10},
-        hovertext=[_told(point.told) for point in series.points],
+        hovertext=[_hover_html(point.lines) for point in series.points],
         hovertemplate="%{hovertext}<extra></extra>",
     )
 
@@ -162,7 +162,7 @@ def _line(line: Line, plot: Scatter, has_legend: bool) -> go.Scatter:
         legendgroup="published",
         line={"color": line.colour, "width": 1, "dash": "dash"},
         opacity=0.7,
-        hovertext=_told((line.name, line.told)),
+        hovertext=_hover_html((line.name, line.text)),
         hovertemplate="%{hovertext}<extra></extra>",
     )
 
@@ -205,7 +205,7 @@ def _(plot: Grid) -> list[go.Scatter | go.Heatmap]:
         z=plot.values,
         text=[["" if v is None else f"{v:.1f}" for v in line] for line in plot.values],
         texttemplate="%{text}" if plot.has_numbers else None,
-        customdata=[[_told(text.split("\n")) for text in line] for line in plot.told],
+        customdata=[[_hover_html(text.split("\n")) for text in line] for line in plot.texts],
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
         colorscale=COLOUR_SCALE,
@@ -218,7 +218,7 @@ def _(plot: Grid) -> list[go.Scatter | go.Heatmap]:
     return [heat_map]
 
 
-def _told(lines: Sequence[str]) -> str:
+def _hover_html(lines: Sequence[str]) -> str:
     head, *rest = map(escape, lines)
     return "<br>".join([f"<b>{head}</b>", *rest])
 

@@ -1,7 +1,7 @@
-"""Which configurations differ from the best by more than the noise of seeds? See docs/report.md.
+"""Tests whether configurations differ from the best by more than the noise of seeds.
 
-A paired t test over the seeds that both have, and Holm's correction (1979) over the comparisons of
-a group.
+This is a paired t test over the seeds in common, with Holm's correction (1979) over the comparisons
+of a group. See docs/report.md.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from scipy.special import stdtr  # scipy.stats would take a second to import
 from redditgnn.verify.verdict import Interval, interval_of_mean, sample_of
 
 LEVEL = 0.05
-FEWEST_SEEDS = 3  # two rounded differences are equal by chance too often
-FEW_SEEDS = 5  # with fewer, even large differences are seldom shown: noise is no word for that
-WITHIN_NOISE = "within noise"
+FEWEST_SEEDS = 3  # two rounded differences are too often equal by chance
+FEW_SEEDS = 5  # fewer rarely show even large differences, so that is not called noise
+WITHIN_NOISE, LOWER, HIGHER = "within noise", "lower", "higher"
 ROUNDING = 1e-9  # 0.825 - 0.821 is not 0.004 in binary
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """Of a configuration to the best (its score minus the best's) over their `seeds` in common.
+    """The score of a configuration minus the best's, over the `seeds` that they have in common.
 
-    `mean` is None without such seeds; `p` and `p_holm` are None where `untested` says why.
+    `mean` is None without such seeds. `p` and `p_holm` are None if `untested` has a reason.
     """
 
     seeds: int
@@ -36,35 +36,35 @@ class Difference:
     untested: str = ""
 
     @property
-    def told(self) -> str:
-        """Say it in a word or two."""
+    def verdict(self) -> str:
+        """The result in a word or two."""
         if self.p_holm is None or self.mean is None:
             return "not tested"
         if self.p_holm >= LEVEL:
             few = self.seeds < FEW_SEEDS
             return f"undecided ({self.seeds} seeds)" if few else WITHIN_NOISE
-        return "lower" if self.mean < 0 else "higher"
+        return LOWER if self.mean < 0 else HIGHER
 
 
 def compare(best: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> list[Difference]:
-    """Compare `others` with `best`; all of them map seeds to scores."""
-    found = [_difference(best, other) for other in others]
-    tested = [place for place, difference in enumerate(found) if difference.p is not None]
-    corrected = holm([found[place].p or 0.0 for place in tested])
+    """Compare each of `others` with `best`; all map seeds to scores."""
+    differences = [_difference(best, other) for other in others]
+    tested = [place for place, difference in enumerate(differences) if difference.p is not None]
+    corrected = holm([differences[place].p or 0.0 for place in tested])
     for place, p_holm in zip(tested, corrected, strict=True):
-        found[place] = replace(found[place], p_holm=p_holm)
-    return found
+        differences[place] = replace(differences[place], p_holm=p_holm)
+    return differences
 
 
 def paired_t(differences: Sequence[float]) -> float:
-    """Return the two-sided p of a mean of zero, of at least two differences that vary."""
+    """Return the two-sided p for a mean of zero; `differences` are at least two and vary."""
     n = len(differences)
     t = np.mean(differences) / (np.std(differences, ddof=1) / np.sqrt(n))
     return float(2 * stdtr(n - 1, -abs(t)))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Correct p-values for their number: below a level, the family's error is below it."""
+    """Correct p-values for their number, so that a level bounds the error of all together."""
     order = np.argsort(ps, kind="stable")
     stepped = np.asarray(ps, dtype=float)[order] * np.arange(len(ps), 0, -1)
     corrected = np.empty(len(ps))
@@ -78,11 +78,13 @@ def _difference(best: Mapping[str, float], other: Mapping[str, float]) -> Differ
         return Difference(seeds=0, untested="no seed in common")
     differences = [other[seed] - best[seed] for seed in seeds]
     sample = sample_of(differences)
-    known = Difference(seeds=len(seeds), mean=sample.mean, interval=interval_of_mean(sample))
+    difference = Difference(seeds=len(seeds), mean=sample.mean, interval=interval_of_mean(sample))
     if len(seeds) < FEWEST_SEEDS:
-        return replace(known, untested=f"{len(seeds)} in common, {FEWEST_SEEDS} are needed")
+        return replace(difference, untested=f"{len(seeds)} in common, {FEWEST_SEEDS} are needed")
     if np.ptp(differences) > ROUNDING:
-        return replace(known, p=paired_t(differences))
+        return replace(difference, p=paired_t(differences))
     if abs(sample.mean) <= ROUNDING:
-        return replace(known, p=1.0)  # the same score for every seed
-    return replace(known, untested="every seed differs by the same amount: no noise to judge by")
+        return replace(difference, p=1.0)  # the same score for every seed
+    return replace(
+        difference, untested="every seed differs by the same amount: no noise to judge by"
+    )

@@ -1,4 +1,4 @@
-"""index.html: one file with its libraries, tables and plots in it."""
+"""The page index.html: one file that includes its libraries, tables and plots."""
 
 from __future__ import annotations
 
@@ -15,29 +15,36 @@ from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.report import interactive, page_table
 from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
+from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
 from redditgnn.report.plots import Missing, Plot
 from redditgnn.report.summary import Summary
 from redditgnn.report.tables import LEGEND
 
 
 class Section(NamedTuple):
-    """A group with all that is shown of it."""
+    """A group, its plots, and the plots that cannot be drawn."""
 
     summary: Summary
     plots: list[Plot]
     missing: list[Missing]
 
 
-def page_html(material: Material, sections: Sequence[Section], sources: Sequence[str]) -> str:
-    """Return the page; `sources` are the files that were read."""
+def page_html(
+    material: Material, overview: Overview, sections: Sequence[Section], sources: Sequence[str]
+) -> str:
+    """Return the page; `sources` are the files with the rows."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(_file("page.html.jinja"))
+    template = environment.from_string(_read_template("page.html.jinja"))
     return template.render(
-        style=Markup(_file("page.css")),
+        style=Markup(_read_template("page.css")),
         version=redditgnn.__version__,
         sources=sources,
         material=material,
-        sections=[_shown(section, sections) for section in sections],
+        overview=overview,
+        titles=TITLES,
+        explanation=EXPLANATION,
+        matrix_explanation=MATRIX_EXPLANATION,
+        sections=[_section_context(section, sections) for section in sections],
         plotly=Markup(interactive.plotly_js()) if any(s.plots for s in sections) else "",
         tables=Markup(page_table.assets()) if sections else "",
         legend=LEGEND,
@@ -46,12 +53,12 @@ def page_html(material: Material, sections: Sequence[Section], sources: Sequence
     )
 
 
-def _shown(section: Section, sections: Sequence[Section]) -> dict[str, Any]:
+def _section_context(section: Section, sections: Sequence[Section]) -> dict[str, Any]:
     group = section.summary.group
     return {
         "group": group,
         "facts": _facts(group),
-        "differs": _differs(group, [other.summary.group for other in sections]),
+        "differences": _other_data(group, [other.summary.group for other in sections]),
         "table": Markup(page_table.table_html(section.summary)),
         "plots": [(plot, Markup(interactive.html_of(plot))) for plot in section.plots],
         "missing": section.missing,
@@ -68,24 +75,24 @@ def _facts(group: Group) -> dict[str, str]:
     }
 
 
-def _differs(group: Group, groups: Sequence[Group]) -> list[str]:
-    """Say how a group differs from others of the same dataset."""
-    told = []
+def _other_data(group: Group, groups: Sequence[Group]) -> list[str]:
+    """Describe how the data of a group differ from other groups of the same dataset."""
+    texts = []
     for other in groups:
         same_name = other.name.partition("-")[0] == group.name.partition("-")[0]
         if other is group or not same_name:
             continue
-        told += [f"{other.name}: {text}" for text in _differences(group, other)]
-    return told
+        texts += [f"{other.name}: {text}" for text in _differences(group, other)]
+    return texts
 
 
 def _differences(group: Group, other: Group) -> list[str]:
     try:
         here, there = Fingerprint.parse(group.fingerprint), Fingerprint.parse(other.fingerprint)
-    except ConfigError:  # an older version's
+    except ConfigError:  # an older version's form
         return []
     return here.differences(there)
 
 
-def _file(name: str) -> str:
+def _read_template(name: str) -> str:
     return files("redditgnn.report").joinpath(name).read_text(encoding="utf-8")

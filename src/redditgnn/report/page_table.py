@@ -1,6 +1,6 @@
-"""The table of the page: DataTables, by itables, with a filter in the head of each column.
+"""The table of the page, by DataTables and itables, with a filter in the head of each column.
 
-All cells are text: DataTables takes a column for numbers if each of its cells is one or empty.
+All cells are text. DataTables treats a column as numbers if each of its cells is one or empty.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from redditgnn.report.summary import Entry, Summary
 from redditgnn.verify.verdict import Sample, interval_of_mean
 
 ROWS_OF_A_PAGE = 25
-LESS_ASKED_FOR = ("its interval", "seeds in common", "memory")
+HIDDEN_AT_FIRST = ("its interval", "seeds in common", "memory")
 ALWAYS_SHOWN = {"model", "sampler", "n"}
 CAPTION = "Configurations of {name} ({count})"
 
@@ -43,7 +43,7 @@ def table_html(summary: Summary) -> str:
         maxBytes=0,
         classes="display compact",
         style="width:100%;caption-side:top",
-        columnDefs=[{"targets": _hidden(frame, summary), "visible": False}],
+        columnDefs=[{"targets": _hidden_columns(frame, summary), "visible": False}],
         autoWidth=False,
         pageLength=ROWS_OF_A_PAGE,
         lengthMenu=[10, ROWS_OF_A_PAGE, 100, 1000],
@@ -59,10 +59,10 @@ def table_html(summary: Summary) -> str:
     return str(text)
 
 
-def _hidden(frame: pd.DataFrame, summary: Summary) -> list[int]:
-    """Return the columns that are shown when asked for: what names imply, and what is constant."""
-    short = short_names([*summary.varied.named, *summary.varied.others])
-    implied = {"config_hash", *LESS_ASKED_FOR, *(short[key] for key in summary.varied.others)}
+def _hidden_columns(frame: pd.DataFrame, summary: Summary) -> list[int]:
+    """Return the columns that are hidden at first: settings that names imply, and constants."""
+    short = short_names([*summary.varying.swept, *summary.varying.others])
+    implied = {"config_hash", *HIDDEN_AT_FIRST, *(short[key] for key in summary.varying.others)}
     constant = {name for name in frame if len(frame) > 1 and frame[name].nunique() == 1}
     return [
         place for place, name in enumerate(frame) if name in implied | (constant - ALWAYS_SHOWN)
@@ -70,18 +70,18 @@ def _hidden(frame: pd.DataFrame, summary: Summary) -> list[int]:
 
 
 def _row(summary: Summary, entry: Entry) -> dict[str, str]:
-    """Return title and text of each cell, the most asked for first."""
+    """Return title and text of each cell, the most important first."""
     c = entry.configuration
-    named, others = summary.varied
-    short = short_names([*named, *others])
+    swept, others = summary.varying
+    short = short_names([*swept, *others])
     return {
         "vs best": entry.verdict,
         "model": c.model,
         "sampler": c.sampler,
-        **{short[key]: str(value_of(c, key)) for key in named},
-        **_scores(c, score_name(summary.group)),
-        **_comparison(entry.difference or Difference(seeds=0)),
-        **_costs(c),
+        **{short[key]: str(value_of(c, key)) for key in swept},
+        **_score_cells(c, score_name(summary.group)),
+        **_comparison_cells(entry.difference or Difference(seeds=0)),
+        **_cost_cells(c),
         "runs": statuses(c),
         "experiment": c.experiment,
         **{short[key]: str(value_of(c, key)) for key in others},
@@ -89,18 +89,18 @@ def _row(summary: Summary, entry: Entry) -> dict[str, str]:
     }
 
 
-def _scores(configuration: Configuration, name: str) -> dict[str, str]:
+def _score_cells(configuration: Configuration, name: str) -> dict[str, str]:
     val, test = configuration.sample("val_micro_f1"), configuration.sample("test_micro_f1")
     return {
-        "val F1, %": _mean(val),
-        f"test {name}, %": _mean(test),
+        "val F1, %": _mean_percent(val),
+        f"test {name}, %": _mean_percent(test),
         "std": number(percent(test.deviation) if test else None, ".2f"),
         "95 % interval": interval_in_percent(interval_of_mean(test) if test else None),
         "n": str(len(configuration.runs)),
     }
 
 
-def _comparison(difference: Difference) -> dict[str, str]:
+def _comparison_cells(difference: Difference) -> dict[str, str]:
     """Return cells that are empty for the best itself."""
     return {
         "difference": number(percent(difference.mean), "+.2f"),
@@ -110,8 +110,8 @@ def _comparison(difference: Difference) -> dict[str, str]:
     }
 
 
-def _costs(configuration: Configuration) -> dict[str, str]:
-    """Return those of the device with the most runs."""
+def _cost_cells(configuration: Configuration) -> dict[str, str]:
+    """Return the costs on the device with the most runs."""
     costs: list[Cost | None] = [*configuration.costs]
     cost = costs[0] if costs else None
     others = len(costs) - 1
@@ -123,5 +123,5 @@ def _costs(configuration: Configuration) -> dict[str, str]:
     }
 
 
-def _mean(sample: Sample | None) -> str:
+def _mean_percent(sample: Sample | None) -> str:
     return number(percent(sample.mean) if sample else None, ".2f")

@@ -1,4 +1,4 @@
-"""What is drawn, whoever draws it: values in the units of the axes, names, and one sentence."""
+"""Plots without a library: values in the units of the axes, names, and one sentence."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Okabe and Ito's palette without black and yellow, which vanish on a dark or a light ground.
+# Okabe and Ito's palette without black and yellow, which vanish on dark or light backgrounds.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
-GREY = "#8C8C8C"  # of what is no data
+GREY = "#8C8C8C"  # for everything that is not data
 COLOUR_SCALE = "cividis"
-MOST_NUMBERS = 150  # cells of a grid that are large enough to have their number written in
+MOST_NUMBERS = 150  # a grid with more cells has no room for their numbers
 LOGARITHMIC_FROM = 5.0  # ratio of the largest to the smallest cost
 
 
 class Point(NamedTuple):
-    """`spread` is a standard deviation of y; `told` are the lines of the text beside it."""
+    """A configuration; `spread` is a standard deviation of y, `lines` the text beside it."""
 
     x: float
     y: float
     spread: float | None
-    told: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 class Series(NamedTuple):
@@ -36,17 +36,17 @@ class Series(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A horizontal line: a published number."""
+    """A horizontal line at a published number."""
 
     name: str
     y: float
     colour: str
-    told: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """What every plot has; `slug` is the name of its files."""
+    """The base of all plots; `slug` is the name of its files."""
 
     slug: str
     title: str
@@ -57,7 +57,7 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True)
 class Scatter(Plot):
-    """Scores against a cost, at least one; `front` goes from cheap to good."""
+    """Scores against a cost, of at least one point; `front` goes from cheap to good."""
 
     series: list[Series]
     best: Point | None
@@ -66,18 +66,18 @@ class Scatter(Plot):
 
     @property
     def points(self) -> list[Point]:
-        """Those of all series."""
+        """The points of all series."""
         return [point for series in self.series for point in series.points]
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether costs differ so much that a linear axis would hide the small ones."""
+        """Whether costs differ so much that a linear axis would hide small ones."""
         costs = [point.x for point in self.points]
         return max(costs) / min(costs) > LOGARITHMIC_FROM
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where horizontal lines begin and end."""
+        """The ends of the cost axis."""
         costs = [point.x for point in self.points]
         if self.is_logarithmic:
             return min(costs) / 1.3, max(costs) * 1.3
@@ -113,18 +113,18 @@ class Curves(Plot):
 
 @dataclass(frozen=True, kw_only=True)
 class Grid(Plot):
-    """A table in colours from `low` to `high`; a value is None where nothing was run."""
+    """A table in colours from `low` to `high`; a value is None if nothing ran there."""
 
     columns: list[str]
     rows: list[str]
     values: list[list[float | None]]
-    told: list[list[str]]
+    texts: list[list[str]]
     low: float
     high: float
 
     @property
     def has_numbers(self) -> bool:
-        """Whether each cell has its number written in."""
+        """Whether each cell shows its number."""
         return len(self.columns) * len(self.rows) <= MOST_NUMBERS
 
 
@@ -136,12 +136,12 @@ class Missing(NamedTuple):
 
 
 def slug_of(*parts: str) -> str:
-    """Return a file name of what it is about."""
+    """Join `parts` to a name for files and elements."""
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-") for part in parts if part)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the (cost, score) that no other has both cheaper and at least as good, by cost."""
+    """Return the (cost, score) pairs for which no cheaper pair is as good, ordered by cost."""
     front: list[tuple[float, float]] = []
     for cost, score in sorted(points, key=lambda point: (point[0], -point[1])):
         if not front or score > front[-1][1]:

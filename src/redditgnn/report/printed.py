@@ -1,4 +1,4 @@
-"""Plots for papers, by matplotlib: PNG and SVG, one column wide; the same each time."""
+"""Plots for papers, by matplotlib: PNG and SVG, one column wide, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from redditgnn.report.plots import COLOUR_SCALE, GREY, Curves, Grid, Plot, Scatter
 
 WIDTH, HEIGHT = 3.4, 2.5  # inches: a column of two on a page
-FITTING = {3: 11, 2: 24}  # columns of a legend: characters of the longest name
+LEGEND_COLUMNS = {3: 11, 2: 24}  # columns: characters of the longest name that fits
 LONGEST_LINE = 57  # characters of a legend of one column
-ALSO = ("published", "Pareto front", "best by validation")  # other entries of a legend
+EXTRA_ENTRIES = ("published", "Pareto front", "best by validation")  # of a legend
 ROW = 0.14  # inches of a line of the legend, or of a row of a grid
 STYLE: Any = {
     "font.size": 7,
@@ -33,7 +33,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 6.5,
     "text.parse_math": False,  # a name may have a dollar sign
-    "svg.hashsalt": "redditgnn",  # element names, else random
+    "svg.hashsalt": "redditgnn",  # element names are random otherwise
 }
 MARKERS = {
     "circle": "o",
@@ -59,7 +59,7 @@ def files_of_plot(plot: Plot) -> Iterator[tuple[str, bytes]]:
 
 @contextmanager
 def figure_of(plot: Plot) -> Iterator[Figure]:
-    """Draw `plot`; the style holds inside."""
+    """Draw `plot`; the style applies inside the context."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, _height(plot)), layout="constrained")
         FigureCanvasAgg(figure)
@@ -78,15 +78,15 @@ def _height(plot: Plot) -> float:
 
 
 def _legend_columns(plot: Plot) -> int:
-    """Return as many as fit beside each other: the longest name decides."""
+    """Return how many columns fit, given the longest name."""
     longest = max(map(len, _names(plot)), default=0)
-    return next((columns for columns, most in FITTING.items() if longest <= most), 1)
+    return next((columns for columns, most in LEGEND_COLUMNS.items() if longest <= most), 1)
 
 
 def _legend_rows(plot: Plot) -> int:
-    also = len(ALSO) if isinstance(plot, Scatter) else 0
-    lines = sum(_wrapped(name).count("\n") + 1 for name in _names(plot))
-    return math.ceil((lines + also) / _legend_columns(plot))
+    extra = len(EXTRA_ENTRIES) if isinstance(plot, Scatter) else 0
+    lines = sum(_wrap(name).count("\n") + 1 for name in _names(plot))
+    return math.ceil((lines + extra) / _legend_columns(plot))
 
 
 def _names(plot: Plot) -> list[str]:
@@ -95,7 +95,7 @@ def _names(plot: Plot) -> list[str]:
     return [curve.name for curve in plot.curves] if isinstance(plot, Curves) else []
 
 
-def _wrapped(name: str) -> str:
+def _wrap(name: str) -> str:
     return textwrap.fill(name, LONGEST_LINE)
 
 
@@ -109,9 +109,9 @@ def _(plot: Scatter, axes: Axes) -> None:
     for line in plot.lines:
         axes.axhline(line.y, color=line.colour, linestyle="--", linewidth=0.6, alpha=0.7, zorder=1)
     if plot.lines:
-        axes.plot([], [], color=GREY, linestyle="--", linewidth=0.6, label=ALSO[0])
+        axes.plot([], [], color=GREY, linestyle="--", linewidth=0.6, label=EXTRA_ENTRIES[0])
     costs, scores = zip(*plot.front, strict=True)
-    axes.step(costs, scores, where="post", color=GREY, label=ALSO[1], zorder=2)
+    axes.step(costs, scores, where="post", color=GREY, label=EXTRA_ENTRIES[1], zorder=2)
     for series in plot.series:
         x, y, spread, _ = zip(*series.points, strict=True)
         axes.errorbar(
@@ -123,7 +123,7 @@ def _(plot: Scatter, axes: Axes) -> None:
             markersize=4,
             elinewidth=0.6,
             capsize=1.5,
-            label=_wrapped(series.name),
+            label=_wrap(series.name),
             zorder=3,
         )
     if plot.best is not None:
@@ -135,7 +135,7 @@ def _(plot: Scatter, axes: Axes) -> None:
             markerfacecolor="none",
             color=GREY,
             linestyle="none",
-            label=ALSO[2],
+            label=EXTRA_ENTRIES[2],
         )
     if plot.is_logarithmic:
         axes.set_xscale("log")
@@ -148,7 +148,7 @@ def _(plot: Scatter, axes: Axes) -> None:
 def _(plot: Curves, axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for curve in plot.curves:
-        axes.plot(curve.epochs, curve.mean, color=curve.colour, label=_wrapped(curve.name))
+        axes.plot(curve.epochs, curve.mean, color=curve.colour, label=_wrap(curve.name))
         if curve.low:
             axes.fill_between(
                 curve.epochs, curve.low, curve.high, color=curve.colour, alpha=0.18, linewidth=0
@@ -157,7 +157,7 @@ def _(plot: Curves, axes: Axes) -> None:
 
 @_draw.register
 def _(plot: Grid, axes: Axes) -> None:
-    values = np.array(plot.values, dtype=float)  # None becomes NaN: not drawn
+    values = np.array(plot.values, dtype=float)  # None becomes NaN and stays empty
     image = axes.imshow(values, cmap=COLOUR_SCALE, aspect="auto", vmin=plot.low, vmax=plot.high)
     axes.set_xticks(range(len(plot.columns)), plot.columns)
     axes.set_yticks(range(len(plot.rows)), plot.rows)

@@ -1,40 +1,63 @@
-"""Published numbers of the experiments that a group has runs of."""
+"""Published numbers of the experiments in a group."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from redditgnn.config.experiments import Experiments
+from redditgnn.config.hashing import hash_of_config
 from redditgnn.report.grouping import Group
 from redditgnn.verify.target import TRUST, Target, target_from
+from redditgnn.verify.verdict import judge, sample_of
 
 
-class Published(NamedTuple):
-    """A target that is of the data of the group; `model` is that of our configuration."""
+class PublishedScore(NamedTuple):
+    """A target on the data of the group; `model` is that of our configuration."""
 
     experiment: str
     model: str
     target: Target
 
     @property
-    def told(self) -> str:
-        """Say whose number it is, and how far to trust it."""
+    def description(self) -> str:
+        """The number, its source, and how far to trust it."""
         spread = "" if self.target.spread is None else f" \N{PLUS-MINUS SIGN} {self.target.spread}"
         return f"{self.target.percent}{spread} %: {self.target.source}; {TRUST[self.target.trust]}"
 
 
-def published_in(group: Group, experiments: Experiments) -> list[Published]:
-    """Return the targets of the experiments among the configurations of `group`.
+def find_published(group: Group, experiments: Experiments) -> list[PublishedScore]:
+    """Return the targets of those experiments that have runs in `group`.
 
-    Where accuracy and micro-F1 differ, only targets of the latter are of what is drawn.
+    If accuracy and micro-F1 differ, only targets in micro-F1 count, because plots show that.
     """
-    models = {c.experiment: c.model for c in group.scored if c.experiment in experiments.names}
-    found = []
+    scores = _published_scores(group, experiments)
+    return [s for s in scores if s.target.metric == "test_micro_f1" or group.accuracy_is_f1]
+
+
+def judge_published(group: Group, experiments: Experiments) -> dict[str, str]:
+    """Return the verdict on the published number of each experiment that has runs in `group`.
+
+    As in `redditgnn verify`, only runs with the settings of the experiment count, and a recalled
+    number gets no verdict.
+    """
+    by_hash = {c.config_hash: c.runs for c in group.scored}
+    verdicts: dict[str, str] = {}
+    for name, _, target in _published_scores(group, experiments):
+        runs = by_hash.get(hash_of_config(experiments.compose(name)[0]))
+        if runs is None or target.is_recalled:
+            continue
+        percents = list(100 * runs[target.metric].dropna())
+        if percents:
+            verdicts[name] = judge(sample_of(percents), target.published).name
+    return verdicts
+
+
+def _published_scores(group: Group, experiments: Experiments) -> Iterator[PublishedScore]:
+    known = set(experiments.names)
+    models = {c.experiment: c.model for c in group.scored if c.experiment in known}
     for name, model in sorted(models.items()):
         values = experiments.target(name)
         target = None if values is None else target_from(values, name)
-        if target is None or not target.is_of(group.fingerprint):
-            continue
-        if target.metric == "test_micro_f1" or group.accuracy_is_f1:
-            found.append(Published(name, model, target))
-    return found
+        if target is not None and target.applies_to(group.fingerprint):
+            yield PublishedScore(name, model, target)

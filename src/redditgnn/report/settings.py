@@ -1,4 +1,4 @@
-"""The hyper-parameters that tell configurations apart."""
+"""The hyper-parameters in which configurations differ."""
 
 from __future__ import annotations
 
@@ -13,59 +13,61 @@ from redditgnn.report.grouping import Configuration
 ABSENT = ""  # the value of a key that a configuration does not have
 
 
-class Varied(NamedTuple):
-    """Keys that differ; `named` are those that model and sampler do not tell already."""
+class VaryingKeys(NamedTuple):
+    """Keys whose values differ: within a model and sampler (`swept`), or only between those."""
 
-    named: list[str]
+    swept: list[str]
     others: list[str]
 
 
-def varied(configurations: Sequence[Configuration]) -> Varied:
+def varying_keys(configurations: Sequence[Configuration]) -> VaryingKeys:
     """Return the keys whose values differ among `configurations`, in alphabetical order."""
-    named = set()
+    swept = set()
     for sweep in sweeps(configurations).values():
-        named |= _differing(sweep)
-    return Varied(sorted(named), sorted(_differing(configurations) - named))
+        swept |= _differing_keys(sweep)
+    return VaryingKeys(sorted(swept), sorted(_differing_keys(configurations) - swept))
 
 
 def sweeps(
     configurations: Iterable[Configuration],
 ) -> dict[tuple[str, str], list[Configuration]]:
-    """Sort `configurations` by model and sampler."""
-    found: dict[tuple[str, str], list[Configuration]] = defaultdict(list)
+    """Group `configurations` by model and sampler."""
+    by_names: dict[tuple[str, str], list[Configuration]] = defaultdict(list)
     for configuration in configurations:
-        found[configuration.names].append(configuration)
-    return dict(found)
+        by_names[configuration.names].append(configuration)
+    return dict(by_names)
 
 
 def swept_pairs(sweep: Sequence[Configuration]) -> list[tuple[str, str]]:
-    """Return the pairs of numeric keys that were crossed, not just changed together."""
-    keys = sorted(key for key in _differing(sweep) if all(map(_is_number, _values(sweep, key))))
+    """Return the pairs of numeric keys that were crossed, not only changed together."""
+    keys = sorted(
+        key for key in _differing_keys(sweep) if all(map(_is_number, _values(sweep, key)))
+    )
     return [pair for pair in combinations(keys, 2) if _is_crossed(sweep, *pair)]
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Drop the group (`model.`) of each key where the rest names it alone."""
+    """Drop the group (`model.`) of each key if the rest is unique."""
     count = Counter(key.rpartition(".")[2] for key in keys)
     return {key: last if count[last := key.rpartition(".")[2]] == 1 else key for key in keys}
 
 
 def value_of(configuration: Configuration, key: str) -> Any:
-    """Return a number as it is, everything else as text, `ABSENT` where there is no such key."""
+    """Return a number as it is, other values as text, `ABSENT` if there is no such key."""
     value = configuration.hyperparameters.get(key, ABSENT)
     if _is_number(value) or isinstance(value, str):
         return value
     return json.dumps(value, separators=(",", ":"))
 
 
-def told(configuration: Configuration, keys: Sequence[str]) -> str:
+def describe_settings(configuration: Configuration, keys: Sequence[str]) -> str:
     """Write settings as `heads=8, dropout=0.6`."""
     names = short_names(keys)
     values = {key: value_of(configuration, key) for key in keys}
     return ", ".join(f"{names[k]}={value}" for k, value in values.items() if value != ABSENT)
 
 
-def _differing(configurations: Sequence[Configuration]) -> set[str]:
+def _differing_keys(configurations: Sequence[Configuration]) -> set[str]:
     keys = {key for configuration in configurations for key in configuration.hyperparameters}
     return {key for key in keys if len(set(map(repr, _values(configurations, key)))) > 1}
 
@@ -79,7 +81,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_crossed(sweep: Sequence[Configuration], first: str, second: str) -> bool:
-    """Whether some value of each was tried with several of the other."""
+    """Whether some value of each key was combined with several of the other."""
     cells = set(zip(_values(sweep, first), _values(sweep, second), strict=True))
     rows, columns = Counter(a for a, _ in cells), Counter(b for _, b in cells)
     return max(rows.values()) > 1 and max(columns.values()) > 1

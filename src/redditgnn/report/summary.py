@@ -1,4 +1,4 @@
-"""One row a configuration: what summary.csv, summary.md, summary.tex and the page show."""
+"""One entry for each configuration, which summary.csv, .md, .tex and the page show."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pandas as pd
 
 from redditgnn.report.grouping import SCORES, STATUSES, Configuration, Group
 from redditgnn.report.noise import Difference, compare
-from redditgnn.report.settings import Varied, value_of, varied
+from redditgnn.report.settings import VaryingKeys, value_of, varying_keys
 from redditgnn.verify.verdict import interval_of_mean
 
-SCORE = "test_micro_f1"  # what differences are tested in
+SCORE = "test_micro_f1"  # the score in which differences are tested
 BEST = "best"
 
 
@@ -27,10 +27,10 @@ class Entry:
 
     @property
     def verdict(self) -> str:
-        """How it stands against the best, in a word or two; empty if no run completed."""
+        """The comparison with the best in a word or two, '' if no run completed."""
         if self.is_best:
             return BEST
-        return self.difference.told if self.difference else ""
+        return self.difference.verdict if self.difference else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Summary:
 
     group: Group
     entries: list[Entry]
-    varied: Varied
+    varying: VaryingKeys
 
 
 def summary_of(group: Group) -> Summary:
@@ -49,16 +49,16 @@ def summary_of(group: Group) -> Summary:
     differences: Iterable[Difference] = []
     if best is not None:
         differences = compare(best.by_seed(SCORE), [c.by_seed(SCORE) for c in others])
-    found = dict(zip((c.config_hash for c in others), differences, strict=False))
+    by_hash = dict(zip((c.config_hash for c in others), differences, strict=False))
     entries = [
-        Entry(configuration=c, difference=found.get(c.config_hash), is_best=c is best)
+        Entry(configuration=c, difference=by_hash.get(c.config_hash), is_best=c is best)
         for c in group.configurations
     ]
-    return Summary(group=group, entries=entries, varied=varied(group.configurations))
+    return Summary(group=group, entries=entries, varying=varying_keys(group.configurations))
 
 
 def table_of(summaries: Sequence[Summary]) -> pd.DataFrame:
-    """Return summary.csv: scores as fractions; a cell is empty where nothing is known."""
+    """Return summary.csv: scores as fractions, and an empty cell for what is unknown."""
     rows = [row for summary in summaries for row in _rows(summary)]
     keys = sorted({key for row in rows for key in row if "." in key})
     first = ["group", "dataset", "protocol", "fingerprint", "model", "sampler", "experiment"]
@@ -80,63 +80,63 @@ def _rows(summary: Summary) -> Iterable[dict[str, Any]]:
             "model": c.model,
             "sampler": c.sampler,
             "experiment": c.experiment,
-            **{key: value_of(c, key) for key in (*summary.varied.named, *summary.varied.others)},
+            **{key: value_of(c, key) for key in (*summary.varying.swept, *summary.varying.others)},
             "config_hash": c.config_hash,
             "seeds": len(c.runs),
-            **_scores(c),
-            **_comparison(entry),
-            **_costs(c),
+            **_score_cells(c),
+            **_comparison_cells(entry),
+            **_cost_cells(c),
             **{status: c.statuses.get(status, 0) for status in STATUSES},
         }
 
 
-def _scores(configuration: Configuration) -> dict[str, Any]:
+def _score_cells(configuration: Configuration) -> dict[str, Any]:
     cells: dict[str, Any] = {}
     for score in SCORES:
         sample = configuration.sample(score)
         interval = sample and interval_of_mean(sample)
         cells |= {
             f"{score}_mean": sample and round(sample.mean, 6),
-            f"{score}_std": sample and _rounded(sample.deviation),
+            f"{score}_std": sample and _round(sample.deviation),
             f"{score}_low": interval and round(interval.low, 6),
             f"{score}_high": interval and round(interval.high, 6),
         }
     return cells
 
 
-def _comparison(entry: Entry) -> dict[str, Any]:
+def _comparison_cells(entry: Entry) -> dict[str, Any]:
     difference = entry.difference or Difference(seeds=0)
     interval = difference.interval
     return {
         "best_by_validation": entry.is_best,
         "against_best": entry.verdict,
         "common_seeds": difference.seeds if entry.difference else None,
-        "difference": _rounded(difference.mean),
+        "difference": _round(difference.mean),
         "difference_low": interval and round(interval.low, 6),
         "difference_high": interval and round(interval.high, 6),
-        "p": _significant(difference.p),
-        "p_holm": _significant(difference.p_holm),
+        "p": _round_p(difference.p),
+        "p_holm": _round_p(difference.p_holm),
         "untested": difference.untested,
     }
 
 
-def _costs(configuration: Configuration) -> dict[str, Any]:
-    """Those of the device with the most runs; the others are counted."""
+def _cost_cells(configuration: Configuration) -> dict[str, Any]:
+    """Return the costs on the device with the most runs, and count the others."""
     if not configuration.costs:
         return {"device_name": "", "other_devices": 0}
     cost = configuration.costs[0]
     return {
-        "epoch_median_s": _rounded(cost.epoch_s),
-        "peak_mib": _rounded(cost.peak_mib),
+        "epoch_median_s": _round(cost.epoch_s),
+        "peak_mib": _round(cost.peak_mib),
         "peak_mib_of": cost.memory,
         "device_name": cost.device_name,
         "other_devices": len(configuration.costs) - 1,
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def _significant(p: float | None) -> float | None:
+def _round_p(p: float | None) -> float | None:
     return None if p is None else float(f"{p:.3g}")

@@ -1,4 +1,4 @@
-"""The summary as Markdown and as LaTeX; of the settings only those that a reader has to know."""
+"""The summary as Markdown and as LaTeX, with the settings that a reader must know."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ from redditgnn.report.cells import (
 )
 from redditgnn.report.grouping import Cost
 from redditgnn.report.noise import WITHIN_NOISE
-from redditgnn.report.settings import told
+from redditgnn.report.overview import (
+    ALMOST_EQUAL,
+    EXPLANATION,
+    MATRIX_EXPLANATION,
+    TITLES,
+    ModelScore,
+    Overview,
+)
+from redditgnn.report.settings import describe_settings
 from redditgnn.report.summary import Entry, Summary
 from redditgnn.verify.verdict import interval_of_mean
 
-LONGEST = 45  # rows of a LaTeX table that fit on a page
+MOST_ROWS = 45  # of a LaTeX table that fits on a page
 LEGEND = (
     "Scores are percent: mean and sample standard deviation over n seeds, and the 95 % confidence "
     "interval of the mean (Student's t). The best has the highest mean validation micro-F1. The "
@@ -37,34 +45,50 @@ TEX = {
 TEXTS = ("model", "sampler", "settings", "runs")
 
 
-def markdown(summaries: Sequence[Summary]) -> str:
-    """Write a section a group."""
-    parts = ["# Summary of the runs", LEGEND]
+def markdown(summaries: Sequence[Summary], overview: Overview) -> str:
+    """Write the overview, and a section for each group."""
+    parts = ["# Summary of the runs"]
+    if overview.rows:
+        scores = [[row.name, *map(_markdown_score, row.scores)] for row in overview.rows]
+        parts += ["## Overview", EXPLANATION]
+        parts += [_markdown_table([TITLES, *(row.cells for row in overview.rows)])]
+        parts += [MATRIX_EXPLANATION, _markdown_table([["data", *overview.models], *scores])]
+    parts += ["## How to read the tables of the groups", LEGEND]
     for summary in summaries:
-        head, *body = _lines(summary)
-        lines = [head, ["---"] * len(head), *body]
-        rows = (f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
-        parts += [f"## {summary.group.name}", _about(summary), "\n".join(rows)]
+        table = _markdown_table(_table_rows(summary))
+        parts += [f"## {summary.group.name}", _describe_group(summary), table]
     return "\n\n".join(parts) + "\n"
 
 
+def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(map(_escape_markdown, line))} |" for line in lines)
+
+
+def _markdown_score(score: ModelScore) -> str:
+    if score.is_best:
+        return f"**{score.text}**"
+    return f"{score.text} {ALMOST_EQUAL}" if score.is_within_noise else score.text
+
+
 def latex(summaries: Sequence[Summary]) -> str:
-    """Write a booktabs table a group, a longtable where it would not fit on a page."""
+    """Write a booktabs table for each group, a longtable if it does not fit on a page."""
     tables = map(_latex_table, summaries)
     return "\n\n".join([r"% Needs \usepackage{booktabs,longtable}.", *tables]) + "\n"
 
 
-def _lines(summary: Summary) -> list[list[str]]:
-    """Return the head, and a line of texts for each entry; the first cell is the verdict."""
-    has_settings = bool(summary.varied.named)
+def _table_rows(summary: Summary) -> list[list[str]]:
+    """Return the head and a row for each entry; the first cell is the verdict."""
+    has_settings = bool(summary.varying.swept)
     test = f"test {score_name(summary.group)}, %"
     head = ["", "model", "sampler", "settings", test, "95 % interval", "n", "val micro-F1, %"]
     head += ["difference", "p (Holm)", "s/epoch", "peak MiB", "runs"]
-    lines = [head, *(_line(summary, entry) for entry in summary.entries)]
+    lines = [head, *(_entry_cells(summary, entry) for entry in summary.entries)]
     return lines if has_settings else [line[:3] + line[4:] for line in lines]
 
 
-def _line(summary: Summary, entry: Entry) -> list[str]:
+def _entry_cells(summary: Summary, entry: Entry) -> list[str]:
     c, difference = entry.configuration, entry.difference
     test = c.sample("test_micro_f1")
     cost = c.costs[0] if c.costs else None
@@ -72,7 +96,7 @@ def _line(summary: Summary, entry: Entry) -> list[str]:
         entry.verdict,
         c.model,
         c.sampler,
-        told(c, summary.varied.named),
+        describe_settings(c, summary.varying.swept),
         mean_and_spread(test),
         interval_in_percent(test and interval_of_mean(test)),
         str(len(c.runs)),
@@ -80,34 +104,34 @@ def _line(summary: Summary, entry: Entry) -> list[str]:
         number(percent(difference.mean) if difference else None, "+.2f"),
         number(difference.p_holm if difference else None, ".2g"),
         number(cost.epoch_s if cost else None, ".3g"),
-        _memory(cost),
+        _memory_cell(cost),
         statuses(c),
     ]
 
 
-def _memory(cost: Cost | None) -> str:
+def _memory_cell(cost: Cost | None) -> str:
     return "" if cost is None or cost.peak_mib is None else f"{cost.peak_mib:.0f} {cost.memory}"
 
 
-def _about(summary: Summary) -> str:
-    group, others = summary.group, len(summary.varied.others)
+def _describe_group(summary: Summary) -> str:
+    group, others = summary.group, len(summary.varying.others)
     about = f"Data `{group.fingerprint}`, protocol {group.protocol or 'unknown'}."
     if others:
         about += f" {others} settings that come with model or sampler are in summary.csv."
     return about
 
 
-def _markdown_cell(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     return text.replace("|", r"\|")
 
 
 def _latex_table(summary: Summary) -> str:
     all_completed = set(summary.group.statuses) <= {"completed"}
-    head, *body = (line[1:-1] if all_completed else line[1:] for line in _lines(summary))
+    head, *body = (line[1:-1] if all_completed else line[1:] for line in _table_rows(summary))
     lines = [_latex_row(*pair) for pair in zip(body, summary.entries, strict=True)]
     form = "".join("l" if title in TEXTS else "r" for title in head)
-    heads = [r"\toprule", " & ".join(map(_tex, head)) + r" \\", r"\midrule"]
-    if len(lines) <= LONGEST:
+    heads = [r"\toprule", " & ".join(map(_escape_tex, head)) + r" \\", r"\midrule"]
+    if len(lines) <= MOST_ROWS:
         return "\n".join(
             [
                 *(r"\begin{table}", r"\centering", _caption(summary), r"\small"),
@@ -122,13 +146,13 @@ def _latex_table(summary: Summary) -> str:
 def _caption(summary: Summary) -> str:
     group = summary.group
     label = re.sub(r"[^a-z0-9]+", "-", group.name.lower())
-    about = _tex(f"{group.name}, {group.protocol or 'unknown'} protocol. ")
+    about = _escape_tex(f"{group.name}, {group.protocol or 'unknown'} protocol. ")
     marks = r"\textbf{Bold}: best by validation; $\sim$: within noise of it. "
-    return rf"\caption{{{about}{marks}{_tex(LEGEND)}}}\label{{tab:{label}}}"
+    return rf"\caption{{{about}{marks}{_escape_tex(LEGEND)}}}\label{{tab:{label}}}"
 
 
 def _latex_row(line: list[str], entry: Entry) -> str:
-    cells = [_tex(text) for text in line]
+    cells = [_escape_tex(text) for text in line]
     if entry.is_best:
         cells = [rf"\textbf{{{cell}}}" if cell else "" for cell in cells]
     elif entry.verdict == WITHIN_NOISE:
@@ -136,5 +160,5 @@ def _latex_row(line: list[str], entry: Entry) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _tex(text: str) -> str:
+def _escape_tex(text: str) -> str:
     return "".join(TEX.get(sign, sign) for sign in text)

@@ -1,4 +1,4 @@
-"""From runs.csv to a folder: the files of a report, in the order in which they are written."""
+"""The files of a report, in the order in which they are written."""
 
 from __future__ import annotations
 
@@ -12,75 +12,79 @@ from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.curves import curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
+from redditgnn.report.overview import overview_lines, overview_of
 from redditgnn.report.page import Section, page_html
 from redditgnn.report.plots import Missing, Plot
 from redditgnn.report.printed import files_of_plot
-from redditgnn.report.published import published_in
+from redditgnn.report.published import find_published, judge_published
 from redditgnn.report.scatter import scatters_of
 from redditgnn.report.summary import Summary, summary_of, table_of
 from redditgnn.report.tables import latex, markdown
 
 
 def write_report(results_dir: Path, out: Path) -> Iterator[str]:
-    """Write everything to `out`, and yield what to tell the user, a line as soon as it is true.
+    """Write all files to `out`, and yield a line for the user after each step.
 
     Raises:
-        DataError: runs.csv cannot be read, or `out` not be written.
+        DataError: runs.csv cannot be read, or `out` cannot be written.
     """
     sources = files_of(results_dir)
     material = material_of(read_runs(sources))
     summaries = [summary_of(group) for group in material.groups]
+    experiments = Experiments([CONF_DIR])
+    verdicts = {group.name: judge_published(group, experiments) for group in material.groups}
+    overview = overview_of(summaries, verdicts)
     yield ", ".join(
         [
-            _count(material.num_rows, "row"),
-            _count(sum(len(summary.entries) for summary in summaries), "configuration"),
-            _count(len(summaries), "group") + " of equal data and protocol",
+            _format_count(material.num_rows, "row"),
+            _format_count(sum(len(summary.entries) for summary in summaries), "configuration"),
+            _format_count(len(summaries), "group") + " of equal data and protocol",
         ]
     )
+    yield from overview_lines(overview)
     texts = {
         "summary.csv": table_of(summaries).to_csv(index=False),
-        "summary.md": markdown(summaries),
+        "summary.md": markdown(summaries, overview),
         "summary.tex": latex(summaries),
     }
     for name, text in texts.items():
-        _write(out / name, text.encode())
+        _write_file(out / name, text.encode())
         yield f"wrote {out / name}"
-    experiments = Experiments([CONF_DIR])
-    sections = [_section(summary, experiments) for summary in summaries]
-    page = page_html(material, sections, [str(path) for path in sources])
-    _write(out / "index.html", page.encode())
+    sections = [_build_section(summary, experiments) for summary in summaries]
+    page = page_html(material, overview, sections, [str(path) for path in sources])
+    _write_file(out / "index.html", page.encode())
     yield f"wrote {out / 'index.html'}, {len(page) / 2**20:.1f} MiB"
     plots = [plot for section in sections for plot in section.plots]
     for plot in plots:
         for name, content in files_of_plot(plot):
-            _write(out / "plots" / name, content)
-    yield f"wrote {out / 'plots'}, {_count(len(plots), 'plot')} as PNG and SVG"
+            _write_file(out / "plots" / name, content)
+    yield f"wrote {out / 'plots'}, {_format_count(len(plots), 'plot')} as PNG and SVG"
 
 
-def _section(summary: Summary, experiments: Experiments) -> Section:
-    drawn = list(_plots(summary, experiments))
+def _build_section(summary: Summary, experiments: Experiments) -> Section:
+    plots = list(_build_plots(summary, experiments))
     return Section(
         summary=summary,
-        plots=[plot for plot in drawn if isinstance(plot, Plot)],
-        missing=[plot for plot in drawn if isinstance(plot, Missing)],
+        plots=[plot for plot in plots if isinstance(plot, Plot)],
+        missing=[plot for plot in plots if isinstance(plot, Missing)],
     )
 
 
-def _plots(summary: Summary, experiments: Experiments) -> Iterator[Plot | Missing]:
-    group, named = summary.group, summary.varied.named
+def _build_plots(summary: Summary, experiments: Experiments) -> Iterator[Plot | Missing]:
+    group, keys = summary.group, summary.varying.swept
     if not group.scored:
         return
-    yield from scatters_of(group, named, published_in(group, experiments))
-    yield matrix_of(group, named)
-    yield curves_of(group, named)
-    yield from heat_maps_of(group, named)
+    yield from scatters_of(group, keys, find_published(group, experiments))
+    yield matrix_of(group, keys)
+    yield curves_of(group, keys)
+    yield from heat_maps_of(group, keys)
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write_file(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from redditgnn.config.compose import compose_settings
-from redditgnn.config.hashing import today
+from redditgnn.config.hashing import current_target
 from redditgnn.config.settings import Settings
 from redditgnn.errors import DataError
 from redditgnn.evaluation.exact import ExactInference
@@ -130,7 +130,7 @@ def load_run(
     folder = Path(results_dir) / "runs" / run_id
     try:
         description = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        settings = Settings.of(_with_current_targets(description["settings"]))
+        settings = Settings.from_dict(_with_current_targets(description["settings"]))
         fingerprint = str(description["identity"]["fingerprint"])
     except FileNotFoundError as error:
         raise DataError(f"{folder} has no run.json; see the column run_id of runs.csv") from error
@@ -143,7 +143,7 @@ def load_run(
 def _with_current_targets(settings: dict[str, Any]) -> dict[str, Any]:
     """Let components of ours that have moved since be found where they are now."""
     components = {
-        group: values | {"_target_": today(group, values["_target_"])}
+        group: values | {"_target_": current_target(group, values["_target_"])}
         for group, values in settings["components"].items()
     }
     return settings | {"components": components}

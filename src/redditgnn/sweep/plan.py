@@ -25,9 +25,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from redditgnn import CONF_DIR
 from redditgnn.config.compose import (
     ConfigurationError,
-    deletable,
     one_line,
-    refuse_no_option,
+    prepare_deletions,
+    require_option_names,
     settings_from,
 )
 from redditgnn.config.hashing import hash_of_config
@@ -161,8 +161,8 @@ class Planner:
         return parsed
 
     def _settings(self, overrides: Sequence[str]) -> Settings:
-        refuse_no_option(overrides)
-        overrides = deletable(overrides)
+        require_option_names(overrides)
+        overrides = prepare_deletions(overrides)
         for text in overrides:
             if text not in self._parsed_overrides:
                 (self._parsed_overrides[text],) = self._parse([text])

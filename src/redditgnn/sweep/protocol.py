@@ -80,7 +80,7 @@ def build_request(
 
 def run_request(request: Mapping[str, Any]) -> Outcome:
     """Run a job, unless another process did so meanwhile."""
-    settings = Settings.of(request["settings"])
+    settings = Settings.from_dict(request["settings"])
     identity, policy = Identity(**request["identity"]), Policy(**request["policy"])
     results_dir = Path(settings.results_dir)
     lock = identity.lock(results_dir)

@@ -1,4 +1,4 @@
-"""Which rows of runs.csv repeat one experiment, and what they scored."""
+"""Rows of runs.csv that repeat one experiment, and their scores."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from redditgnn.verify.target import Target
 from redditgnn.verify.verdict import Sample, sample_of
 
 
-def repetitions(runs: pd.DataFrame, config_hash: str, target: Target) -> pd.DataFrame:
-    """Return the completed runs of one configuration on data that `target` is of, a row a seed.
+def find_repetitions(runs: pd.DataFrame, config_hash: str, target: Target) -> pd.DataFrame:
+    """Return the completed runs of one configuration on the target's data, one row for each seed.
 
-    Where such data have several fingerprints, only the runs of the last row's count; of a seed that
-    was run more than once, the first run. Rows of a fingerprint of another form, as older versions
-    wrote, never count.
+    If such data have several fingerprints, only runs with the last row's fingerprint count. Of
+    several runs of a seed, the first counts. Rows with a fingerprint in the form of older versions
+    never count.
     """
-    found = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
-    told = [text for text in found.fingerprint if target.is_of(text)]
-    return of_fingerprint(found, told[-1]) if told else found.iloc[:0]
+    completed = runs[(runs.status == "completed") & (runs.config_hash == config_hash)]
+    fingerprints = [text for text in completed.fingerprint if target.applies_to(text)]
+    if not fingerprints:
+        return completed.iloc[:0]
+    return select_fingerprint(completed, fingerprints[-1])
 
 
-def of_fingerprint(runs: pd.DataFrame, fingerprint: str) -> pd.DataFrame:
-    """Return the completed `runs` of one fingerprint, the first of each seed."""
-    found = runs[(runs.status == "completed") & (runs.fingerprint == fingerprint)]
-    return found.drop_duplicates("seed")
+def select_fingerprint(runs: pd.DataFrame, fingerprint: str) -> pd.DataFrame:
+    """Return the completed `runs` with one fingerprint, the first of each seed."""
+    completed = runs[(runs.status == "completed") & (runs.fingerprint == fingerprint)]
+    return completed.drop_duplicates("seed")
 
 
-def percents(runs: pd.DataFrame, target: Target) -> Sample:
-    """Summarise what at least one run scored in the target's metric, in percent.
+def percent_sample(runs: pd.DataFrame, target: Target) -> Sample:
+    """Summarise the scores of at least one run in the target's metric, in percent.
 
     Raises:
         DataError: a completed run has no such score.
@@ -39,7 +41,7 @@ def percents(runs: pd.DataFrame, target: Target) -> Sample:
 
 
 def refuse_unscored(runs: pd.DataFrame, metric: str) -> None:
-    """Refuse a completed run that lacks a score.
+    """Refuse completed runs without a score.
 
     Raises:
         DataError: names its row.

@@ -1,4 +1,4 @@
-"""The published number that an experiment is held against: the key `target` of its YAML file."""
+"""The published number of an experiment: the key `target` of its YAML file."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FEWEST_SEEDS, MOST_BY_DEFAULT = 10, 20
 class Target:
     """A published mean in percent, over `runs` runs with the sample standard deviation `spread`.
 
-    Both are None where the source gives none. `trust` is one of `TRUST`. `fingerprint` tells which
-    data the number is of, as far as the source says.
+    Both are None if the source gives none. `trust` is one of `TRUST`. `fingerprint` identifies the
+    data of the number, as far as the source describes them.
     """
 
     metric: Literal["test_accuracy", "test_micro_f1"]
@@ -55,33 +55,33 @@ class Target:
 
     @property
     def published(self) -> Sample:
-        """The value as a verdict takes it."""
+        """The published value as a sample."""
         spread = None if self.spread is None else float(self.spread)
         return Sample(float(self.percent), spread, self.runs)
 
     @property
     def is_recalled(self) -> bool:
-        """Whether nobody has opened the source: no verdict then."""
+        """Whether nobody has read the source again. Then there is no verdict."""
         return self.trust == "R"
 
     @property
     def num_seeds(self) -> int:
-        """As many as the source has, from `FEWEST_SEEDS` to `MOST_BY_DEFAULT`."""
+        """The number of runs in the source, within `FEWEST_SEEDS` and `MOST_BY_DEFAULT`."""
         return min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
 
-    def told(self, verdict: Verdict) -> str:
-        """Return the verdict in words: a number that nobody has read again gets none."""
-        return RECALLED if self.is_recalled else verdict.told
+    def describe(self, verdict: Verdict) -> str:
+        """Return the verdict in words. A recalled number gets none."""
+        return RECALLED if self.is_recalled else verdict.description
 
     def differences(self, fingerprint: Fingerprint) -> list[str]:
-        """Say in what `fingerprint` is not of the data that the number was published for."""
+        """Describe how `fingerprint` differs from the data of the published number."""
         return fingerprint.differences(Fingerprint.of(self.fingerprint))
 
-    def is_of(self, fingerprint: str) -> bool:
-        """Whether the number was published for the data of a row; of one that is no more, never."""
+    def applies_to(self, fingerprint: str) -> bool:
+        """Whether the number was published for the data with this `fingerprint` of a row."""
         try:
             return not self.differences(Fingerprint.parse(fingerprint))
-        except ConfigError:  # an older version wrote it, or nobody did
+        except ConfigError:  # an older version's form, or none
             return False
 
 
@@ -89,7 +89,7 @@ def target_from(values: Any, experiment: str) -> Target:
     """Read the key `target` of `experiment`.
 
     Raises:
-        ConfigError: in one line: a field is missing, unknown, or has a value that cannot be.
+        ConfigError: a field is missing, unknown, or has a value that cannot be used.
     """
     prefix = f"experiment={experiment}: "
     names = [field.name for field in fields(Target)]

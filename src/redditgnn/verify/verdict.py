@@ -1,7 +1,7 @@
-"""Does a mean over our runs agree with a published one? The test is explained in docs/verify.md.
+"""Test whether a mean over our runs agrees with a published one. docs/verify.md explains it.
 
-With d = ours - published, [low, high] its 95 % interval by Welch (1947), and the margin m, which
-is one published standard deviation of a single run (ours where none is published):
+Here d = ours - published, and [low, high] is its 95 % interval by Welch (1947). The margin m is
+one published standard deviation of a single run, or ours if none is published.
 
     REPRODUCED  -m <= low and high <= m     the difference is shown to be small
     ABOVE       0 < low                     else: ours is shown to be higher
@@ -23,10 +23,11 @@ MOST_SEEDS = 1000
 ROUNDING = 1e-9  # 79.0 - 0.7 is not 78.3 in binary
 
 Name = Literal["REPRODUCED", "ABOVE", "BELOW", "UNDECIDED"]
+PASSING: tuple[Name, ...] = ("REPRODUCED", "ABOVE")
 
 
 class Sample(NamedTuple):
-    """Mean and sample standard deviation of `runs` runs; None is what is not known."""
+    """Mean and sample standard deviation of `runs` runs; None if unknown."""
 
     mean: float
     deviation: float | None
@@ -34,7 +35,7 @@ class Sample(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Whether its mean has to be taken as it is, for nothing tells how uncertain it is."""
+        """Whether the mean counts as exact, because its uncertainty is unknown."""
         return self.deviation is None or self.runs is None
 
 
@@ -47,11 +48,11 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What follows from two samples; `interval` is that of `difference` = ours - published.
+    """The comparison of two samples; `interval` is that of `difference` = ours - published.
 
-    `interval` and `margin` are None for fewer than two runs. `seeds_needed` tells an undecided
-    verdict how many runs in all would decide it, if mean and deviation stayed as they are; None
-    if no number would, up to `MOST_SEEDS`.
+    `interval` and `margin` are None for fewer than two runs. `seeds_needed` is the number of runs
+    in all that would decide an undecided verdict, if mean and deviation stayed as they are. It is
+    None if no number up to `MOST_SEEDS` would.
     """
 
     name: Name
@@ -62,8 +63,8 @@ class Verdict:
     published_is_exact: bool
 
     @property
-    def told(self) -> str:
-        """The verdict, and what would help an undecided one."""
+    def description(self) -> str:
+        """The verdict, and what would decide an undecided one."""
         if self.name != "UNDECIDED":
             return self.name
         return f"UNDECIDED: {self._way_out()}"
@@ -85,17 +86,19 @@ def sample_of(values: Sequence[float]) -> Sample:
 
 
 def interval_of_mean(sample: Sample) -> Interval | None:
-    """Return the 95 % interval of a mean by Student's t; None if nothing tells its uncertainty."""
+    """Return the 95 % interval of a mean by Student's t, None if its uncertainty is unknown."""
     if sample.deviation is None or sample.runs is None or sample.runs < 2:
         return None
-    half = float(_half_widths(sample.deviation, np.array([sample.runs]), _exactly(sample.mean))[0])
+    half = float(
+        _half_widths(sample.deviation, np.array([sample.runs]), _exact_sample(sample.mean))[0]
+    )
     return Interval(sample.mean - half, sample.mean + half)
 
 
 def judge(ours: Sample, published: Sample) -> Verdict:
     """Compare `ours` with `published`, both in percent; `published` may be exact.
 
-    A published deviation of fewer than two runs is not one: such a sample has to be exact.
+    A sample of fewer than two published runs has no deviation, so it must be exact.
     """
     assert published.is_exact or (published.runs or 0) > 1, published
     difference, exact = ours.mean - published.mean, published.is_exact
@@ -103,7 +106,7 @@ def judge(ours: Sample, published: Sample) -> Verdict:
         return Verdict(name="UNDECIDED", difference=difference, published_is_exact=exact)
     margin = ours.deviation if published.deviation is None else published.deviation
     half = float(_half_widths(ours.deviation, np.array([ours.runs]), published)[0])
-    name = _name(difference, half, margin)
+    name = _name_verdict(difference, half, margin)
     needed = _seeds_needed(ours, published, margin) if name == "UNDECIDED" else None
     return Verdict(
         name=name,
@@ -115,7 +118,7 @@ def judge(ours: Sample, published: Sample) -> Verdict:
     )
 
 
-def _name(difference: float, half: float, margin: float) -> Name:
+def _name_verdict(difference: float, half: float, margin: float) -> Name:
     if abs(difference) + half <= margin + ROUNDING:
         return "REPRODUCED"
     if abs(difference) > half + ROUNDING:
@@ -124,18 +127,18 @@ def _name(difference: float, half: float, margin: float) -> Name:
 
 
 def _seeds_needed(ours: Sample, published: Sample, margin: float) -> int | None:
-    """Return the smallest number of runs, above today's, that would not be undecided."""
+    """Return the smallest number of runs, above the current one, that would decide."""
     assert ours.deviation is not None
     assert ours.runs is not None
     distance = abs(ours.mean - published.mean)
     runs = np.arange(ours.runs + 1, MOST_SEEDS + 1)
     half = _half_widths(ours.deviation, runs, published)
-    decided = (distance + half <= margin + ROUNDING) | (distance > half + ROUNDING)
-    return int(runs[decided.argmax()]) if decided.any() else None
+    is_decided = (distance + half <= margin + ROUNDING) | (distance > half + ROUNDING)
+    return int(runs[is_decided.argmax()]) if is_decided.any() else None
 
 
 def _half_widths(deviation: float, runs: np.ndarray, published: Sample) -> np.ndarray:
-    """Half of the interval of the difference for each number of `runs`, with Welch's freedom."""
+    """Return half the interval of the difference for each of `runs`, with Welch's freedom."""
     ours = deviation**2 / runs
     theirs, freedom_theirs = 0.0, 1
     if published.deviation is not None and published.runs is not None:
@@ -147,5 +150,5 @@ def _half_widths(deviation: float, runs: np.ndarray, published: Sample) -> np.nd
     return np.asarray(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
 
 
-def _exactly(mean: float) -> Sample:
+def _exact_sample(mean: float) -> Sample:
     return Sample(mean, None, None)

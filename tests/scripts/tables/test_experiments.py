@@ -15,7 +15,7 @@ def test_the_committed_rows_belong_to_the_experiments_as_they_are_now() -> None:
     experiments = Experiments([ROOT / "conf"])
     entries = read_entries(runs, ROOT / "conf")
     for name, group in runs.groupby("experiment"):
-        now = hash_of_config(experiments.composed(name)[0])
+        now = hash_of_config(experiments.compose(name)[0])
         assert set(group.config_hash) == {now}, f"{name} has changed since its rows were made"
         counted = entries[name].runs
         assert len(counted) == (group.status == "completed").sum(), f"{name}: other data, or twice"
