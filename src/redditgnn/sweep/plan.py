@@ -149,16 +149,16 @@ class Planner:
     def _parse(self, arguments: Sequence[str]) -> list[Override]:
         try:
             parser = OverridesParser.create(config_loader=self._loader)
-            parsed = parser.parse_overrides(list(arguments))
+            overrides = parser.parse_overrides(list(arguments))
         except ConfigurationError as error:
             raise ConfigError(one_line(error)) from error
-        for override in parsed:
+        for override in overrides:
             require(
                 not override.is_hydra_override(),
                 f"{override.input_line}: sweeps are run by redditgnn, not by Hydra; 'sweep' has "
                 "the keys (sweep.jobs, sweep.search, sweep.launcher): see docs/sweeps.md",
             )
-        return parsed
+        return overrides
 
     def _settings(self, overrides: Sequence[str]) -> Settings:
         require_option_names(overrides)
@@ -166,11 +166,11 @@ class Planner:
         for text in overrides:
             if text not in self._parsed_overrides:
                 (self._parsed_overrides[text],) = self._parse([text])
-        parsed = [self._parsed_overrides[text] for text in overrides]
-        config, choices = self._compose([str(o.input_line) for o in parsed if self._is_option(o)])
+        objects = [self._parsed_overrides[text] for text in overrides]
+        config, choices = self._compose([str(o.input_line) for o in objects if self._is_option(o)])
         config = copy.deepcopy(config)
         ConfigLoaderImpl._apply_overrides_to_config(
-            [override for override in parsed if not self._is_option(override)], config
+            [override for override in objects if not self._is_option(override)], config
         )
         return settings_from(config, choices)
 
