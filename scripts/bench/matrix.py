@@ -69,9 +69,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def pairs(text: str) -> list[list[str]]:
+def pairs(text: str) -> list[tuple[str, str]]:
     """Parse MODEL/SAMPLER pairs with commas between them."""
-    return [pair.split("/") for pair in names_of([*map("/".join, product(MODELS, SAMPLERS))])(text)]
+    known = {f"{model}/{sampler}": (model, sampler) for model, sampler in product(MODELS, SAMPLERS)}
+    names = text.split(",")
+    if unknown := sorted({*names} - {*known}):
+        raise argparse.ArgumentTypeError(
+            f"must be MODEL/SAMPLER, models are {', '.join(MODELS)}, "
+            f"samplers are {', '.join(SAMPLERS)}; got {unknown[0]}"
+        )
+    return [known[name] for name in names]
 
 
 def dataset_overrides(data_dir: Path, scale: float) -> list[str]:
