@@ -16,7 +16,7 @@ import torch
 from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
-from redditgnn.partition.parts import _read
+from redditgnn.partition.parts import _load_partition
 from redditgnn.record import checkpoint
 
 NUM_NODES = 520
@@ -158,7 +158,7 @@ def test_a_partition_that_would_run_something_is_computed_again(
     bad: Malicious, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "metis.npy", np.array([bad], dtype=object), allow_pickle=True)
-    assert _read(tmp_path / "metis.npy", 1) is None
+    assert _load_partition(tmp_path / "metis.npy", 1) is None
 
 
 def test_weights_that_would_run_something_are_not_loaded(bad: Malicious, tmp_path: Path) -> None:

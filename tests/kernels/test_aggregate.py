@@ -11,7 +11,7 @@ from torch import Tensor
 from redditgnn.graph.csr import CSR, pointers
 from redditgnn.graph.features import Rows
 from redditgnn.kernels import aggregate as module
-from redditgnn.kernels.aggregate import aggregate, aggregate_rows, chosen
+from redditgnn.kernels.aggregate import aggregate, aggregate_rows, choose_candidate
 
 HUB = 20_000
 KINDS = ("sum", "mean", "weighted")
@@ -209,13 +209,15 @@ def test_every_candidate_gives_the_same(kind: str, monkeypatch: pytest.MonkeyPat
 def test_a_trial_chooses_except_on_an_x86_processor(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    request.addfinalizer(chosen.cache_clear)
+    request.addfinalizer(choose_candidate.cache_clear)
     tried: list[str] = []
     monkeypatch.setattr(module, "_trial", lambda c, device: tried.append(c) or len(tried))
     for machine, trials in (("x86_64", 0), ("arm64", len(module.CANDIDATES))):
-        chosen.cache_clear()
+        choose_candidate.cache_clear()
         monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
-        assert chosen("cpu") == "embedding_bag"  # the first to be tried took the least time
+        assert (
+            choose_candidate("cpu") == "embedding_bag"
+        )  # the first to be tried took the least time
         assert len(tried) == trials
 
 

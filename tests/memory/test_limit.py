@@ -162,9 +162,9 @@ def deep_step(width: int, depth: int) -> None:
 
 
 def long_array(length: int) -> np.ndarray:
-    from redditgnn.graph.transpose_numba import transposed
+    from redditgnn.graph.transpose_numba import transpose_csr
 
-    return transposed(np.zeros(2, np.int64), np.zeros(0, np.int32), length)
+    return transpose_csr(np.zeros(2, np.int64), np.zeros(0, np.int32), length)
 
 
 def started_threads(count: int) -> None:

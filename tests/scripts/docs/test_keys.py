@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from redditgnn import CONF_DIR
-from redditgnn.command.list_ import described
+from redditgnn.command.list_ import descriptions
 from scripts.docs import keys
 from scripts.docs.yaml_keys import HYDRAS_OWN, header, read_keys
 
@@ -61,7 +61,7 @@ def test_every_group_of_conf_has_a_page(pages: dict[str, str]) -> None:
 
 
 def test_every_experiment_is_on_its_page(pages: dict[str, str]) -> None:
-    for name, title in described("experiment").items():
+    for name, title in descriptions("experiment").items():
         line = f"| [`{name}`](../../conf/experiment/{name}.yaml) | {title} |"
         assert line in pages[page_of("experiment")].splitlines()
 
