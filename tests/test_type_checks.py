@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 from beartype.roar import BeartypeCallHintViolation
-from redditgnn.csr import pointers
-from redditgnn.inference import ExactInference
-from redditgnn.metrics import per_node_loss
 
-from redditgnn.graph import GraphData
+from redditgnn.evaluation.exact import ExactInference
+from redditgnn.graph.csr import pointers
+from redditgnn.graph.data import GraphData
+from redditgnn.metric.classification import per_node_loss
 
 CPU = torch.device("cpu")
 

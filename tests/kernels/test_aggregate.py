@@ -215,9 +215,7 @@ def test_a_trial_chooses_except_on_an_x86_processor(
     for machine, trials in (("x86_64", 0), ("arm64", len(module.CANDIDATES))):
         choose_candidate.cache_clear()
         monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
-        assert (
-            choose_candidate("cpu") == "embedding_bag"
-        )  # the first to be tried took the least time
+        assert choose_candidate("cpu") == "embedding_bag"  # the first took the least time
         assert len(tried) == trials
 
 
