@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import gc
-import inspect
 import io
 import logging
 import os
@@ -13,11 +12,8 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import is_dataclass
-from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 # A virtual machine may announce AMX whose first use kills the process.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
@@ -29,7 +25,6 @@ import torch
 if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: before any import
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-import jaxtyping
 import pytest
 
 if sys.version_info < (3, 11):
@@ -55,32 +50,6 @@ for name in (
     *("scipy.special", "scipy.stats", "torch._dynamo", "torch_geometric.nn"),
 ):
     import_module(name)
-
-_shapes = jaxtyping.jaxtyped("context")
-
-
-def checked(function: Any = None, *, typechecker: Callable[..., Any]) -> Any:
-    """Check types and shapes as `jaxtyped` does, in a fraction of its time.
-
-    `jaxtyped` binds the arguments of every call to explain a mistake, and checks them twice.
-    """
-    if function is None:
-        return partial(checked, typechecker=typechecker)
-    if is_dataclass(function) and not hasattr(function, "__no_type_check__"):
-        function.__init__ = checked(function.__init__, typechecker=typechecker)
-    if not inspect.isfunction(function):
-        return function
-    fast = typechecker(function)
-
-    @wraps(function)
-    def in_a_scope_of_its_own(*args: Any, **kwargs: Any) -> Any:
-        with _shapes:  # an axis has one size in a call
-            return fast(*args, **kwargs)
-
-    return in_a_scope_of_its_own
-
-
-jaxtyping.jaxtyped = checked  # by this name the hook finds it
 
 from redditgnn import cli  # noqa: E402
 from redditgnn.graph.csr import pointers  # noqa: E402

@@ -90,9 +90,9 @@ def test_a_known_error_is_one_line_and_its_exit_code(error, code, raising, capsy
 
 
 def test_an_error_of_hydras_is_one_line(raising, capsys):
-    from redditgnn.config import settings as config
+    from redditgnn.config import compose
 
-    raising(config.ConfigurationError[0]("first\n  second"))
+    raising(compose.ConfigurationError[0]("first\n  second"))
     assert cli.main(["list"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 

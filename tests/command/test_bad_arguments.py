@@ -97,7 +97,7 @@ FILES = {
     ),
     "no keys": ("model/mine", MODEL, "model.hidden_channels must have a value and has none; give"),
     "a bracket that is left open": ("model/mine", "a: [1\n", "expected ',' or ']'"),
-    "no text": ("model/mine", "\udcff\udcfe", "no text in UTF-8"),
+    "no text": ("model/mine", "\udcff\udcfe", "not UTF-8 text"),
     "Python": (
         "model/mine",
         "x: !!python/object/apply:os.mkdir [ran]\n",

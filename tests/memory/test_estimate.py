@@ -12,7 +12,7 @@ import torch
 from redditgnn.command import train
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.settings import Settings
-from redditgnn.evaluation.exact import ExactInference, precomputed
+from redditgnn.evaluation.exact import ExactInference
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import Rows
@@ -20,7 +20,7 @@ from redditgnn.histories.table import HistoryTable
 from redditgnn.kernels.backend import use_backend
 from redditgnn.memory.estimate import Estimate, estimate, estimate_sampler, tensors_of
 from redditgnn.memory.trace import TensorTrace, tensor_bytes
-from redditgnn.trainer.loop import Trainer
+from redditgnn.parts import Parts
 
 CPU = torch.device("cpu")
 FULL = "sampler=full model.hidden_channels=24"
@@ -52,18 +52,14 @@ class Run:
 
     def __init__(self, overrides: str, graph: GraphData) -> None:
         self.settings: Settings = compose_settings([*overrides.split(), "device=cpu"])
-        self.trainer: Trainer = self.settings.build("trainer", device=CPU)
-        self.graph, self.model = graph, self.settings.build("model", graph.spec)
-        self.seen = precomputed(self.model, graph, CPU)
-        layers = self.model.num_layers
-        self.sampler = self.settings.build(
-            "sampler", self.seen, num_layers=layers, device=CPU, seed=0
-        )
+        self.parts = Parts(self.settings, graph=graph)
+        self.trainer, self.model = self.parts.trainer, self.parts.model
+        trained = self.parts.with_precomputed_features()
+        self.seen, self.sampler = trained.train_graph, trained.sampler
         self.batch: Batch = next(iter(self.sampler))
 
     def estimated(self) -> Estimate:
-        graph, batch = self.graph, self.batch
-        return estimate(self.settings, self.trainer, graph, graph, batch, len(self.sampler), CPU)
+        return estimate(self.parts, self.batch, len(self.sampler))
 
     def step(self) -> float:
         """Count the second step: the first makes the optimizer's state, and histories."""
@@ -173,7 +169,7 @@ def test_an_estimate_changes_no_batch_that_is_drawn_later(
     chosen = "model=gat sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=60"
     undisturbed, run = Run(chosen, graph), Run(chosen, graph)
     state = torch.get_rng_state()
-    estimate_sampler(run.settings, run.trainer, graph, graph, run.sampler, CPU)
+    estimate_sampler(run.parts, run.sampler)
     assert torch.equal(torch.get_rng_state(), state)
     expected, drawn = next(iter(undisturbed.sampler)), next(iter(run.sampler))
     assert torch.equal(drawn.node_ids, expected.node_ids)

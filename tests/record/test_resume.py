@@ -20,7 +20,7 @@ from redditgnn.config.settings import Settings
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
 from redditgnn.record import checkpoint, resume
-from redditgnn.record.rows import RunRow
+from redditgnn.record.rows import RunRow, cells_of
 from redditgnn.run import execution as run
 from redditgnn.runtime.signals import Interruption
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
@@ -156,7 +156,7 @@ def check_same(one: Settings, row: RunRow, other: Settings, whole: RunRow) -> No
     best, best_whole = (checkpoint.load(folder / "best.pt") for folder in (here, there))
     assert all(torch.equal(best[name], best_whole[name]) for name in best_whole)
     for name in ("test_accuracy", "test_micro_f1", "test_macro_f1", "best_epoch", "epochs"):
-        assert getattr(row, name) == getattr(whole, name)
+        assert cells_of(row)[name] == cells_of(whole)[name]
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_a_checkpoint_that_takes_long_is_written_seldom(monkeypatch: pytest.Monk
     checkpointer = Checkpointer(
         Path("unused"), Cadence("key", "10s"), Interruption(print), dict, None
     )
-    monkeypatch.setattr(Checkpointer, "_write", lambda self, state: 2.0)
+    monkeypatch.setattr(Checkpointer, "_write_checkpoint", lambda self, state: 2.0)
     written = []
     for second in range(100):
         now[0] = float(second)

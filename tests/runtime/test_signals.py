@@ -23,7 +23,7 @@ SAINT = ["sampler=saint_rw", "sampler.batch_size=50"]
 SECONDS = ("epoch_s", "sample_s", "transfer_s", "compute_s", "eval_s")
 BUSY = """
 import ctypes, sys, time
-from redditgnn.evaluation import exact as inference
+from redditgnn.evaluation.evaluator import Evaluator
 from redditgnn.runtime import signals as interrupt
 from redditgnn.cli import main
 
@@ -37,7 +37,7 @@ def evaluate(self, model, split):
         sleep(3600)
 
 
-inference.Evaluator.__call__ = evaluate
+Evaluator.__call__ = evaluate
 sys.exit(main())
 """
 

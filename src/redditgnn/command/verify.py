@@ -49,6 +49,7 @@ from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError, require
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.record.reading import files_of, read_runs
+from redditgnn.record.rows import cells_of
 from redditgnn.runtime.logs import log_to_stderr
 from redditgnn.verify.repetitions import find_repetitions, percent_sample, select_fingerprint
 from redditgnn.verify.target import Target, target_from
@@ -267,6 +268,6 @@ def _run_seed(settings: Settings, target: Target) -> str:
     except Exception:
         traceback.print_exc()
         return f"seed {settings.seed} (failed)"
-    score = 100 * getattr(row, target.metric)
+    score = 100 * cells_of(row)[target.metric]
     print(f"seed {settings.seed:<5}  {score:.2f} %, {row.wall_s:.1f} s", flush=True)
     return ""

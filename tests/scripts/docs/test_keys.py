@@ -96,7 +96,7 @@ def test_every_key_says_what_it_means(path: Path) -> None:
 def test_docstrings_say_what_the_comments_do_not(pages: dict[str, str]) -> None:
     text = section(pages[page_of("sampler")], "sampler", "gas")
     assert "A batch holds some parts of the graph with all their in-edges." in text
-    assert "- `refresh_every`: Epochs between two times" in text
+    assert "- `refresh_every`: Number of epochs between two refreshes" in text
     assert "Raises:" not in pages[page_of("dataset")]
 
 
