@@ -29,7 +29,8 @@ import pytest
 
 if sys.version_info < (3, 11):
     # jaxtyping 0.3.7, the last for Python 3.10, adds checks where `no_type_check` forbids them.
-    # Numba's cache cannot pickle functions that have them.
+    # Numba's cache cannot pickle functions that have them. And beartype does not know the
+    # `Unpack` of typing_extensions, which is no part of typing there.
     from jaxtyping._import_hook import JaxtypingTransformer
 
     def add_checks(
@@ -38,7 +39,8 @@ if sys.version_info < (3, 11):
         add: Callable[..., ast.AST] = JaxtypingTransformer.visit_FunctionDef,
     ) -> ast.AST:
         marks = [ast.unparse(decorator) for decorator in node.decorator_list]
-        return node if "no_type_check" in marks else add(self, node)
+        kwargs = ast.unparse(node.args.kwarg) if node.args.kwarg else ""
+        return node if "no_type_check" in marks or "Unpack[" in kwargs else add(self, node)
 
     JaxtypingTransformer.visit_FunctionDef = add_checks
 
