@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from redditgnn import CONF_DIR
 from redditgnn.config.experiments import Experiments
 from redditgnn.record.reading import files_of, read_runs
+from redditgnn.report import interactive
 from redditgnn.report.curves import curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
-from redditgnn.report.plots import Missing, pareto_front
+from redditgnn.report.plots import Missing, contested_range, pareto_front
 from redditgnn.report.printed import figure_of
 from redditgnn.report.published import find_published
 from redditgnn.report.scatter import scatters_of
@@ -29,6 +30,79 @@ def test_the_front_is_what_nothing_dominates(points):
     for cost, score in points:
         dominated = any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points)
         assert ((cost, score) in front) == (not dominated)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30))
+def test_the_contested_range_has_the_highest_score_and_at_least_half_of_all(scores):
+    low, high = contested_range(scores)
+    assert high == max(scores)
+    assert min(scores) <= low + 1e-9
+    assert sum(score >= low - 1e-9 for score in scores) * 2 >= len(scores)
+
+
+def test_an_outlier_far_below_does_not_stretch_the_axis_and_is_counted(material, row):
+    rows = [row(f"{n}", 0, 0.80 + n / 100) for n in range(4)] + [row("low", 0, 0.3)]
+    (plot, _) = scatters_of(material(rows).groups[0], [], [])
+    assert plot.score_range == pytest.approx((76.7, 83.3))
+    assert "; 1 far below the others is not shown." in plot.sentence
+    with figure_of(plot) as figure:
+        assert figure.axes[0].get_ylim() == pytest.approx(plot.score_range)
+    assert interactive.figure_of(plot).layout.yaxis.range == pytest.approx(plot.score_range)
+
+
+def test_scores_without_an_outlier_are_all_shown(material, row):
+    rows = [row(f"{n}", 0, 0.80 + n / 100) for n in range(4)]
+    (plot, _) = scatters_of(material(rows).groups[0], [], [])
+    assert plot.score_range == pytest.approx((79.85, 83.15))
+    assert "not shown" not in plot.sentence
+
+
+def test_the_best_by_validation_is_in_view_even_if_it_scores_far_below(material, row):
+    rows = [row(f"{n}", 0, 0.80 + n / 100, val_micro_f1=0.5) for n in range(4)]
+    rows.append(row("best", 0, 0.3, val_micro_f1=0.9))
+    (plot, _) = scatters_of(material(rows).groups[0], [], [])
+    assert plot.score_range[0] < 30
+    assert "not shown" not in plot.sentence
+
+
+def test_early_epochs_do_not_stretch_the_axis_of_curves(write, row, epochs):
+    results_dir = write([row("a", 0), row("b", 0, 0.7)])
+    epochs(results_dir, "run-a-0", [0.1, 0.78, 0.79, 0.80, 0.80])
+    epochs(results_dir, "run-b-0", [0.1, 0.58, 0.59, 0.60, 0.60])
+    (group,) = material_of(read_runs(files_of(results_dir))).groups
+    low, high = curves_of(group, []).score_range
+    assert 10 < low < 60
+    assert 80 < high < 85
+
+
+def test_a_curve_far_below_the_others_is_in_view(write, row, epochs):
+    results_dir = write([row("a", 0), row("b", 0), row("c", 0)])
+    for name in "ab":
+        epochs(results_dir, f"run-{name}-0", [0.79, 0.80, 0.80, 0.80])
+    epochs(results_dir, "run-c-0", [0.1, 0.2])
+    (group,) = material_of(read_runs(files_of(results_dir))).groups
+    low, _ = curves_of(group, []).score_range
+    assert 10 < low < 20
+
+
+def test_bars_of_the_points_in_view_are_whole(material, row):
+    (plot, _) = scatters_of(material([row("a", 0, 0.80), row("a", 1, 0.90)]).groups[0], [], [])
+    (point,) = plot.points
+    low, high = plot.score_range
+    assert low <= point.y - point.spread
+    assert point.y + point.spread <= high
+
+
+def test_plots_of_several_devices_say_which_in_title_and_file_name(material, row):
+    group = material([row("a", 0), row("b", 0, device_name="NVIDIA H100 (80GB)")]).groups[0]
+    plots = {plot.slug: plot.title for plot in scatters_of(group, [], [])}
+    assert plots["toy-time-NVIDIA-H100-80GB"].endswith(" on NVIDIA H100 (80GB)")
+    assert plots["toy-memory-Some-CPU"].endswith(" on Some CPU")
+
+
+def test_devices_with_alike_names_have_files_of_their_own(material, row):
+    group = material([row("a", 0), row("b", 0, device_name="Some (CPU)")]).groups[0]
+    assert len({plot.slug for plot in scatters_of(group, [], [])}) == 4
 
 
 def test_each_device_has_plots_of_its_own(material, row):

@@ -59,6 +59,8 @@ def figure_of(plot: Plot) -> go.Figure:
     figure.update_yaxes(title=plot.y_title, automargin=True, ticks="outside")
     if isinstance(plot, Scatter):
         figure.update_xaxes(**_cost_axis(plot))
+    if isinstance(plot, (Scatter, Curves)):
+        figure.update_yaxes(range=list(plot.score_range))
     if isinstance(plot, Grid):
         figure.update_xaxes(type="category", showgrid=False, zeroline=False)
         figure.update_yaxes(type="category", showgrid=False, zeroline=False, autorange="reversed")

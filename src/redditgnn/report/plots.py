@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple
 
 # Okabe and Ito's palette without black and yellow, which vanish on dark or light backgrounds.
@@ -15,6 +16,7 @@ GREY = "#8C8C8C"  # for everything that is not data
 COLOUR_SCALE = "cividis"
 MOST_NUMBERS = 150  # a grid with more cells has no room for their numbers
 LOGARITHMIC_FROM = 5.0  # ratio of the largest to the smallest cost
+OUTLIER_FROM = 3.0  # distance below the highest score, in that of the median
 
 
 class Point(NamedTuple):
@@ -85,6 +87,21 @@ class Scatter(Plot):
         return min(costs) - pad, max(costs) + pad
 
     @property
+    def score_range(self) -> tuple[float, float]:
+        """The ends of the score axis, which low outliers do not stretch."""
+        scores = [point.y for point in self.points] + [line.y for line in self.lines]
+        low, high = contested_range(scores)
+        low = min(low, self.best.y) if self.best else low
+        bars = [point.spread or 0.0 for point in self.points if point.y >= low]
+        pad = max(0.05 * (high - low), *bars) or 1.0
+        return low - pad, high + pad
+
+    @property
+    def num_below(self) -> int:
+        """The number of points below the score axis."""
+        return sum(point.y < self.score_range[0] for point in self.points)
+
+    @property
     def ticks(self) -> list[float]:
         """Marks of a logarithmic axis: 1, 2 and 5 times powers of ten."""
         start, end = self.ends
@@ -109,6 +126,15 @@ class Curves(Plot):
     """Learning curves."""
 
     curves: list[Curve]
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """The ends of the score axis: early epochs may lie below, no curve does as a whole."""
+        low, high = contested_range([score for curve in self.curves for score in curve.mean])
+        low = min(low, *(max(curve.mean) for curve in self.curves))
+        high = max(high, *(max(curve.high, default=high) for curve in self.curves))
+        pad = 0.05 * (high - low) or 1.0
+        return low - pad, high + pad
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +164,12 @@ class Missing(NamedTuple):
 def slug_of(*parts: str) -> str:
     """Join `parts` to a name for files and elements."""
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-") for part in parts if part)
+
+
+def contested_range(scores: Sequence[float]) -> tuple[float, float]:
+    """Return the range of `scores` without outliers far below most of them."""
+    high = max(scores)
+    return max(min(scores), high - OUTLIER_FROM * (high - median(scores))), high
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -142,11 +142,13 @@ def _(plot: Scatter, axes: Axes) -> None:
         axes.set_xticks(plot.ticks, [f"{tick:g}" for tick in plot.ticks])
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(*plot.ends)
+    axes.set_ylim(*plot.score_range)
 
 
 @_draw.register
 def _(plot: Curves, axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(*plot.score_range)
     for curve in plot.curves:
         axes.plot(curve.epochs, curve.mean, color=curve.colour, label=_wrap(curve.name))
         if curve.low:

@@ -54,8 +54,8 @@ def judge_published(group: Group, experiments: Experiments) -> dict[str, str]:
 
 
 def _published_scores(group: Group, experiments: Experiments) -> Iterator[PublishedScore]:
-    known = set(experiments.names)
-    models = {c.experiment: c.model for c in group.scored if c.experiment in known}
+    names = set(experiments.names)
+    models = {c.experiment: c.model for c in group.scored if c.experiment in names}
     for name, model in sorted(models.items()):
         values = experiments.target(name)
         target = None if values is None else target_from(values, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from redditgnn.graph.fingerprint import short_hash
@@ -76,43 +76,49 @@ def scatters_of(
 def _build_scatter(
     group: Group, keys: Sequence[str], published: Sequence[PublishedScore], axis: Axis, device: str
 ) -> Scatter | Missing:
-    points: dict[tuple[str, str], list[Point]] = {}
-    best: Point | None = None
     with_bars = len(group.scored) <= MOST_BARS
-    memories = set()
-    for c in group.scored:
-        cost = next((cost for cost in c.costs if cost.device_name == device), None)
-        point = _build_point(c, cost, axis, keys, with_bars) if cost else None
-        if cost is None or point is None:
-            continue
-        memories.add(cost.memory)
-        points.setdefault(c.names, []).append(point)
-        best = point if c is group.best else best
-    title = f"Test {score_name(group)} against {axis.name}"
+    costs = [(c, cost) for c in group.scored for cost in c.costs if cost.device_name == device]
+    points = [
+        (c, point) for c, cost in costs if (point := _build_point(c, cost, axis, keys, with_bars))
+    ]
+    where = f" on {device}" if len(group.devices) > 1 else ""
+    title = f"Test {score_name(group)} against {axis.name}{where}"
     if not points:
         return Missing(title, f"no completed run on {device} recorded its {axis.name}")
     palette = Palette.for_configurations(group.scored)
-    series = [
-        Series(", ".join(names), palette.colour(names[0]), palette.symbol(*names), of_names)
-        for names, of_names in sorted(points.items())
-    ]
-    coordinates = [(point.x, point.y) for one in series for point in one.points]
-    front = pareto_front(coordinates)
-    unit = f" ({' and '.join(sorted(memories))})" if axis is MEMORY else ""
-    suffix = short_hash(device) if len(group.devices) > 1 else ""
-    return Scatter(
-        slug=slug_of(group.name, axis.slug, suffix),
+    memories = sorted({cost.memory for _, cost in costs if cost.peak_mib})
+    plot = Scatter(
+        slug=slug_of(group.name, axis.slug, _device_slug(group, device)),
         title=title,
-        sentence=_describe(
-            group, axis, device, len(coordinates), len(front), with_bars, bool(published)
-        ),
-        x_title=axis.title + unit,
+        sentence="",
+        x_title=axis.title + (f" ({' and '.join(memories)})" if axis is MEMORY else ""),
         y_title=f"test {score_name(group)}, %",
-        series=series,
-        best=best,
-        front=front,
+        series=_build_series(points, palette),
+        best=next((point for c, point in points if c is group.best), None),
+        front=pareto_front([(point.x, point.y) for _, point in points]),
         lines=[_build_line(score, palette) for score in published],
     )
+    return replace(plot, sentence=_describe(plot, group, axis, device, with_bars))
+
+
+def _device_slug(group: Group, device: str) -> str:
+    """Return a readable name for files, with a hash if two devices have the same; '' for one."""
+    if len(group.devices) == 1:
+        return ""
+    slugs = [slug_of(other) for other in group.devices]
+    slug = slug_of(device)
+    return slug if slugs.count(slug) == 1 else f"{slug}-{short_hash(device)}"
+
+
+def _build_series(points: Sequence[tuple[Configuration, Point]], palette: Palette) -> list[Series]:
+    """Sort the points by model and sampler, which have one legend entry together."""
+    by_names: dict[tuple[str, str], list[Point]] = {}
+    for c, point in points:
+        by_names.setdefault(c.names, []).append(point)
+    return [
+        Series(", ".join(names), palette.colour(names[0]), palette.symbol(*names), of_names)
+        for names, of_names in sorted(by_names.items())
+    ]
 
 
 def _build_point(
@@ -148,22 +154,17 @@ def _build_line(published: PublishedScore, palette: Palette) -> Line:
     )
 
 
-def _describe(
-    group: Group,
-    axis: Axis,
-    device: str,
-    num_points: int,
-    num_front: int,
-    with_bars: bool,
-    has_lines: bool,
-) -> str:
-    """Describe the plot, and its bars and lines if it has any."""
+def _describe(plot: Scatter, group: Group, axis: Axis, device: str, with_bars: bool) -> str:
+    """Describe the plot, and its bars, lines and outliers if it has any."""
+    num_points, num_below = len(plot.points), plot.num_below
     count = f"{num_points} configuration{'s' * (num_points != 1)}"
+    note = f"; {num_below} far below the others {'is' if num_below == 1 else 'are'} not shown"
     return (
         f"Mean test {score_name(group)} of {count} of {group.name} against {axis.name} "
-        f"({axis.statistic}) on {device}; {num_front} on the Pareto front (grey steps: nothing "
-        "cheaper is as good), the best by validation in a ring"
+        f"({axis.statistic}) on {device}; {len(plot.front)} on the Pareto front (grey steps: "
+        "nothing cheaper is as good), the best by validation in a ring"
         + ("; bars are one standard deviation over seeds" if with_bars else "")
-        + ("; dashed lines are published values, in the colour of the model" if has_lines else "")
+        + ("; dashed lines are published values, in the colour of the model" if plot.lines else "")
+        + (note if num_below else "")
         + "."
     )
