@@ -19,7 +19,7 @@ TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
-    table wheel clean bench bench-kernels bench-step bench-scaling bench-memory staleness bench-cuda dgl \
+    table wheel clean bench bench-kernels bench-step bench-full bench-scaling bench-memory staleness bench-cuda dgl \
     performance chaos
 
 help:  ## show this list
@@ -105,6 +105,9 @@ bench-kernels: $(VENV)/installed  ## layers beside PyG's and DGL's (2 cores: an 
 
 bench-step: $(VENV)/installed  ## training steps, evaluation, samplers beside PyG's
 	$(BENCH).step $(BENCH_ARGS)
+
+bench-full: $(VENV)/installed  ## training at Reddit's full size beside PyG's (2 cores: an hour)
+	$(BENCH).full_size $(BENCH_ARGS)
 
 bench-scaling: $(VENV)/installed  ## time against edges: CSV and plot
 	$(BENCH).scaling $(BENCH_ARGS)

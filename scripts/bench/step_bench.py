@@ -51,10 +51,16 @@ class StepBench:
     """
 
     def __init__(
-        self, setup: Setup, folder: Path, *, batches: int, num_workers: int | None
+        self,
+        setup: Setup,
+        folder: Path,
+        *,
+        batches: int,
+        num_workers: int | None,
+        program: str = "step",
     ) -> None:
-        self.folder, self.device = folder, setup.device
-        self._setup, self._batches, self._given_workers = setup, batches, num_workers
+        self.setup, self.folder, self.device = setup, folder, setup.device
+        self._program, self._batches, self._given_workers = program, batches, num_workers
         self.graph = setup.load_graph()
         limit_memory(self.device, setup.memory_limit_gib)
 
@@ -81,6 +87,17 @@ class StepBench:
             return self.pyg(graph, model, num_workers=number).epoch
 
         return best_num_workers(epoch_with, len(os.sched_getaffinity(0)))
+
+    def at_scale(self, share: float) -> StepBench:
+        """Return the same with a synthetic graph of a share of the nodes."""
+        setup = replace(self.setup, scale=self.setup.scale * share)
+        return StepBench(
+            setup,
+            self.folder,
+            batches=self._batches,
+            num_workers=self._given_workers,
+            program=self._program,
+        )
 
     @property
     def widths(self) -> tuple[int, int, int]:
@@ -130,15 +147,15 @@ class StepBench:
         memory = {side.name: memory_of(side.call, self.device) for side in sides}
         timings = alternate(
             sides,
-            repeats=self._setup.repeats,
-            budget_s=self._setup.budget_s,
+            repeats=self.setup.repeats,
+            budget_s=self.setup.budget_s,
             warmup=0,
             device=self.device,
         )
         epochs = min(map(len, losses.values())) if losses else 0  # that every side has trained
         rows = []
         for side in sides:
-            row = self._row(work, side.name, sides[0].name, memory[side.name])
+            row = self.row(work, side.name, sides[0].name, memory[side.name])
             row = with_times(row, timings[side.name], timings[sides[0].name])
             row = replace(row, settings=json.dumps(settings), note=row.note or note)
             if row.status == "completed" and losses:
@@ -148,10 +165,11 @@ class StepBench:
             rows.append(row)
         return rows
 
-    def _row(self, work: str, side: str, reference: str, memory: Memory | None) -> Row:
+    def row(self, work: str, side: str, reference: str, memory: Memory | None = None) -> Row:
+        """Return a row of this graph without times."""
         return Row(
-            program="step",
-            dataset=self._setup.graph_name,
+            program=self._program,
+            dataset=self.setup.graph_name,
             nodes=self.graph.num_nodes,
             edges=self.graph.num_edges,
             work=work,

@@ -37,10 +37,14 @@ class Setup:
         """The graph, as rows name it."""
         return f"sbm {self.scale:g}" if self.dataset == "sbm" else self.dataset
 
+    @property
+    def overrides(self) -> list[str]:
+        """The settings of the graph."""
+        scale = [f"dataset.scale={self.scale:g}"] if self.dataset == "sbm" else []
+        return [f"dataset={self.dataset}", *scale, f"data_dir={self.data_dir}"]
+
     def load_graph(self) -> GraphData:
         """Load the dataset as `redditgnn train` would."""
-        overrides = [f"dataset={self.dataset}"]
-        if self.dataset == "sbm":
-            overrides.append(f"dataset.scale={self.scale}")
-        graph: GraphData = compose_settings(overrides).build("dataset", Path(self.data_dir))
+        settings = compose_settings(self.overrides)
+        graph: GraphData = settings.build("dataset", Path(self.data_dir))
         return graph

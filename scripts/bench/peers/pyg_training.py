@@ -33,10 +33,16 @@ def sage_convs(widths: Sequence[int]) -> list[nn.Module]:
     return [SAGEConv(first, hidden), SAGEConv(hidden, last)]
 
 
-def gat_convs(widths: Sequence[int]) -> list[nn.Module]:
-    """Two GATConv: 8 heads, concatenated; one head that gives the logits."""
+def gat_convs(widths: Sequence[int], *, dropout: float = 0.0) -> list[nn.Module]:
+    """Two GATConv: 8 heads, concatenated; one head that gives the logits.
+
+    `dropout` is of the attention coefficients.
+    """
     first, hidden, last = widths
-    return [GATConv(first, hidden // HEADS, HEADS), GATConv(hidden, last, concat=False)]
+    return [
+        GATConv(first, hidden // HEADS, HEADS, dropout=dropout),
+        GATConv(hidden, last, concat=False, dropout=dropout),
+    ]
 
 
 def gatv2_convs(widths: Sequence[int]) -> list[nn.Module]:
@@ -138,6 +144,33 @@ class PygTraining:
             self._optimizer.step()
             losses.append(loss.detach())
         self.losses.append(float(torch.stack(losses).mean()))
+
+
+class PygFullTraining:
+    """Epochs of one step over the whole graph.
+
+    Attributes:
+        losses: Training loss of every epoch so far.
+    """
+
+    def __init__(
+        self, graph: GraphData, model: PygModel, *, lr: float, device: torch.device
+    ) -> None:
+        self._model, self._data = model.to(device), pyg_data(graph).to(device)
+        self._train_mask = graph.train_mask.to(device)
+        self._optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+        self.losses: list[float] = []
+
+    def epoch(self) -> None:
+        """Train on every training node once."""
+        self._model.train()
+        self._optimizer.zero_grad()
+        logits = self._model(self._data.x, self._data.edge_index)
+        mask = self._train_mask
+        loss = F.cross_entropy(logits[mask], self._data.y[mask])
+        loss.backward()
+        self._optimizer.step()
+        self.losses.append(float(loss))
 
 
 def inference_loader(

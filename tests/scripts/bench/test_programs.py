@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.bench.full_size import needed_mib
 from scripts.bench.peers.layers import PLAIN
 
 
@@ -83,3 +84,24 @@ def test_memory_is_measured_and_drawn_end_to_end(tmp_path: Path) -> None:
     ]
     assert all(float(row["extra_mib"]) > 0 for row in rows)
     assert (tmp_path / "m.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_training_at_full_size_is_measured_end_to_end(tmp_path: Path) -> None:
+    works = "gat full epoch,gat saint_rw run"
+    rows = run_program(
+        "full_size", *SMALL, str(tmp_path), "--only", works, out=tmp_path / "full.csv"
+    )
+    sides = [(row["work"], row["side"], row["status"]) for row in rows]
+    assert sides == [
+        ("gat full epoch", "ours", "completed"),
+        ("gat full epoch", "pyg", "completed"),
+        ("gat saint_rw run", "ours", "completed"),
+    ]
+    assert float(rows[1]["train_loss"]) == pytest.approx(float(rows[0]["train_loss"]), rel=0.1)
+    assert all(float(row["extra_mib"]) > 0 for row in rows)
+
+
+def test_what_does_not_fit_is_reckoned_from_smaller_graphs() -> None:
+    points = [(100, 12.0), (200, 22.0), (400, 42.0)]
+    assert needed_mib(points, 1000) == pytest.approx(102.0)
