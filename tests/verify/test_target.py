@@ -43,7 +43,7 @@ def test_a_target_is_a_published_sample() -> None:
         (None, "target must map metric, percent, .* to values, got None"),
         ("79.0", "target must map metric, percent, .* to values, got '79.0'"),
         (without("runs"), "target.runs is missing; spread and runs are null where not published"),
-        ({**VALUES, "metric": "auc"}, "target.metric must be test_accuracy or test_micro_f1, got"),
+        ({**VALUES, "metric": "auc"}, "target.metric must be one of test_accuracy, .*, got 'auc'"),
         ({**VALUES, "percent": 0.79e3}, r"target.percent must be in \(0, 100\], got 790.0"),
         ({**VALUES, "percent": "79"}, "target.percent must be a number, got '79'"),
         ({**VALUES, "spread": 0.0}, "target.spread must be positive or null, got 0.0; where the"),

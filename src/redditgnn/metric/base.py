@@ -33,3 +33,5 @@ METRICS = (
     Metric("macro_f1", "macro-F1"),
 )
 METRIC_NAMES = tuple(metric.name for metric in METRICS)
+VAL_SCORES = tuple(f"val_{name}" for name in METRIC_NAMES)
+TEST_SCORES = tuple(f"test_{name}" for name in METRIC_NAMES)

@@ -10,10 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from redditgnn.errors import DataError
+from redditgnn.metric.base import TEST_SCORES
 from redditgnn.record.runs_file import read_rows
 
-NUMBERS = ("test_accuracy", "test_micro_f1", "epoch_median_s")
+NUMBERS = (*TEST_SCORES, "epoch_median_s")
 TEXTS = ("status", "experiment", "seed", "config_hash", "fingerprint")
+REQUIRED = (*TEXTS, "test_micro_f1", "epoch_median_s")
 ALWAYS_TEXT = ("run_id", "config_hash", "fingerprint", "commit", "hyperparameters")
 FILE = "file"  # a column of our own: where a row was read
 
@@ -26,6 +28,8 @@ def files_of(results_dir: Path) -> list[Path]:
 
 def read_runs(paths: Iterable[Path]) -> pd.DataFrame:
     """Read all rows as text, since a hash may look like a number, except the columns in `NUMBERS`.
+
+    A score that did not exist when a file was begun is missing there, and NaN here.
 
     Raises:
         DataError: a file is no table of runs.
@@ -63,12 +67,13 @@ def typed_rows(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
 
 def _read_table(path: Path) -> pd.DataFrame:
     columns, rows = read_rows(path)
-    if missing := [name for name in (*TEXTS, *NUMBERS) if name not in columns]:
+    if missing := [name for name in REQUIRED if name not in columns]:
         raise DataError(f"{path} has no column {missing[0]}: it is no table of runs")
     runs = pd.DataFrame(rows, columns=columns, dtype=str)
     for name in NUMBERS:
         try:
-            runs[name] = pd.to_numeric(runs[name])  # NaN where a run did not get that far
+            # NaN where a run did not get that far
+            runs[name] = pd.to_numeric(runs[name]) if name in columns else float("nan")
         except ValueError as error:  # "Unable to parse string "0,8" at position 3"
             reason = str(error).splitlines()[0]
             raise DataError(f"{path}: {name} must be numbers: {reason}; mend that row") from error

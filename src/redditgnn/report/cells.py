@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redditgnn.metric.base import METRICS, Metric
 from redditgnn.report.grouping import STATUSES, Configuration, Group
 from redditgnn.verify.verdict import Interval, Sample
 
@@ -11,6 +12,12 @@ PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 def score_name(group: Group) -> str:
     """Return the name of the test score: accuracy if micro-F1 is the same number."""
     return "accuracy" if group.accuracy_is_f1 else "micro-F1"
+
+
+def further_metrics(group: Group) -> list[Metric]:
+    """Return the metrics other than that of `score_name`."""
+    shown = {"micro_f1", *(["accuracy"] if group.accuracy_is_f1 else [])}
+    return [metric for metric in METRICS if metric.name not in shown]
 
 
 def percent(fraction: float | None) -> float | None:

@@ -12,11 +12,12 @@ import pandas as pd
 
 from redditgnn.errors import DataError
 from redditgnn.graph.fingerprint import short_hash
+from redditgnn.metric.base import TEST_SCORES, VAL_SCORES
 from redditgnn.record.reading import FILE, TEXTS
 from redditgnn.verify.repetitions import refuse_unscored
 from redditgnn.verify.verdict import Sample, sample_of
 
-SCORES = ("val_micro_f1", "test_micro_f1", "test_accuracy")
+SCORES = (*VAL_SCORES, *TEST_SCORES)
 CUDA, RSS = "peak_cuda_allocated_mib", "peak_rss_mib"
 NUMBERS = (*SCORES, "epoch_median_s", CUDA, RSS)
 WORDS = (*TEXTS, "run_id", "dataset", "model", "sampler", "protocol")

@@ -11,8 +11,15 @@ import pandas as pd
 from itables import options, to_html_datatable
 from itables.javascript import generate_init_offline_itables_html
 
-from redditgnn.report.cells import interval_in_percent, number, percent, score_name, statuses
-from redditgnn.report.grouping import Configuration, Cost
+from redditgnn.report.cells import (
+    further_metrics,
+    interval_in_percent,
+    number,
+    percent,
+    score_name,
+    statuses,
+)
+from redditgnn.report.grouping import Configuration, Cost, Group
 from redditgnn.report.noise import Difference
 from redditgnn.report.plots import slug_of
 from redditgnn.report.settings import short_names, value_of
@@ -62,7 +69,9 @@ def table_html(summary: Summary) -> str:
 def _hidden_columns(frame: pd.DataFrame, summary: Summary) -> list[int]:
     """Return the columns that are hidden at first: settings that names imply, and constants."""
     short = short_names([*summary.varying.swept, *summary.varying.others])
-    implied = {"config_hash", *HIDDEN_AT_FIRST, *(short[key] for key in summary.varying.others)}
+    scores = [f"test {metric.title}, %" for metric in further_metrics(summary.group)]
+    others = [short[key] for key in summary.varying.others]
+    implied = {"config_hash", *HIDDEN_AT_FIRST, *scores, *others}
     constant = {name for name in frame if len(frame) > 1 and frame[name].nunique() == 1}
     return [
         place for place, name in enumerate(frame) if name in implied | (constant - ALWAYS_SHOWN)
@@ -80,6 +89,7 @@ def _row(summary: Summary, entry: Entry) -> dict[str, str]:
         "sampler": c.sampler,
         **{short[key]: str(value_of(c, key)) for key in swept},
         **_score_cells(c, score_name(summary.group)),
+        **_further_scores(c, summary.group),
         **_comparison_cells(entry.difference or Difference(seeds=0)),
         **_cost_cells(c),
         "runs": statuses(c),
@@ -97,6 +107,14 @@ def _score_cells(configuration: Configuration, name: str) -> dict[str, str]:
         "std": number(percent(test.deviation) if test else None, ".2f"),
         "95 % interval": interval_in_percent(interval_of_mean(test) if test else None),
         "n": str(len(configuration.runs)),
+    }
+
+
+def _further_scores(configuration: Configuration, group: Group) -> dict[str, str]:
+    """Return the test scores in the other metrics."""
+    return {
+        f"test {metric.title}, %": _mean_percent(configuration.sample(f"test_{metric.name}"))
+        for metric in further_metrics(group)
     }
 
 

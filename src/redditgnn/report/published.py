@@ -29,10 +29,11 @@ class PublishedScore(NamedTuple):
 def find_published(group: Group, experiments: Experiments) -> list[PublishedScore]:
     """Return the targets of those experiments that have runs in `group`.
 
-    If accuracy and micro-F1 differ, only targets in micro-F1 count, because plots show that.
+    Only targets in micro-F1 count, which plots show, and in accuracy where it is the same number.
     """
     scores = _published_scores(group, experiments)
-    return [s for s in scores if s.target.metric == "test_micro_f1" or group.accuracy_is_f1]
+    shown = {"test_micro_f1", *(["test_accuracy"] if group.accuracy_is_f1 else [])}
+    return [score for score in scores if score.target.metric in shown]
 
 
 def judge_published(group: Group, experiments: Experiments) -> dict[str, str]:

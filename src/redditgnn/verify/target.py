@@ -10,6 +10,7 @@ from typing import Any, Literal
 from redditgnn.config.arguments import check_types
 from redditgnn.errors import ConfigError, require, require_positive
 from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.metric.base import TEST_SCORES
 from redditgnn.verify.verdict import Sample, Verdict
 
 TRUST = {
@@ -26,11 +27,11 @@ FEWEST_SEEDS, MOST_BY_DEFAULT = 10, 20
 class Target:
     """A published mean in percent, over `runs` runs with the sample standard deviation `spread`.
 
-    Both are None if the source gives none. `trust` is one of `TRUST`. `fingerprint` identifies the
-    data of the number, as far as the source describes them.
+    Both are None if the source gives none. `metric` is one of `TEST_SCORES`, `trust` one of
+    `TRUST`. `fingerprint` identifies the data of the number, as far as the source describes them.
     """
 
-    metric: Literal["test_accuracy", "test_micro_f1"]
+    metric: str
     percent: int | float
     spread: int | float | None
     runs: int | None
@@ -39,6 +40,10 @@ class Target:
     fingerprint: dict[str, str | int]
 
     def __post_init__(self) -> None:
+        require(
+            self.metric in TEST_SCORES,
+            f"target.metric must be one of {', '.join(TEST_SCORES)}, got {self.metric!r}",
+        )
         require(0 < self.percent <= 100, f"target.percent must be in (0, 100], got {self.percent}")
         require(bool(self.source.strip()), "target.source must say who published it, got ''")
         if self.runs is not None:
