@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ def named(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=ids)
 
 
+@cache
 def component(path: Path) -> dict[str, Any]:
     """Return what choosing the option `path` puts into its group."""
     settings = compose_settings([f"{path.parent.name}={path.stem}"])
@@ -94,19 +97,20 @@ def test_the_values_of_an_option_have_the_annotated_types(path):
 
 
 @named(EXPERIMENTS)
-def test_an_experiment_composes_and_is_a_lab_note(path, monkeypatch):
-    composed = compose_experiment([f"experiment={path.stem}"])
+def test_an_experiment_composes_as_by_hydra_and_the_command_line_beats_it(path, monkeypatch):
+    composed, target = compose_experiment([f"experiment={path.stem}", "trainer.epochs=12345"])
     monkeypatch.delattr(experiments, "compose_experiment")
-    assert Experiments([CONF_DIR]).compose(path.stem) == composed, "unlike Hydra"
-    comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
-    assert comments[0] == "# @package _global_"
-    assert len(comments) > 1, "say what it shows, what is expected, and who says so"
+    alone, same_target = Experiments([CONF_DIR]).compose(path.stem)
+    trainer = {**alone.components["trainer"], "epochs": 12345}
+    expected = replace(alone, components={**alone.components, "trainer": trainer})
+    assert (composed, target) == (expected, same_target)
 
 
 @named(EXPERIMENTS)
-def test_the_command_line_beats_an_experiment(path):
-    settings = compose_settings([f"experiment={path.stem}", "trainer.epochs=1"])
-    assert settings.components["trainer"]["epochs"] == 1
+def test_an_experiment_is_a_lab_note(path):
+    comments = [line for line in path.read_text().splitlines() if line.startswith("# ")]
+    assert comments[0] == "# @package _global_"
+    assert len(comments) > 1, "say what it shows, what is expected, and who says so"
 
 
 def test_the_command_line_beats_the_yaml():

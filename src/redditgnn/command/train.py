@@ -31,20 +31,20 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
 from redditgnn.config.compose import (
-    ConfigurationError,
+    compose_experiment,
     one_line,
     prepare_deletions,
     require_option_names,
-    settings_from,
 )
-from redditgnn.errors import ConfigError, DataError, RunFailed, UserError
+from redditgnn.config.settings import Settings
+from redditgnn.errors import ConfigError, RunFailed, UserError
 from redditgnn.record.rows import cells_of
+from redditgnn.runtime.logs import log_to_stderr
 
 DRY_RUN = "--dry-run"
 HYDRA_ONLY = ("config_name", "config_path", "experimental_rerun", "hydra_help")
@@ -56,31 +56,36 @@ COLUMNS = (
 
 
 def main(argv: list[str]) -> int:
-    """Run Hydra over `argv`; return the exit code."""
+    """Run what `argv` describes; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the run leaves its row
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which describes them
     if set(argv) & {*multirun.FLAGS}:
         return multirun.main(argv)
     refuse_sweeps(argv)
+    flags = flags_first([argument for argument in argv if argument != DRY_RUN])
+    arguments = read_flags(flags)
+    require_option_names(arguments.overrides)
+    if arguments.cfg or arguments.info or arguments.shell_completion:
+        return show(flags)
+    log_to_stderr()
+    folder = arguments.config_dir
+    settings, _ = compose_experiment(arguments.overrides, folder and Path(folder))
     action = describe_one if DRY_RUN in argv else train_one
-    flags = [argument for argument in argv if argument != DRY_RUN]
-    sys.argv = ["redditgnn train", *prepare_deletions(flags_first(flags))]
-    require_option_names(read_flags(sys.argv[1:]).overrides)
-    codes: list[int] = []  # hidden from Hydra, which would print a line before ours
+    return exit_code_of(partial(action, settings))
 
-    def task(config: DictConfig) -> None:
-        codes.append(exit_code_of(partial(action, config)))
 
+def show(flags: Sequence[str]) -> int:
+    """Let Hydra print the configuration, or what else its own flags ask for."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which describes them
+    sys.argv = ["redditgnn train", *prepare_deletions(flags)]
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
-    except (*ConfigurationError, BrokenPipeError):  # these OSErrors mean something else
-        raise
-    except OSError as error:  # Hydra's own: `train_one` catches those of a run
-        message = f"results_dir: {error.filename} cannot be written: {error.strerror}"
-        raise DataError(f"{message}; set another results_dir") from error
-    except ValueError as error:  # Hydra's, about files that are not text or not a list
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(_no_task)()
+    except ValueError as error:  # about files that are not text or not a list
         raise ConfigError(one_line(error)) from error
-    return max(codes, default=0)
+    return 0
+
+
+def _no_task(config: DictConfig) -> None:
+    raise AssertionError("Hydra was asked to show something, not to run")
 
 
 def refuse_sweeps(argv: Sequence[str]) -> None:
@@ -134,22 +139,20 @@ def exit_code_of(action: Callable[[], None]) -> int:
     return 0
 
 
-def train_one(config: DictConfig) -> None:
-    """Train one composed configuration."""
-    from redditgnn.run.execution import (
-        run,  # imports torch and PyG, seconds that --cfg need not wait for
-    )
+def train_one(settings: Settings) -> None:
+    """Train once."""
+    from redditgnn.run.execution import run  # imports torch and PyG, which a mistake need not await
 
-    row, path = run(settings_from(config, HydraConfig.get().runtime.choices))
+    row, path = run(settings)
     print(table(cells_of(row)))
     print(f"run {row.run_id} is the last row of {path}")
 
 
-def describe_one(config: DictConfig) -> None:
-    """Print what a composed configuration would run."""
+def describe_one(settings: Settings) -> None:
+    """Print what a run would be."""
     from redditgnn.command.dry_run import describe_run
 
-    print(describe_run(settings_from(config, HydraConfig.get().runtime.choices)))
+    print(describe_run(settings))
 
 
 def table(row: Mapping[str, Any]) -> str:
