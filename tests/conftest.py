@@ -141,6 +141,12 @@ def call(*argv: str) -> tuple[int, str]:
     return code, told.getvalue()
 
 
+@pytest.fixture(name="call", scope="session")
+def command_line() -> Callable[..., tuple[int, str]]:
+    """Run `redditgnn` in this process; see `call`."""
+    return call
+
+
 @pytest.fixture
 def refused(recorded: Path, tmp_path: Path) -> Callable[..., str]:
     """Run a command that must be refused in one line, which is returned; nothing is lost by it.

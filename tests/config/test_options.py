@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.utils import get_object
+from hydra.utils import get_object, instantiate
 
 from redditgnn import CONF_DIR
 from redditgnn.config import experiments
@@ -17,7 +17,7 @@ from redditgnn.config import settings as config
 from redditgnn.config.arguments import parameters_of
 from redditgnn.config.compose import compose_experiment, compose_settings
 from redditgnn.config.experiments import Experiments
-from redditgnn.config.settings import GROUPS
+from redditgnn.config.settings import GROUPS, partial_of
 from redditgnn.errors import ConfigError
 
 # Facts that are known only at run time and come from the runner, not from the YAML.
@@ -91,9 +91,17 @@ def test_the_defaults_of_our_own_components_are_in_the_yaml_alone(path):
 
 
 @named(COMPONENT_FILES)
+def test_the_call_of_an_option_is_that_of_hydras_instantiate(path):
+    ours, hydras = partial_of(component(path)), instantiate(component(path), _convert_="all")
+    assert ours.func is hydras.func
+    assert repr(ours.keywords) == repr(hydras.keywords)
+    assert {*map(type, ours.keywords.values())} == {*map(type, hydras.keywords.values())}
+
+
+@named(COMPONENT_FILES)
 def test_the_values_of_an_option_have_the_annotated_types(path):
     group = path.parent.name
-    config.check_types(group, config.instantiate(component(path), _convert_="all"))
+    config.check_types(group, partial_of(component(path)))
 
 
 @named(EXPERIMENTS)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.wording import join_lines
@@ -33,6 +35,29 @@ COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
 FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # from the run
 # `target`: an experiment's published number; `sweep`: how a sweep runs.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
+
+
+def partial_of(node: Mapping[str, Any]) -> partial[Any]:
+    """Return the partial call that a component's YAML describes, as Hydra's `instantiate` does.
+
+    Hydra copies the node into a configuration of its own first, which takes a hundred times as
+    long. That is left to it where a value has a `_target_` itself, and where there is a mistake.
+    """
+    keywords = {key: value for key, value in node.items() if not key.startswith("_")}
+    if len(node) == len(keywords) + len(("_target_", "_partial_")) and not _has_target(keywords):
+        with suppress(Exception):  # whatever an import raises: Hydra describes it
+            target = get_object(node["_target_"])
+            if callable(target):
+                return partial(target, **deepcopy(keywords))
+    built: partial[Any] = instantiate(node, _convert_="all")
+    return built
+
+
+def _has_target(value: Any) -> bool:
+    """Whether a mapping somewhere in `value` has the key `_target_`."""
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(map(_has_target, value.values()))
+    return isinstance(value, list) and any(map(_has_target, value))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +129,7 @@ class Settings:
                 f"_partial_: true, got {node}"
             )
         try:
-            target = instantiate(node, _convert_="all")
+            target = partial_of(node)
         except InstantiationException as error:
             text = join_lines(error).split(", set env var")[0]
             way_out = "is it spelt right?" if "in call to" not in text else "set _partial_ to true"
