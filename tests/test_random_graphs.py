@@ -133,7 +133,7 @@ every_model = pytest.mark.parametrize(
 
 
 @every_model
-@budget(max_examples=6, derandomize=True, **QUICK)
+@budget(max_examples=3, derandomize=True, **QUICK)
 @given(graph=graphs(), sampler=st.sampled_from(SAMPLERS))
 def test_a_model_takes_any_graph(model: str, sampler: str, graph: GraphData) -> None:
     hold(model, sampler, graph)
@@ -148,7 +148,7 @@ def test_under_every_sampler_it_takes_many(model: str, sampler: str, graph: Grap
     hold(model, sampler, graph)
 
 
-@budget(max_examples=12, derandomize=True, **QUICK)
+@budget(max_examples=6, derandomize=True, **QUICK)
 @given(
     graph=graphs(min_nodes=3),
     model=st.sampled_from(MODELS),

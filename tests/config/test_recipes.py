@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from omegaconf import OmegaConf
 
 from redditgnn import CONF_DIR
 from redditgnn.config.compose import compose_settings
+from redditgnn.config.experiments import Experiments
 from redditgnn.config.settings import Settings
 from redditgnn.run.execution import run
 
@@ -41,6 +43,12 @@ SCRIPT = REPOSITORY / "scripts" / "reddit.sh"
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where graphs stay for the recipes that share them."""
     return tmp_path_factory.mktemp("data")
+
+
+@cache
+def settings_of(recipe: str) -> Settings:
+    """Return the settings of a recipe as it is."""
+    return Experiments([CONF_DIR]).compose(recipe)[0]
 
 
 def of_the_same_shape(recipe: Settings) -> list[str]:
@@ -71,7 +79,7 @@ def with_less_to_do(recipe: Settings) -> list[str]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_trains_on_a_graph_of_the_same_shape(recipe, data_dir, tmp_path):
-    settings = compose_settings([f"experiment={recipe}"])
+    settings = settings_of(recipe)
     folders = [f"data_dir={data_dir}", f"results_dir={tmp_path}", "device=cpu"]
     overrides = [*of_the_same_shape(settings), *with_less_to_do(settings), *folders]
     row, _ = run(compose_settings([f"experiment={recipe}", *overrides]))
@@ -85,7 +93,7 @@ def test_a_recipe_trains_on_a_graph_of_the_same_shape(recipe, data_dir, tmp_path
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_target_is_of_the_graph_that_the_recipe_trains_on(recipe):
-    settings = compose_settings([f"experiment={recipe}"])
+    settings = settings_of(recipe)
     expected = settings.components["dataset"]["expected"]
     target = OmegaConf.load(CONF_DIR / "experiment" / f"{recipe}.yaml").target.fingerprint
     assert settings.choices["dataset"] == dataset_of(recipe)

@@ -82,7 +82,7 @@ class Run:
         return trace.peak()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def graph(make_graph: Callable[..., GraphData]) -> GraphData:
     return make_graph(num_nodes=3000, num_edges=20_000, num_features=40, num_classes=5)
 

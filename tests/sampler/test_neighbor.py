@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,22 @@ CPU = torch.device("cpu")
 both = pytest.mark.parametrize("sampling", [NumbaNeighborhoods, TorchNeighborhoods])
 
 
-def star(leaves: int) -> tuple[Tensor, Tensor]:
-    """Node 0 has the in-neighbours 1..leaves, which have none."""
-    rowptr = torch.full((leaves + 2,), leaves)
-    rowptr[0] = 0
-    return rowptr, torch.arange(1, leaves + 1, dtype=torch.int32)
+CENTERS = 100
+
+
+def stars(leaves: int) -> tuple[Tensor, Tensor]:
+    """Each of `CENTERS` nodes has in-neighbours of its own, which follow and have none."""
+    num_edges = CENTERS * leaves
+    rowptr = torch.arange(CENTERS + num_edges + 1).clamp(max=CENTERS) * leaves
+    return rowptr, torch.arange(CENTERS, CENTERS + num_edges, dtype=torch.int32)
+
+
+def drawn_leaves(neighborhoods: Any, leaves: int, fanout: int, key: int) -> np.ndarray:
+    """Draw for every centre; return the numbers of the leaves, (centres, fanout)."""
+    nodes, _, _ = neighborhoods.sample(torch.arange(CENTERS), [fanout], key)
+    center, leaf = np.divmod(nodes[CENTERS:].numpy() - CENTERS, leaves)
+    assert np.array_equal(center, np.arange(CENTERS).repeat(fanout))
+    return leaf.reshape(CENTERS, fanout)
 
 
 @both
@@ -32,12 +44,11 @@ def star(leaves: int) -> tuple[Tensor, Tensor]:
 def test_neighbours_are_drawn_uniformly_without_replacement(
     sampling: Callable, leaves: int, fanout: int
 ) -> None:
-    neighborhoods, counts, trials = sampling(*star(leaves)), np.zeros(leaves), 3000
-    for key in range(trials):
-        nodes, _, _ = neighborhoods.sample(torch.tensor([0]), [fanout], key)
-        drawn = nodes[1:].numpy() - 1
-        assert len(drawn) == len(set(drawn)) == fanout
-        counts[drawn] += 1
+    neighborhoods, counts, trials = sampling(*stars(leaves)), np.zeros(leaves), 3000
+    for key in range(trials // CENTERS):
+        drawn = drawn_leaves(neighborhoods, leaves, fanout, key)
+        assert (np.diff(np.sort(drawn)) > 0).all(), "a leaf twice"
+        counts += np.bincount(drawn.ravel(), minlength=leaves)
     assert counts.sum() == trials * fanout
     # Fewer degrees of freedom than draws: without replacement the variance is smaller.
     share = fanout / leaves
@@ -47,11 +58,12 @@ def test_neighbours_are_drawn_uniformly_without_replacement(
 
 @both
 def test_pairs_are_drawn_uniformly_too(sampling: Callable) -> None:
-    neighborhoods, pairs = sampling(*star(5)), np.zeros((6, 6))
-    for key in range(4000):
-        nodes, _, _ = neighborhoods.sample(torch.tensor([0]), [2], key)
-        pairs[tuple(sorted(nodes[1:].tolist()))] += 1
-    assert stats.chisquare(pairs[np.triu_indices(6, 1)][5:]).pvalue > 0.0005
+    neighborhoods, pairs = sampling(*stars(5)), np.zeros((5, 5))
+    for key in range(4000 // CENTERS):
+        drawn = np.sort(drawn_leaves(neighborhoods, 5, 2, key))
+        np.add.at(pairs, (drawn[:, 0], drawn[:, 1]), 1)
+    assert pairs.sum() == 4000
+    assert stats.chisquare(pairs[np.triu_indices(5, 1)]).pvalue > 0.0005
 
 
 @both

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 import torch
@@ -17,12 +18,18 @@ KINDS = {
     "edge": (SaintEdge, {"batch_size": 6}),
     "random walk": (SaintRandomWalk, {"batch_size": 4, "walk_length": 2}),
 }
-every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+every_kind = pytest.mark.parametrize("name", KINDS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def graph(make_graph: Callable[..., GraphData]) -> GraphData:
     return make_graph(num_nodes=30, num_edges=120)
+
+
+@pytest.fixture(scope="module")
+def normalised(graph: GraphData) -> Callable[[tuple], SaintNode | SaintEdge | SaintRandomWalk]:
+    """Samplers with a precise normalisation, which takes seconds: of each kind one."""
+    return cache(lambda name: build(KINDS[name], graph))
 
 
 def build(kind: tuple, graph: GraphData, seed: int = 0, coverage: int = 2000):
@@ -45,9 +52,11 @@ def frequencies(kind: tuple, graph: GraphData) -> tuple[Tensor, Tensor, int]:
 
 
 @every_kind
-def test_normalisation_agrees_with_a_monte_carlo_estimate(kind: tuple, graph: GraphData) -> None:
-    sampler = build(kind, graph)
-    node, edge, trials = frequencies(kind, graph)
+def test_normalisation_agrees_with_a_monte_carlo_estimate(
+    name: str, normalised: Callable, graph: GraphData
+) -> None:
+    sampler = normalised(name)
+    node, edge, trials = frequencies(KINDS[name], graph)
     allowed = 5 * (0.25 / trials) ** 0.5 + 0.01
     assert (sampler.node_probability - node).abs().max() < allowed
     rows = torch.arange(graph.num_nodes).repeat_interleave(graph.degree)
@@ -56,8 +65,8 @@ def test_normalisation_agrees_with_a_monte_carlo_estimate(kind: tuple, graph: Gr
     assert (alpha - edge / node[rows])[seen].abs().max() < allowed / 0.05**0.5
 
 
-def test_node_probabilities_have_their_closed_form(graph: GraphData) -> None:
-    sampler = build(KINDS["node"], graph)
+def test_node_probabilities_have_their_closed_form(normalised: Callable, graph: GraphData) -> None:
+    sampler = normalised("node")
     share = node_importance(graph) / node_importance(graph).sum()
     expected = 1 - (1 - share) ** 12
     reached = expected > 0
@@ -81,8 +90,8 @@ def test_edges_are_drawn_by_the_sum_of_inverse_degrees(graph: GraphData) -> None
 
 
 @every_kind
-def test_losses_and_sums_are_unbiased(kind: tuple, graph: GraphData) -> None:
-    sampler = build(kind, graph)
+def test_losses_and_sums_are_unbiased(name: str, normalised: Callable, graph: GraphData) -> None:
+    sampler = normalised(name)
     weight, sums, count = torch.zeros(30), torch.zeros(30), torch.zeros(30)
     for batch in sampler:
         weight.index_add_(0, batch.node_ids, batch.loss_weight)
