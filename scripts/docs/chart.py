@@ -4,7 +4,8 @@ usage: python -m scripts.docs.chart (make chart)
 
 A line of the chart is one piece of work of `LINES`. Its bars are our median and that of PyG's
 fastest side, on one CPU: that of the first line that has rows. Lines without rows on it are left
-out. Rows are those of the benchmarks, and of repeated measurements the latest counts.
+out, and those of `ALONE` need no side of PyG's. Rows are those of the benchmarks, and of repeated
+measurements the latest counts.
 
 The first lines are of Reddit's full size and belong into results/bench/cpu-full.csv, which has the
 columns of the other files. A side that did not fit has the status `oom`. Its `extra_mib` may then
@@ -40,6 +41,7 @@ LINES = {  # (dataset, work): what the reader sees
     ("sbm 0.2", "gat epoch"): "GAT, eight sampled batches",
     ("sbm 0.1", "exact evaluation"): "Exact evaluation of GraphSAGE",
 }
+ALONE = {("sbm 1", "gat saint_rw run")}
 OURS, PYG = "#e8590c", "#8d99a6"
 INK, PAPER = "#24292f", "#ffffff"
 STYLE: dict[Any, Any] = {
@@ -56,11 +58,11 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One piece of work: its label, our row, and PyG's fastest one."""
+    """One piece of work: its label, our row, and PyG's fastest one, None if it has no such work."""
 
     label: str
     ours: pd.Series
-    pyg: pd.Series
+    pyg: pd.Series | None
 
 
 def main(root: Path = ROOT) -> int:
@@ -93,14 +95,14 @@ def read_lines(folder: Path) -> list[Line]:
 
 
 def _line(label: str, rows: pd.DataFrame) -> list[Line]:
-    """Return the line of some work, none if a side is missing."""
+    """Return the line of some work, none if a side is missing that it needs."""
     ours, pyg = rows[rows.side == "ours"], rows[rows.side.str.startswith("pyg")]
     pyg = pyg[pyg.device_name.isin(ours.device_name)]
-    if ours.empty or pyg.empty:
+    if ours.empty or (pyg.empty and (ours.iloc[0].dataset, ours.iloc[0].work) not in ALONE):
         return []
-    fastest = pyg.sort_values("median_s", na_position="last").iloc[0]
+    by_speed = pyg.sort_values("median_s", na_position="last")
     label = f"{label}\n{ours.iloc[0].edges / 1e6:.1f} million edges"
-    return [Line(label=label, ours=ours.iloc[0], pyg=fastest)]
+    return [Line(label=label, ours=ours.iloc[0], pyg=None if pyg.empty else by_speed.iloc[0])]
 
 
 def draw(lines: list[Line]) -> Figure:
@@ -128,14 +130,19 @@ def bars(
     text: Callable[[float], str],
 ) -> None:
     """Draw two bars a line, ours above, with their values and PyG's as a multiple of ours."""
-    values = [(measure(line.ours), measure(line.pyg)) for line in lines]
+    values = [
+        (measure(line.ours), float("nan") if line.pyg is None else measure(line.pyg))
+        for line in lines
+    ]
     known = [value for pair in values for value in pair if pd.notna(value)]
     axes.set_xscale("log")
     axes.set_xlim(min(known) / 3, max(known) * 9)
     for number, (line, (ours, pyg)) in enumerate(zip(lines, values, strict=True)):
+        _bar(axes, number - 0.19, ours, _words(ours, False, text), color=OURS)
+        if line.pyg is None:
+            continue
         failed = line.pyg.status != "completed"
         times = "" if failed or pd.isna(pyg / ours) else f"  (×{pyg / ours:.0f})"
-        _bar(axes, number - 0.19, ours, _words(ours, False, text), color=OURS)
         hatch = {"facecolor": PAPER, "hatch": "////"} if failed else {}
         _bar(axes, number + 0.19, pyg, _words(pyg, failed, text) + times, color=PYG, **hatch)
     axes.spines[["top", "right", "left"]].set_visible(False)

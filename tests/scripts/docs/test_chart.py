@@ -58,6 +58,14 @@ def test_the_chart_says_what_did_not_fit_and_on_what_it_was_measured(tmp_path: P
     assert "A, 2 threads" in figure.get_supxlabel()
 
 
+def test_a_whole_run_of_ours_stands_alone(tmp_path: Path) -> None:
+    (run,) = chart.ALONE
+    write(tmp_path, row(run, "ours", 52), row(GAT, "ours", 1), row(GAT, "pyg", 20))
+    figure = chart.draw(chart.read_lines(tmp_path / chart.BENCH))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["52 s", "1 s", "20 s  (×20)"]
+
+
 def test_without_rows_there_is_no_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, row(GAT, "ours", 1))
     assert chart.main(tmp_path) == 1
