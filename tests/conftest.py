@@ -90,7 +90,7 @@ def pytest_collection_finish() -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     for reason, text in LOUD.items():
-        if count := sum(reason in told for told in skipped):
+        if count := sum(reason in report for report in skipped):
             line = text.format(count=count)
             terminalreporter.write_line(line, red=True, bold=True)
 
@@ -129,16 +129,16 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(*argv: str) -> tuple[int, str]:
     """Run `redditgnn` in this process, and leave that as it was; return exit code and stderr."""
-    root, told = logging.getLogger(), io.StringIO()
+    root, stderr = logging.getLogger(), io.StringIO()
     before = sys.argv, root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
     try:
-        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):
             code = cli.main(argv)
     finally:
         sys.argv, root.handlers[:] = before[:2]
         root.setLevel(before[2])
         signal.signal(signal.SIGTERM, before[3])
-    return code, told.getvalue()
+    return code, stderr.getvalue()
 
 
 @pytest.fixture(name="call", scope="session")
@@ -159,26 +159,26 @@ def refused(recorded: Path, tmp_path: Path) -> Callable[..., str]:
     def run(*argv: str) -> str:
         before = {path.name: path.read_bytes() for path in results.glob("*.csv")}
         here = (text.replace("{here}", str(tmp_path)) for text in argv)
-        code, told = call(*here)
-        assert code == 2, told
-        assert told.startswith("redditgnn: ")
-        assert told.endswith("\n")
-        assert told.count("\n") == 1, told
+        code, message = call(*here)
+        assert code == 2, message
+        assert message.startswith("redditgnn: ")
+        assert message.endswith("\n")
+        assert message.count("\n") == 1, message
         assert {path.name: path.read_bytes() for path in results.glob("*.csv")} == before
         assert not list(tmp_path.rglob("*.tmp*")), "something half-written is left"
-        return told.removeprefix("redditgnn: ").rstrip()
+        return message.removeprefix("redditgnn: ").rstrip()
 
     return run
 
 
 @pytest.fixture
 def works(tmp_path: Path) -> Callable[..., None]:
-    """Run a command that must do what it is told; {here} is as in `refused`."""
+    """Run a command that must succeed; {here} is as in `refused`."""
 
     def run(*argv: str) -> None:
-        code, told = call(*(text.replace("{here}", str(tmp_path)) for text in argv))
-        assert code == 0, told
-        assert "Traceback" not in told
+        code, stderr = call(*(text.replace("{here}", str(tmp_path)) for text in argv))
+        assert code == 0, stderr
+        assert "Traceback" not in stderr
 
     return run
 

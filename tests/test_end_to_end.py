@@ -114,11 +114,11 @@ def test_ctrl_c_and_termination_leave_a_row_and_exit_with_130(
         time.sleep(0.2)
     process.send_signal(sent)
     try:
-        _, told = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "Traceback" not in told
+    assert "Traceback" not in stderr
     (row,) = rows_of(tmp_path)
     assert row["status"] == "interrupted"
     assert row["test_micro_f1"] == ""

@@ -57,8 +57,8 @@ def test_a_mistake_in_an_argument_is_one_line(
 
 def test_raw_files_that_cannot_be_written_are_one_line(refused: Callable[..., str]) -> None:
     tiny = ("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4")
-    told = refused("data", *tiny, "data_dir={here}/data", "--raw", "/dev/null")
-    assert told.startswith("--raw: /dev/null/Reddit/raw cannot be created (Not a directory)")
+    message = refused("data", *tiny, "data_dir={here}/data", "--raw", "/dev/null")
+    assert message.startswith("--raw: /dev/null/Reddit/raw cannot be created (Not a directory)")
 
 
 EDITED = {
@@ -134,5 +134,5 @@ def test_a_mistake_in_a_file_of_ones_own_is_one_line(
     path.parent.mkdir(parents=True)
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     chosen = option.replace("/", "=")
-    told = refused("train", "dataset=sbm", "--config-dir", str(tmp_path / "conf"), chosen)
-    assert part in told
+    message = refused("train", "dataset=sbm", "--config-dir", str(tmp_path / "conf"), chosen)
+    assert part in message

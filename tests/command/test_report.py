@@ -12,9 +12,9 @@ HEADER = "status,experiment,seed,config_hash,fingerprint,test_accuracy,test_micr
 def test_it_says_what_it_wrote(tmp_path, capsys):
     (tmp_path / "runs.csv").write_text(HEADER + "\ncompleted,e,0,h,edges=1,0.8,0.8,1\n")
     assert main(["report", f"results_dir={tmp_path}", f"out={tmp_path / 'there'}"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == "1 row, 1 configuration, 1 group of equal data and protocol"
-    assert f"wrote {tmp_path}/there/summary.csv" in told
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 row, 1 configuration, 1 group of equal data and protocol"
+    assert f"wrote {tmp_path}/there/summary.csv" in lines
     assert (tmp_path / "there" / "index.html").is_file()
 
 

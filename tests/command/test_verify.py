@@ -86,8 +86,8 @@ def call(tmp_path: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]) -> 
         places = [f"results_dir={tmp_path}", f"data_dir={data_dir}"]
         own = [f"--config-dir={tmp_path / 'conf'}", f"experiment={name}", "seeds=3"]
         code = cli.main(["verify", *own, *places, *arguments])
-        told = capsys.readouterr()
-        return code, told.out + told.err
+        output = capsys.readouterr()
+        return code, output.out + output.err
 
     return called
 
@@ -149,13 +149,13 @@ def diverge(seed: int) -> None:
 
 def test_a_target_that_is_met_is_exit_code_0(write: Write, call: Call, tmp_path: Path) -> None:
     write()
-    code, told = call()
-    assert (code, told.splitlines()[-1]) == (0, "REPRODUCED")
+    code, output = call()
+    assert (code, output.splitlines()[-1]) == (0, "REPRODUCED")
     assert [row["seed"] for row in rows_of(tmp_path / "runs.csv")] == ["0", "1", "2"]
-    assert f"runs        3 from {tmp_path}/runs.csv" in told
-    assert "published   50.00 +- 49.00 %, number of runs unknown; A et al., table 2" in told
-    assert "V: read at the source; taken as exact, for the source lacks spread or runs" in told
-    assert "margin 49.00: one standard deviation, the published one" in told
+    assert f"runs        3 from {tmp_path}/runs.csv" in output
+    assert "published   50.00 +- 49.00 %, number of runs unknown; A et al., table 2" in output
+    assert "V: read at the source; taken as exact, for the source lacks spread or runs" in output
+    assert "margin 49.00: one standard deviation, the published one" in output
 
 
 def test_a_run_that_fails_is_a_row_and_the_others_go_on(
@@ -171,56 +171,56 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(
 
     write()
     monkeypatch.setattr(Trainer, "fit", second_diverges)
-    _, told = call()
+    _, output = call()
     statuses = [row["status"] for row in rows_of(tmp_path / "runs.csv")]
     assert statuses == ["completed", "diverged", "completed"]
-    assert "redditgnn: seed 1: training loss became nan" in told
-    assert "failed      seed 1 (diverged): in no mean" in told
-    assert "n=2" in told
+    assert "redditgnn: seed 1: training loss became nan" in output
+    assert "failed      seed 1 (diverged): in no mean" in output
+    assert "n=2" in output
 
 
 def test_a_target_that_is_missed_is_exit_code_4(write: Write, call: Call, runs: Runs) -> None:
     write(percent=99.9, spread=0.1, runs=50)
     runs()
-    code, told = call()
-    assert (code, told.splitlines()[-1]) == (4, "BELOW")
-    assert "published   99.90 +- 0.10 %, n=50;" in told
-    assert "taken as exact" not in told
+    code, output = call()
+    assert (code, output.splitlines()[-1]) == (4, "BELOW")
+    assert "published   99.90 +- 0.10 %, n=50;" in output
+    assert "taken as exact" not in output
     # 50, 51 and 52: deviation 1, and 4.3027 / sqrt(3) of it to both sides
-    assert "ours        51.00 +- 1.00 % test_accuracy, n=3, mean in [48.52, 53.48]" in told
+    assert "ours        51.00 +- 1.00 % test_accuracy, n=3, mean in [48.52, 53.48]" in output
 
 
 def test_what_three_runs_cannot_tell_is_exit_code_4(write: Write, call: Call, runs: Runs) -> None:
     write(percent=51.2, spread=0.5)
     runs()
-    code, told = call()
+    code, output = call()
     assert code == 4
-    assert re.fullmatch(r"UNDECIDED: \d+ seeds would decide", told.splitlines()[-1])
+    assert re.fullmatch(r"UNDECIDED: \d+ seeds would decide", output.splitlines()[-1])
 
 
 def test_a_number_that_is_beaten_is_exit_code_0(write: Write, call: Call, runs: Runs) -> None:
     write(percent=20, spread="null")
     runs()
-    code, told = call()
-    assert (code, told.splitlines()[-1]) == (0, "ABOVE")
-    assert "margin 1.00: one standard deviation, ours, for none is published" in told
+    code, output = call()
+    assert (code, output.splitlines()[-1]) == (0, "ABOVE")
+    assert "margin 1.00: one standard deviation, ours, for none is published" in output
 
 
 def test_a_recalled_number_is_no_target(write: Write, call: Call, runs: Runs) -> None:
     write(percent=99.9, spread=0.1, trust="R")
     runs()
-    code, told = call()
-    assert (code, told.splitlines()[-1]) == (0, "NOT A TARGET (recalled, not read again)")
+    code, output = call()
+    assert (code, output.splitlines()[-1]) == (0, "NOT A TARGET (recalled, not read again)")
 
 
 def test_other_data_are_refused_and_nothing_is_run(write: Write, call: Call, runs: Runs) -> None:
     write(fingerprint="edges: 88648, split: 60/500/1000, protocol: inductive")
     seeds = runs()
-    code, told = call()
-    assert (code, told.count("\n"), seeds) == (2, 1, [])
+    code, output = call()
+    assert (code, output.count("\n"), seeds) == (2, 1, [])
     for part in ("the edge set differs:", "88,648 edges there", "the split into", "the protocol"):
-        assert part in told
-    assert "the features" not in told
+        assert part in output
+    assert "the features" not in output
 
 
 def test_a_verification_that_was_killed_goes_on_where_it_was(
@@ -245,9 +245,9 @@ def test_fewer_than_two_completed_runs_are_exit_code_3(
 ) -> None:
     write()
     runs(lambda seed: diverge(seed) if seed else None)
-    code, told = call()
+    code, output = call()
     assert code == 3
-    assert "redditgnn: 1 runs completed, two at least are needed;" in told
+    assert "redditgnn: 1 runs completed, two at least are needed;" in output
 
 
 def test_a_bug_in_one_run_leaves_its_traceback_and_the_others_go_on(
@@ -255,17 +255,17 @@ def test_a_bug_in_one_run_leaves_its_traceback_and_the_others_go_on(
 ) -> None:
     write()
     runs(lambda seed: seed or 1 // seed)
-    code, told = call()
+    code, output = call()
     assert code == 0
-    assert "ZeroDivisionError" in told
-    assert "failed      seed 0 (failed)" in told
+    assert "ZeroDivisionError" in output
+    assert "failed      seed 0 (failed)" in output
 
 
 def test_a_mistake_that_a_run_finds_ends_it_all(write: Write, call: Call) -> None:
     write()
-    code, told = call("sampler=cluster", "sampler.num_parts=100000")
+    code, output = call("sampler=cluster", "sampler.num_parts=100000")
     assert code == 2
-    assert "sampler.num_parts must be in" in told
+    assert "sampler.num_parts must be in" in output
 
 
 def test_committed_rows_count_and_those_of_other_settings_do_not(
@@ -276,14 +276,14 @@ def test_committed_rows_count_and_those_of_other_settings_do_not(
     call()
     (tmp_path / "reference").mkdir()
     (tmp_path / "runs.csv").rename(tmp_path / "reference" / "runs.csv")
-    _, told = call("seeds=4")
+    _, output = call("seeds=4")
     assert seeds == [0, 1, 2, 3]
     files = [tmp_path / "reference" / "runs.csv", tmp_path / "runs.csv"]
-    assert f"runs        3 from {files[0]}, 1 from {files[1]}" in told
-    assert "not those of the experiment" not in told
-    _, told = call("model.dropout=0.1")
+    assert f"runs        3 from {files[0]}, 1 from {files[1]}" in output
+    assert "not those of the experiment" not in output
+    _, output = call("model.dropout=0.1")
     assert seeds == [0, 1, 2, 3, 0, 1, 2]
-    assert "settings    not those of the experiment: model.dropout=0.1" in told
+    assert "settings    not those of the experiment: model.dropout=0.1" in output
 
 
 def test_the_list_tells_what_was_run_and_what_was_not(
@@ -307,9 +307,9 @@ def test_the_list_tells_what_was_run_and_what_was_not(
     assert lines["elsewhere"].endswith("  not run")
     assert lines["pubmed_gat"].endswith("  not run")
     assert "none" not in lines
-    code, told = call(name="none")
+    code, output = call(name="none")
     assert code == 2
-    assert "experiment=none has no target; those with one: pubmed_gat, elsewhere, met" in told
+    assert "experiment=none has no target; those with one: pubmed_gat, elsewhere, met" in output
 
 
 def test_rows_of_other_settings_are_told_in_the_list(
@@ -366,9 +366,9 @@ def test_a_mistake_is_exit_code_2_and_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["verify", *arguments]) == 2
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("\n")) == ("", 1)
-    assert re.search(message, told.err), told.err
+    output = capsys.readouterr()
+    assert (output.out, output.err.count("\n")) == ("", 1)
+    assert re.search(message, output.err), output.err
 
 
 def test_an_experiment_of_ones_own_is_composed_like_ours(write: Write, tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ def test_bad_arrays_are_named(
 ) -> None:
     good = (reddit / "reddit_data.npz").read_bytes()
     rewrite(reddit / "reddit_data.npz", change)
-    told = refused("train", *REDDIT, *SMALL, *FOLDERS)
-    assert told.startswith("dataset=reddit: ")
-    assert part in told
+    message = refused("train", *REDDIT, *SMALL, *FOLDERS)
+    assert message.startswith("dataset=reddit: ")
+    assert part in message
     (reddit / "reddit_data.npz").write_bytes(good)
     works("train", *REDDIT, *SMALL, *FOLDERS)
 
@@ -119,9 +119,9 @@ def test_bad_edges_are_named(
     write: Callable[[Path], object], part: str, reddit: Path, refused: Callable[..., str]
 ) -> None:
     write(reddit / "reddit_graph.npz")
-    told = refused("data", *REDDIT, *FOLDERS[:1])
-    assert told.startswith("dataset=reddit: ")
-    assert part in told
+    message = refused("data", *REDDIT, *FOLDERS[:1])
+    assert message.startswith("dataset=reddit: ")
+    assert part in message
 
 
 ODD_GRAPHS = {
@@ -210,9 +210,10 @@ def cut(path: Path, share: float | None) -> None:
 def test_files_that_are_not_the_original_ones_are_refused(
     reddit: Path, refused: Callable[..., str]
 ) -> None:
-    told = refused("data", "dataset=reddit", *FOLDERS[:1])
+    message = refused("data", "dataset=reddit", *FOLDERS[:1])
     assert (
-        "was written by 'redditgnn data --raw' and is not the original; set dataset.expec" in told
+        "was written by 'redditgnn data --raw' and is not the original; set dataset.expec"
+        in message
     )
 
 
@@ -228,9 +229,9 @@ def test_a_file_in_the_place_of_the_data_is_named(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("REDDITGNN_DATA", str(tmp_path / "file"))
-    told = refused("data", "dataset=sbm", "dataset.scale=0.001", "dataset.num_classes=4")
-    assert f"{tmp_path}/file" in told
-    assert "set data_dir to a folder" in told
+    message = refused("data", "dataset=sbm", "dataset.scale=0.001", "dataset.num_classes=4")
+    assert f"{tmp_path}/file" in message
+    assert "set data_dir to a folder" in message
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
@@ -242,8 +243,10 @@ def test_a_cache_that_cannot_be_written_is_named(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("redditgnn.dataset.cache.np.save", fail)
-        told = refused("train", *REDDIT, *SMALL, *FOLDERS)
-    assert f"redditgnn-cache cannot be written ({os.strerror(number)}); set data_dir to a" in told
+        message = refused("train", *REDDIT, *SMALL, *FOLDERS)
+    assert (
+        f"redditgnn-cache cannot be written ({os.strerror(number)}); set data_dir to a" in message
+    )
     works("train", *REDDIT, *SMALL, *FOLDERS)
 
 

@@ -59,11 +59,11 @@ def test_the_copy_is_written_once_and_anew_if_it_was_damaged(
 def test_numbers_beyond_float16_are_refused(tmp_path: Path) -> None:
     x = torch.zeros(70_000, 2)
     x[69_999, 1] = -1e6
-    told = (
+    message = (
         "dataset.feature_dtype=fp16 holds numbers up to 65504, and node 69999 of dataset=wide has "
         r"1e\+06; use bf16 or fp32"
     )
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         round_to_16_bits("wide", x, "fp16")
     assert round_to_16_bits("wide", x, "bf16").shape == x.shape
 

@@ -41,7 +41,7 @@ def test_known_numbers_of_edges_give_the_same_blocks(make_graph: Callable[..., G
     )
     moved = batch.to(META)  # block() could not read rowptr there
     edges = (int(graph.rowptr[12]), int(graph.rowptr[4]))
-    told = replace(batch, num_edges=edges, _blocks={})
+    with_count = replace(batch, num_edges=edges, _blocks={})
     for layer in range(2):
-        assert torch.equal(batch.block(layer).col, told.block(layer).col)
-        assert moved.block(layer).col.shape == told.block(layer).col.shape
+        assert torch.equal(batch.block(layer).col, with_count.block(layer).col)
+        assert moved.block(layer).col.shape == with_count.block(layer).col.shape

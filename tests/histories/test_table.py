@@ -90,7 +90,7 @@ def trained(graph: GraphData, folder: Path, *overrides: str):
     optimizer = settings.build("optimizer", model)
     scheduler = settings.build("scheduler", optimizer)
     inference = ExactInference(graph, CPU, chunk_edges=None)
-    told: list[HistoryRow] = []
+    rows: list[HistoryRow] = []
     losses: list[float] = []
     trainer.fit(
         model,
@@ -100,9 +100,9 @@ def trained(graph: GraphData, folder: Path, *overrides: str):
         Evaluator(graph, inference),
         folder / "best.pt",
         lambda row: losses.append(row.train_loss),
-        history_refresh(sampler, graph, inference, told.append),
+        history_refresh(sampler, graph, inference, rows.append),
     )
-    return losses, sampler, told
+    return losses, sampler, rows
 
 
 QUICK = ["trainer.epochs=3", "model.dropout=0.5"]

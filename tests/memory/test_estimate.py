@@ -138,8 +138,15 @@ def test_a_dry_run_tells_everything_and_writes_nothing(
     places = [f"results_dir={results}", f"data_dir={tmp_path}"]
     assert train.main(["--dry-run", *chosen, "sampler=full", *places]) == 0
     shown = capsys.readouterr().out
-    told = ["699 nodes", "fingerprint", "parameters", "1 batch an epoch", "config_hash", "an edge"]
-    assert [text for text in told if text not in shown] == []
+    expected = [
+        "699 nodes",
+        "fingerprint",
+        "parameters",
+        "1 batch an epoch",
+        "config_hash",
+        "an edge",
+    ]
+    assert [text for text in expected if text not in shown] == []
     assert "peak of training" in shown
     assert not results.exists()
 
@@ -149,9 +156,9 @@ def test_a_dry_run_without_the_memory_to_build_the_model_is_one_line(
 ) -> None:
     chosen = ["dataset=sbm", "dataset.scale=0.003", "model=gcn", "model.hidden_channels=1000000000"]
     assert train.main(["--dry-run", *chosen, "sampler=full", f"data_dir={tmp_path}"]) == 3
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told.startswith("redditgnn: out of memory in building the model and the sampler (")
-    assert "were free" in told
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("redditgnn: out of memory in building the model and the sampler (")
+    assert "were free" in message
 
 
 def test_unfused_messages_of_our_own_reference_are_not_forgotten(graph: GraphData) -> None:

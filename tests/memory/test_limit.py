@@ -26,7 +26,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="no RLIMIT_DATA that 
 @pytest.fixture
 def fractions(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pretend a GPU of 100 GiB with 90 free, 6 reserved and 4 of those allocated."""
-    told: list[float] = []
+    shares: list[float] = []
     card = SimpleNamespace(total_memory=100 * GIB)
     for name, answer in {
         "get_device_properties": card,
@@ -37,9 +37,9 @@ def fractions(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda _, answer=answer: answer)
     monkeypatch.setattr(
-        torch.cuda, "set_per_process_memory_fraction", lambda share, _: told.append(share)
+        torch.cuda, "set_per_process_memory_fraction", lambda share, _: shares.append(share)
     )
-    return told
+    return shares
 
 
 def test_a_limit_is_a_share_of_the_device_and_ends_with_the_run(fractions: list[float]) -> None:
@@ -59,24 +59,28 @@ def test_no_limit_changes_nothing(fractions: list[float]) -> None:
 
 
 def test_more_than_the_device_has_is_refused(fractions: list[float]) -> None:
-    told = f"{KEY} must be at most 100.0, what Some GPU has, got 200; lower it or set {KEY}=null"
-    with pytest.raises(ConfigError, match=told), memory_limit(KEY, 200, GPU):
+    message = f"{KEY} must be at most 100.0, what Some GPU has, got 200; lower it or set {KEY}=null"
+    with pytest.raises(ConfigError, match=message), memory_limit(KEY, 200, GPU):
         pass
     assert fractions == []
 
 
 @pytest.mark.parametrize(
-    ("gib", "told"), [(1e-3, "must be above .* what the process takes"), (1e6, "must be at most")]
+    ("gib", "message"),
+    [(1e-3, "must be above .* what the process takes"), (1e6, "must be at most")],
 )
-def test_a_limit_that_a_cpu_cannot_keep_is_refused(gib: float, told: str) -> None:
-    with pytest.raises(ConfigError, match=f"{KEY} {told}.*got {gib}"), memory_limit(KEY, gib, CPU):
+def test_a_limit_that_a_cpu_cannot_keep_is_refused(gib: float, message: str) -> None:
+    with (
+        pytest.raises(ConfigError, match=f"{KEY} {message}.*got {gib}"),
+        memory_limit(KEY, gib, CPU),
+    ):
         pass
 
 
 def test_a_platform_that_cannot_cap_a_process_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    told = f"{KEY} caps a CPU's memory on Linux only, got 4 on darwin; set {KEY}=null"
-    with pytest.raises(ConfigError, match=told), memory_limit(KEY, 4, CPU):
+    message = f"{KEY} caps a CPU's memory on Linux only, got 4 on darwin; set {KEY}=null"
+    with pytest.raises(ConfigError, match=message), memory_limit(KEY, 4, CPU):
         pass
 
 
@@ -118,9 +122,9 @@ def exhaust() -> None:
             try:
                 allocate()
             except (MemoryError, RuntimeError) as error:
-                told = "out of memory" if is_out_of_memory(error) else repr(error)
+                outcome = "out of memory" if is_out_of_memory(error) else repr(error)
         torch.empty(2 * GIB, dtype=torch.uint8)
-        print(f"{name}: {told}, then not")
+        print(f"{name}: {outcome}, then not")
 
 
 def private_bytes_of_a_new_process() -> int:
@@ -141,7 +145,7 @@ def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(tmp_path: Path)
     assert done.returncode == 3, done.stderr
     (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
     assert row["status"] == "oom"
-    for told in (
+    for part in (
         "out of memory in training, epoch 1",
         "the estimate is 1,5",
         "MiB were free",
@@ -149,8 +153,8 @@ def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(tmp_path: Path)
         "raise trainer.memory_limit_gib",
         "sampler=gas",
     ):
-        assert told in row["error"]
-        assert told in done.stderr
+        assert part in row["error"]
+        assert part in done.stderr
     assert "sampler.batch_size" not in row["error"]
 
 

@@ -314,10 +314,10 @@ def test_a_run_of_other_code_or_versions_begins_anew_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = interrupted(settings(), monkeypatch)
-    told = path.parent / "run.json"
-    values = resume.json.loads(told.read_text())
+    run_json = path.parent / "run.json"
+    values = resume.json.loads(run_json.read_text())
     values["identity"][name] = "other"
-    told.write_text(resume.json.dumps(values))
+    run_json.write_text(resume.json.dumps(values))
     with caplog.at_level(logging.INFO, "redditgnn"):
         row, _ = run.run(settings())
     assert row.run_id != path.parent.name

@@ -135,11 +135,12 @@ def test_a_file_of_an_older_version_is_completed_and_kept(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("header", "told"), [("run_id,other\n", "'other' is unknown"), ("score\n", "'run_id' is miss")]
+    ("header", "message"),
+    [("run_id,other\n", "'other' is unknown"), ("score\n", "'run_id' is miss")],
 )
-def test_columns_that_do_not_fit_are_refused_and_stay(header, told, tmp_path):
+def test_columns_that_do_not_fit_are_refused_and_stay(header, message, tmp_path):
     path = written(tmp_path, header)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         append(path, "c")
     assert path.read_text() == header
 

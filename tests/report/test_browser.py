@@ -87,10 +87,10 @@ def test_a_column_is_filtered_by_its_magnifier(page):
 def test_a_point_tells_its_configuration_when_hovered(page):
     point_at(page, page.find_element("css selector", f"{TIME_PLOT} .points path"))
     wait_for(page, f"{TIME_PLOT} .hovertext text")
-    told = page.find_element("css selector", f"{TIME_PLOT} .hovertext text").text
-    assert "gat, full" in told
-    assert "heads=" in told
-    assert "s/epoch" in told
+    text = page.find_element("css selector", f"{TIME_PLOT} .hovertext text").text
+    assert "gat, full" in text
+    assert "heads=" in text
+    assert "s/epoch" in text
 
 
 @pytest.mark.parametrize(("name", "is_dark"), [("light", False), ("dark", True)])

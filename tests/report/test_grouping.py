@@ -68,7 +68,7 @@ def test_costs_of_two_devices_are_kept_apart(material, row):
 
 
 @pytest.mark.parametrize(
-    ("cells", "told"),
+    ("cells", "place"),
     [
         ({"num_threads": 1}, "Some CPU, 1 thread"),
         ({"num_threads": 2, "kernels_backend": "auto"}, "Some CPU, 2 threads"),
@@ -78,12 +78,12 @@ def test_costs_of_two_devices_are_kept_apart(material, row):
         ),
     ],
 )
-def test_seconds_of_other_threads_and_kernels_are_kept_apart(cells, told, material, row):
+def test_seconds_of_other_threads_and_kernels_are_kept_apart(cells, place, material, row):
     rows = [row("a", seed, **{"device": "cpu", **cells}) for seed in (0, 1)]
     rows.append(row("a", 2, device="cpu", epoch_median_s=9.0))
     costs = material(rows).groups[0].configurations[0].costs
     assert [(cost.device_name, cost.runs, cost.epoch_s) for cost in costs] == [
-        (told, 2, 0.5),
+        (place, 2, 0.5),
         ("Some CPU", 1, 9.0),
     ]
 

@@ -116,8 +116,8 @@ def test_a_run_records_the_size_that_was_found_and_is_the_run_of_that_size(
 ) -> None:
     chosen = settings("cluster")
     rows = []
-    for told in (chosen, with_size(chosen, 6)):
-        run.run(replace(told, results_dir=str(tmp_path / str(len(rows)))))
+    for each in (chosen, with_size(chosen, 6)):
+        run.run(replace(each, results_dir=str(tmp_path / str(len(rows)))))
         lines = (tmp_path / str(len(rows)) / "runs.csv").read_text().splitlines()
         rows.extend(csv.DictReader(lines))
     assert json.loads(rows[0]["hyperparameters"])["sampler.batch_size"] == 6

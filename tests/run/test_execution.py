@@ -71,8 +71,8 @@ def test_a_run_leaves_a_row_its_epochs_and_its_provenance(
     assert json.loads(written["hyperparameters"])["model.hidden_channels"] == 8
     folder = tmp_path / "runs" / row.run_id
     assert [line["epoch"] for line in rows_of(folder / "epochs.csv")] == ["1", "2", "3"]
-    told = json.loads((folder / "run.json").read_text())
-    assert told["settings"]["components"]["trainer"]["epochs"] == 3
+    content = json.loads((folder / "run.json").read_text())
+    assert content["settings"]["components"]["trainer"]["epochs"] == 3
     assert checkpoint.load(folder / "best.pt").keys() == {
         f"convs.{layer}.{name}" for layer in (0, 1) for name in ("bias", "lin.weight")
     }
@@ -89,13 +89,13 @@ def test_seconds_add_up(settings: Callable[..., Settings]) -> None:
 def test_the_same_seed_gives_the_same_epochs_and_another_seed_others(
     settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    told = []
+    epochs = []
     for seed in (0, 0, 1):
         row, _ = run.run(settings(f"seed={seed}", "model=gat", "model.heads=2"))
         lines = rows_of(tmp_path / "runs" / row.run_id / "epochs.csv")
-        told.append([{k: v for k, v in line.items() if k not in SECONDS} for line in lines])
-    assert told[0] == told[1]
-    assert told[0] != told[2]
+        epochs.append([{k: v for k, v in line.items() if k not in SECONDS} for line in lines])
+    assert epochs[0] == epochs[1]
+    assert epochs[0] != epochs[2]
 
 
 def test_test_labels_never_influence_training(

@@ -165,8 +165,8 @@ def test_bf16_is_refused_where_its_trial_fails(
     code: int, out: str, err: str, reason: str, trial: Callable[[int, str, str], None]
 ) -> None:
     trial(code, out, err)
-    told = f"trainer.precision=bf16 cannot run here: .*{reason}.*; use trainer.precision=fp32"
-    with pytest.raises(ConfigError, match=told) as raised:
+    message = f"trainer.precision=bf16 cannot run here: .*{reason}.*; use trainer.precision=fp32"
+    with pytest.raises(ConfigError, match=message) as raised:
         precision.check_precision("trainer.precision", "bf16", CPU)
     assert "\n" not in str(raised.value)
 

@@ -166,9 +166,9 @@ def test_a_signal_in_the_middle_of_an_epoch_leaves_a_checkpoint_and_a_row(
     path = wait_for_checkpoint(process, tmp_path)
     periodic = path.stat().st_ino
     process.send_signal(sent)
-    _, told = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in told
+    assert "Traceback" not in stderr
     assert path.stat().st_ino != periodic
     (row,) = rows_of(tmp_path)
     assert (row["status"], row["epochs"]) == ("interrupted", "")
@@ -184,10 +184,10 @@ def test_a_signal_in_an_evaluation_that_does_not_end_ends_the_process(
     assert process.stdout is not None
     assert process.stdout.readline() == "evaluating\n"
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "redditgnn: interrupted" in told
-    assert "Traceback" not in told
+    assert "redditgnn: interrupted" in stderr
+    assert "Traceback" not in stderr
     (row,) = rows_of(tmp_path)
     assert row["status"] == "interrupted"
 
@@ -200,8 +200,8 @@ def test_a_run_killed_at_random_moments_gives_what_an_undisturbed_one_gives(
     chosen = [*choice, "trainer.epochs=30", "trainer.checkpoint_every=0.05s"]
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     whole = start(undisturbed, *chosen)
-    _, told = whole.communicate(timeout=300)
-    assert whole.returncode == 0, told
+    _, stderr = whole.communicate(timeout=300)
+    assert whole.returncode == 0, stderr
     moment = random.Random(0)
     for _ in range(2):
         process = start(killed, *chosen)
@@ -210,9 +210,9 @@ def test_a_run_killed_at_random_moments_gives_what_an_undisturbed_one_gives(
         process.kill()
         process.communicate()
     last = start(killed, *chosen)
-    _, told = last.communicate(timeout=300)
-    assert last.returncode == 0, told
-    assert told.count("resumes after epoch") == 1
+    _, stderr = last.communicate(timeout=300)
+    assert last.returncode == 0, stderr
+    assert stderr.count("resumes after epoch") == 1
     assert epochs_of(killed) == epochs_of(undisturbed)
     (row,), (other,) = rows_of(killed), rows_of(undisturbed)
     for name in ("status", "epochs", "best_epoch", "test_micro_f1", "test_macro_f1"):

@@ -239,15 +239,15 @@ def test_pieces_are_those_of_tensor_operations(
 
 def pieces(subgraphs, graph: GraphData, node_ids: Tensor) -> list[Tensor]:
     """Everything that `subgraphs` can tell about some nodes, asked twice: nothing may be left."""
-    seen, told = Inclusions(graph), []
+    seen, outputs = Inclusions(graph), []
     for _ in range(2):
         subgraphs.include(node_ids, seen)
         subgraphs.include(node_ids[::2], seen)
-        told += [subgraphs.distinct(torch.cat([node_ids, node_ids.flip(0)]))]
-        told += subgraphs.edges(node_ids)
-        told += subgraphs.weighted_edges(node_ids, seen)
-        told += subgraphs.neighborhood(node_ids)
-    return [*told, seen.node_counts, seen.edge_counts]
+        outputs += [subgraphs.distinct(torch.cat([node_ids, node_ids.flip(0)]))]
+        outputs += subgraphs.edges(node_ids)
+        outputs += subgraphs.weighted_edges(node_ids, seen)
+        outputs += subgraphs.neighborhood(node_ids)
+    return [*outputs, seen.node_counts, seen.edge_counts]
 
 
 def test_few_nodes_of_many_are_made_distinct_by_sorting() -> None:

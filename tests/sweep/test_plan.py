@@ -77,7 +77,7 @@ def test_runs_that_are_the_same_are_planned_once():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["seed=0,1", "model.hidden_channels=8,x"], "job 2 .*hidden_channels=x.*: model.hidden_ch"),
         (["seed=0,-1"], r"job 2 \(.*seed=-1\): seed must be in \[0, 2\*\*63\), got -1"),
@@ -95,10 +95,10 @@ def test_runs_that_are_the_same_are_planned_once():
         (["seed=range(200000)"], "at most 100000 jobs"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_before_anything_runs(arguments, told, monkeypatch):
+def test_a_mistake_is_told_in_one_line_before_anything_runs(arguments, message, monkeypatch):
     monkeypatch.setattr("redditgnn.sweep.plan.MOST_JOBS", 100)
-    told = told.replace("100000", "100")
-    with pytest.raises(ConfigError, match=told) as error:
+    message = message.replace("100000", "100")
+    with pytest.raises(ConfigError, match=message) as error:
         jobs(*SMALL, *arguments)
     assert "\n" not in str(error.value)
 

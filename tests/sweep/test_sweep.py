@@ -159,9 +159,9 @@ def test_a_checkpoint_of_other_code_is_not_the_one_that_a_killed_run_left(
 ):
     (job,) = Planner([*tiny, "trainer.checkpoint_every=1"]).jobs()
     folder = left_by_a_killed_run(job)
-    told = json.loads((folder / "run.json").read_text())
-    told["identity"]["commit"] = "0ld"
-    (folder / "run.json").write_text(json.dumps(told))
+    content = json.loads((folder / "run.json").read_text())
+    content["identity"]["commit"] = "0ld"
+    (folder / "run.json").write_text(json.dumps(content))
     assert swept([job], deaths={1: 1}) == ["failed"]
     row = load_rows(tmp_path)[-1]
     assert row["run_id"] != folder.name
@@ -232,9 +232,9 @@ def test_a_search_learns_from_rows_and_proposes_what_is_missing(tiny, tmp_path):
     rows = load_rows(tmp_path)
     assert len({row["config_hash"] for row in rows}) == 4
     for row in rows:
-        told = json.loads(row["hyperparameters"])
-        assert 0 <= told["model.dropout"] <= 0.5
-        assert 4 <= told["model.hidden_channels"] <= 32
+        hyperparameters = json.loads(row["hyperparameters"])
+        assert 0 <= hyperparameters["model.dropout"] <= 0.5
+        assert 4 <= hyperparameters["model.hidden_channels"] <= 32
 
 
 def test_a_search_without_time_starts_nothing(tiny, monkeypatch):

@@ -161,8 +161,8 @@ def test_a_missing_package_is_a_line_with_the_command(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    told = rf"tracker={name} needs .*pip install 'redditgnn\[{name}\]', or set tracker=none"
-    with pytest.raises(ConfigError, match=told):
+    message = rf"tracker={name} needs .*pip install 'redditgnn\[{name}\]', or set tracker=none"
+    with pytest.raises(ConfigError, match=message):
         compose_settings([f"tracker={name}"]).build("tracker")
 
 

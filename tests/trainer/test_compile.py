@@ -36,7 +36,7 @@ def main(folder: Path, *overrides: str) -> None:
 
     In a process of its own: the tests' type checks of every call do not understand tracing.
     """
-    told = {}
+    results = {}
     for compiled in ("false", "true"):
         settings = compose_settings([*SMALL, *overrides, f"trainer.compile={compiled}"])
         graph = settings.build("dataset", folder)
@@ -56,8 +56,8 @@ def main(folder: Path, *overrides: str) -> None:
         best = folder / f"{compiled}.pt"
         with trainer.in_effect():
             trainer.fit(model, optimizer, scheduler, sampler, evaluate, best, record)
-        told[compiled] = losses, graphs
-    print(json.dumps(told))
+        results[compiled] = losses, graphs
+    print(json.dumps(results))
 
 
 @pytest.mark.slow
@@ -93,8 +93,8 @@ def test_without_a_compiler_it_is_refused_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None if name.startswith("no-") else name)
     change(monkeypatch)
-    told = f"trainer.compile=true cannot generate code here: {reason}.*trainer.compile=false"
-    with pytest.raises(ConfigError, match=told) as raised:
+    message = f"trainer.compile=true cannot generate code here: {reason}.*trainer.compile=false"
+    with pytest.raises(ConfigError, match=message) as raised:
         compose_settings(["trainer.compile=true"]).build("trainer", device=CPU)
     assert "\n" not in str(raised.value)
 

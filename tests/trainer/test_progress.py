@@ -22,9 +22,9 @@ def test_jobs_that_share_a_stream_tell_it_in_lines(
         bar.update(10)
         for _ in range(5):
             bar.refresh()  # a line is due every 10 seconds
-    out, told = capfd.readouterr()
+    out, stderr = capfd.readouterr()
     assert out == ""
-    assert "\r" not in told
-    (line,) = told.splitlines()
+    assert "\r" not in stderr
+    (line,) = stderr.splitlines()
     assert line.startswith("seed 3:  50%, 00:00 spent, ")
     assert line.endswith("epoch=4, loss=0.51, val=0.82")

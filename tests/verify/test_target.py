@@ -93,5 +93,5 @@ def test_a_target_of_ours_is_read_and_composed_alike(name: str) -> None:
     counts = {"edges": "num_edges", "features": "num_features", "labels": "num_classes"}
     for part, key in counts.items():
         if key in expected and part in target.fingerprint:
-            told = str(target.fingerprint[part]).partition(":")[0]
-            assert told == str(expected[key]), f"{name}: target.fingerprint.{part}"
+            value = str(target.fingerprint[part]).partition(":")[0]
+            assert value == str(expected[key]), f"{name}: target.fingerprint.{part}"
