@@ -10,13 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from redditgnn import CONF_DIR, cli
+from redditgnn import cli
 from redditgnn.errors import ConfigError, DataError, OutOfMemory, RunFailed, TrainingDiverged
-
-needs_train = pytest.mark.skipif(
-    find_spec("redditgnn.command.train") is None or not (CONF_DIR / "dataset/sbm.yaml").is_file(),
-    reason="there is no train command, or no synthetic dataset, yet",
-)
 
 
 def call(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -120,25 +115,3 @@ def test_a_mistake_in_a_process_of_its_own_has_no_traceback():
     done = call("list", "modls")
     assert done.returncode == 2
     assert done.stderr == "redditgnn: cannot list 'modls'; did you mean 'models'?\n"
-
-
-@needs_train
-@pytest.mark.parametrize(
-    ("override", "part"),
-    [
-        ("model=gatt", "gat"),
-        ("model.hiden_channels=3", "hiden_channels"),
-        ("model.hidden_channels=wide", "model.hidden_channels must be"),
-        ("seeed=1", "seeed"),
-        ("model.hidden_channels=[1", "[1"),
-    ],
-)
-def test_a_mistake_in_an_override_ends_in_a_line_that_names_it(override, part, tmp_path):
-    folders = [f"results_dir={tmp_path / 'results'}", f"data_dir={tmp_path / 'data'}"]
-    done = call("train", "dataset=sbm", "dataset.scale=0.002", *folders, override)
-    assert done.returncode == 2, done.stderr
-    *_, last = done.stderr.splitlines()  # a dataset that is made first says so
-    assert last.startswith("redditgnn: ")
-    assert part in last
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "results" / "runs.csv").exists()

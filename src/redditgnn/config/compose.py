@@ -94,11 +94,18 @@ def _compose_config(overrides: list[str]) -> DictConfig:
 def require_option_names(overrides: Sequence[str]) -> None:
     """Refuse a group whose value is not the name of an option, which makes Hydra report a bug.
 
+    Keys of Hydra itself are refused too: only its composition is used, so they would do nothing.
+
     Raises:
-        ConfigError: names the group.
+        ConfigError: names the override.
     """
     for override in overrides:
         group, _, value = override.partition("=")
+        require(
+            re.match(r"[+~]*hydra[./@]", group) is None,
+            f"{override}: keys of Hydra have no effect here; leave it out "
+            "(--config-dir DIR adds options of your own)",
+        )
         chosen_by_name = group in (*GROUPS, "experiment")
         if chosen_by_name and re.fullmatch(r"|null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
             raise ConfigError(
