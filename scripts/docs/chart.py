@@ -41,7 +41,7 @@ LINES = {  # (dataset, work): what the reader sees
     ("sbm 0.2", "gat epoch"): "GAT, eight sampled batches",
     ("sbm 0.1", "exact evaluation"): "Exact evaluation of GraphSAGE",
 }
-ALONE = {("sbm 1", "gat saint_rw run")}
+ALONE = {("sbm 1", "sage neighbor epoch"), ("sbm 1", "gat saint_rw run")}
 OURS, PYG = "#e8590c", "#8d99a6"
 INK, PAPER = "#24292f", "#ffffff"
 STYLE: dict[Any, Any] = {
