@@ -19,7 +19,7 @@ TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
-    table wheel clean bench bench-kernels bench-step bench-full bench-scaling bench-memory staleness bench-cuda dgl \
+    table wheel clean bench bench-kernels bench-step bench-full bench-scaling bench-memory staleness bench-cuda gpu-day gpu-pack dgl \
     performance chaos
 
 help:  ## show this list
@@ -120,6 +120,25 @@ staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and
 
 bench-cuda: $(VENV)/installed  ## all of it on a GPU, at Reddit's size, under 24 GiB
 	PYTHON=$(BIN)/python scripts/bench/cuda.sh $(BENCH_ARGS)
+
+# The next call resumes after the last completed stage. A rehearsal: make gpu-day DEVICE=cpu SCALE=0.01
+DEVICE ?= cuda
+SCALE ?= 1
+GPU_DAY_S ?= 540
+gpu-day: $(VENV)/installed-test  ## tests and measurements of a GPU in stages, for at most GPU_DAY_S seconds
+	$(BENCH).gpu_day --device $(DEVICE) --scale $(SCALE) --seconds $(GPU_DAY_S) $(BENCH_ARGS)
+
+# What a machine with a GPU, torch, PyG and Numba but without a package registry still lacks, for its Python.
+PACK = .gpu
+GPU_PYTHON ?= 3.12
+PLATFORMS = $(patsubst %,--platform manylinux_%_x86_64,2_28 2_27 2_17) --platform manylinux2014_x86_64
+PACKED = hydra-core omegaconf antlr4-python3-runtime beartype
+gpu-pack: $(VENV)/installed  ## wheels for scripts/bench/gpu_day.sh, which needs no environment
+	rm -rf $(PACK)
+	$(BIN)/python -m pip wheel --quiet -c constraints.txt --no-deps -w $(PACK) $(PACKED)
+	$(BIN)/python -m pip download --quiet -c constraints.txt --no-deps --only-binary=:all: \
+	    --python-version $(GPU_PYTHON) $(PLATFORMS) -d $(PACK) pymetis
+	@du -sh $(PACK)
 
 performance: $(VENV)/installed  ## put results/bench/*.csv into docs/speed.md and docs/performance.md
 	$(TABLES).performance

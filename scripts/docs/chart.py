@@ -3,9 +3,9 @@
 usage: python -m scripts.docs.chart (make chart)
 
 A line of the chart is one piece of work of `LINES`. Its bars are our median and that of PyG's
-fastest side, on one CPU: that of the first line that has rows. Lines without rows on it are left
-out, and those of `ALONE` need no side of PyG's. Rows are those of the benchmarks, and of repeated
-measurements the latest counts.
+fastest side, on one CPU, which the line names: lines do not compare with each other. Lines without
+a side of PyG's are left out, except for those of `ALONE`. Rows are those of the benchmarks, and of
+repeated measurements the latest counts.
 
 The first lines are of Reddit's full size and belong into results/bench/cpu-full.csv, which has the
 columns of the other files. A side that did not fit has the status `oom`. Its `extra_mib` may then
@@ -41,7 +41,7 @@ LINES = {  # (dataset, work): what the reader sees
     ("sbm 0.2", "gat epoch"): "GAT, eight sampled batches",
     ("sbm 0.1", "exact evaluation"): "Exact evaluation of GraphSAGE",
 }
-ALONE = {("sbm 1", "gat saint_rw run")}
+ALONE = {("sbm 1", "sage neighbor epoch"), ("sbm 1", "gat saint_rw run")}
 OURS, PYG = "#e8590c", "#8d99a6"
 INK, PAPER = "#24292f", "#ffffff"
 STYLE: dict[Any, Any] = {
@@ -80,7 +80,7 @@ def main(root: Path = ROOT) -> int:
 
 
 def read_lines(folder: Path) -> list[Line]:
-    """Return the lines of one machine, in the order of `LINES`."""
+    """Return the lines in the order of `LINES`, all with the first one's number of threads."""
     rows = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
     rows = rows[(rows.device == "cpu") & rows.side.notna()]
     rows = rows.sort_values("measured_at", kind="stable")
@@ -89,20 +89,24 @@ def read_lines(folder: Path) -> list[Line]:
     for (dataset, work), label in LINES.items():
         found = latest[(latest.dataset == dataset) & (latest.work == work)]
         if lines:
-            found = found[found.device_name == lines[0].ours.device_name]
-        lines += _line(label, found)
+            found = found[found.num_threads == lines[0].ours.num_threads]
+        lines += _line(label, found, needs_pyg=(dataset, work) not in ALONE)
     return lines
 
 
-def _line(label: str, rows: pd.DataFrame) -> list[Line]:
-    """Return the line of some work, none if a side is missing that it needs."""
-    ours, pyg = rows[rows.side == "ours"], rows[rows.side.str.startswith("pyg")]
-    pyg = pyg[pyg.device_name.isin(ours.device_name)]
-    if ours.empty or (pyg.empty and (ours.iloc[0].dataset, ours.iloc[0].work) not in ALONE):
-        return []
-    by_speed = pyg.sort_values("median_s", na_position="last")
-    label = f"{label}\n{ours.iloc[0].edges / 1e6:.1f} million edges"
-    return [Line(label=label, ours=ours.iloc[0], pyg=None if pyg.empty else by_speed.iloc[0])]
+def _line(label: str, rows: pd.DataFrame, needs_pyg: bool) -> list[Line]:
+    """Return the line of some work on the CPU that was measured last, none if a side is missing."""
+    peers = rows[rows.side.str.startswith("pyg")].sort_values("median_s", na_position="last")
+    for _, ours in rows[rows.side == "ours"][::-1].iterrows():
+        pyg = peers[peers.device_name == ours.device_name]
+        if len(pyg) or not needs_pyg:
+            label = f"{label}\n{ours.edges / 1e6:.1f} million edges, {_cpu(ours)}"
+            return [Line(label=label, ours=ours, pyg=pyg.iloc[0] if len(pyg) else None)]
+    return []
+
+
+def _cpu(row: pd.Series) -> str:
+    return str(row.device_name).replace("(R)", "").removesuffix(" Processor")
 
 
 def draw(lines: list[Line]) -> Figure:
@@ -176,15 +180,16 @@ def title(lines: list[Line]) -> str:
 
 
 def provenance(lines: list[Line]) -> str:
-    """Return hardware, versions and the number of rounds."""
-    first = lines[0].ours
+    """Return threads, versions and the number of rounds."""
+    torch, pyg = (
+        ", ".join(sorted({str(line.ours[name]) for line in lines}))
+        for name in ("torch_version", "pyg_version")
+    )
     counts = sorted({int(line.ours.n) for line in lines})
     rounds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-    name = str(first.device_name).replace("(R)", "")
     return (
-        f"{name}, {first.num_threads:.0f} threads; torch {first.torch_version}, PyG "
-        f"{first.pyg_version} (its fastest form); medians of {rounds} rounds; "
-        "synthetic graphs shaped like Reddit"
+        f"{lines[0].ours.num_threads:.0f} threads; torch {torch}, PyG {pyg} (its fastest form); "
+        f"medians of {rounds} rounds; synthetic graphs shaped like Reddit"
     )
 
 

@@ -1,4 +1,4 @@
-"""A run on CUDA that is interrupted goes on: captured steps, histories, the GPU's generators."""
+"""A run on CUDA that was interrupted resumes: captured steps, histories, the GPU's generators."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start(data_dir: Path, tmp_path: Path) -> Iterator[object]:
-    """A function that starts a sweep; it and its workers are ended behind the test."""
+    """A function that starts a sweep; it and its workers are ended after the test."""
     started: list[subprocess.Popen[str]] = []
 
     def sweep(*arguments: str) -> subprocess.Popen[str]:

@@ -199,7 +199,7 @@ def test_mlflow_keeps_settings_epochs_and_status_in_a_local_database(
         (number, loss) for number, loss in enumerate(losses_of(row, tmp_path), start=1)
     ]
     again = SafeTracker(compose_settings(["tracker=mlflow"]).build("tracker"))
-    again.started(row, tmp_path, 3)  # as a run that goes on does
+    again.started(row, tmp_path, 3)  # as a resumed run does
     again.finished(replace(row, status="oom", error="out of memory"))
     (found,) = client.search_runs([experiment.experiment_id])
     assert found.info.status == "FAILED"

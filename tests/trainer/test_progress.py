@@ -17,7 +17,7 @@ def test_jobs_that_share_a_stream_tell_it_in_lines(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(progress.LINES, "seed 3")
-    with progress.progress_bar(100, 40) as bar:  # of a run that goes on
+    with progress.progress_bar(100, 40) as bar:  # of a run that resumes
         bar.set_postfix(epoch=4, loss="0.51", val="0.82", refresh=False)
         bar.update(10)
         for _ in range(5):

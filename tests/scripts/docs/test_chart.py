@@ -32,12 +32,23 @@ def test_the_fastest_side_of_pyg_is_beside_ours(tmp_path: Path) -> None:
     write(tmp_path, row(GAT, "ours", 1), row(GAT, "pyg slow", 30), row(GAT, "pyg fast", 20))
     (line,) = chart.read_lines(tmp_path / chart.BENCH)
     assert (line.ours.median_s, line.pyg.side) == (1, "pyg fast")
-    assert line.label.endswith("1.0 million edges")
+    assert line.label.endswith("1.0 million edges, A")
 
 
-def test_lines_of_another_machine_are_left_out(tmp_path: Path) -> None:
-    other = {"device_name": "B"}
-    sage = row(SAGE, "ours", 1, **other), row(SAGE, "pyg", 2, **other)
+def test_both_sides_of_a_line_are_of_one_machine(tmp_path: Path) -> None:
+    later = {"device_name": "B", "measured_at": "2026-02-01"}
+    sage = row(SAGE, "ours", 1, **later), row(SAGE, "pyg", 2, **later)
+    alone = row(GAT, "ours", 0.5, **later)  # has no side of PyG's there
+    write(tmp_path, row(GAT, "ours", 1), row(GAT, "pyg", 20), *sage, alone)
+    lines = chart.read_lines(tmp_path / chart.BENCH)
+    assert [(line.ours.device_name, line.pyg.device_name) for line in lines] == [
+        ("A", "A"),
+        ("B", "B"),
+    ]
+
+
+def test_lines_of_another_number_of_threads_are_left_out(tmp_path: Path) -> None:
+    sage = [row(SAGE, side, 1, num_threads=16) for side in ("ours", "pyg")]
     write(tmp_path, row(GAT, "ours", 1), row(GAT, "pyg", 20), *sage)
     assert len(chart.read_lines(tmp_path / chart.BENCH)) == 1
 
@@ -55,11 +66,11 @@ def test_the_chart_says_what_did_not_fit_and_on_what_it_was_measured(tmp_path: P
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert texts == ["35 s", "out of memory", "100 MiB", "would need 90 GiB"]
     assert figure.get_suptitle() == "redditgnn beside PyG on two CPU cores"
-    assert "A, 2 threads" in figure.get_supxlabel()
+    assert "2 threads; torch 2, PyG 2" in figure.get_supxlabel()
 
 
 def test_a_whole_run_of_ours_stands_alone(tmp_path: Path) -> None:
-    (run,) = chart.ALONE
+    run = sorted(chart.ALONE)[0]
     write(tmp_path, row(run, "ours", 52), row(GAT, "ours", 1), row(GAT, "pyg", 20))
     figure = chart.draw(chart.read_lines(tmp_path / chart.BENCH))
     texts = [text.get_text() for text in figure.axes[0].texts]

@@ -1,0 +1,219 @@
+"""Measure all that needs a GPU, in stages, as long as there is time; resume where it stopped.
+
+usage: python -m scripts.bench.gpu_day [--seconds 540] [--only STAGE,...] [--again] [...]
+
+A stage is a few programs of this package, each in a process group of its own that is killed at the
+stage's limit. They append their rows to results/bench/DEVICE-*.csv as they finish, so that a stage
+that is cut loses no more than its last row. results/bench/gpu-day.csv has a row for every stage
+that ended. The next call skips what is completed there, on this device and at this scale. At the
+end a page says what the rows amount to.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from redditgnn.record.provenance import provenance
+from scripts import ROOT
+from scripts.bench.gpu_page import page
+from scripts.bench.options import add_place, names_of, new_parser
+from scripts.bench.rows.sheet import FACTS, append, now
+
+PATH = ROOT / "results" / "bench" / "gpu-day.csv"
+CAP_GIB = 24  # of memory: as if the device were the one that most people have
+LEAST_S = 20  # a stage is not begun for less
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Commands that belong together, and the seconds that they get; the first failure ends them."""
+
+    name: str
+    limit_s: float
+    commands: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a stage ended. `status`: completed, failed, timeout (its own limit) or cut (no time)."""
+
+    status: str
+    seconds: float
+    note: str = ""
+
+
+def stages(device: str, scale: float, data_dir: Path) -> list[Stage]:
+    """Return the stages, most valuable first."""
+    place = ["--device", device, "--data-dir", str(data_dir), "--scale", f"{scale:g}"]
+    cap = ["--memory-limit-gib", str(CAP_GIB), "--budget-s", "5"]
+
+    def bench(program: str, *options: str) -> list[str]:
+        return [sys.executable, "-W", "ignore", "-m", f"scripts.bench.{program}", *place, *options]
+
+    def kernels(works: str) -> list[str]:
+        return bench("kernels", *cap, "--only", works)
+
+    def step(works: str, *options: str) -> list[str]:
+        return bench("step", *cap, "--only", works, *options)
+
+    matrix = bench("matrix", "--pairs", "sage/saint_rw,sage/cluster,sage/gas,gcn/gas")
+    tests = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "tests/gpu", "tests/memory"]
+    return [
+        Stage(name="tests", limit_s=240, commands=[tests]),
+        Stage(name="sage", limit_s=240, commands=[step("sage epoch", "--batches", "0")]),
+        Stage(name="layers 8x8", limit_s=180, commands=[kernels("gatv2 8x8,gat 8x8")]),
+        Stage(
+            name="full gat",
+            limit_s=180,
+            commands=[step("full gat 3 layers 1 head,full gat 3 layers 2 heads")],
+        ),
+        Stage(name="layers 1x256", limit_s=180, commands=[kernels("gat 1x256,gatv2 1x256")]),
+        Stage(name="evaluation", limit_s=180, commands=[step("exact evaluation")]),
+        Stage(name="samplers", limit_s=240, commands=[[*matrix, "--epochs", "3", "--seeds", "1"]]),
+        Stage(name="histories", limit_s=180, commands=[step("gas epoch")]),
+        Stage(name="sums", limit_s=120, commands=[kernels("sage 256,gcn 256")]),
+        Stage(
+            name="sampled attention",
+            limit_s=240,
+            commands=[step("gat epoch,gatv2 epoch", "--batches", "20")],
+        ),
+    ]
+
+
+def run_day(
+    chosen: Sequence[Stage],
+    seconds: float,
+    record: Callable[[Stage, Ending], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Run the stages until the seconds are spent; return whether all of them were begun and ended.
+
+    A stage that is cut because the seconds are spent is not recorded, so that it comes again.
+    """
+    end = clock() + seconds
+    for stage in chosen:
+        left = end - clock()
+        if left < LEAST_S:
+            print(f"gpu-day: {left:.0f} s are left; call it again for {stage.name} and the rest")
+            return False
+        ending = run_stage(stage, min(stage.limit_s, left))
+        if ending.status == "timeout" and left < stage.limit_s:
+            print(f"gpu-day: {stage.name} is cut after {ending.seconds:.0f} s; it comes again")
+            return False
+        record(stage, ending)
+        print(f"gpu-day: {stage.name} {ending.status}, {ending.seconds:.0f} s {ending.note}")
+    return True
+
+
+def run_stage(stage: Stage, limit_s: float) -> Ending:
+    """Run the commands of a stage, all of them within the limit."""
+    start, last = time.monotonic(), ""
+    for command in stage.commands:
+        left = limit_s - (time.monotonic() - start)
+        code, last = run_group(command, left)
+        seconds = time.monotonic() - start
+        if code is None:
+            return Ending(status="timeout", seconds=seconds, note=f"not done after {limit_s:.0f} s")
+        if code != 0:
+            return Ending(status="failed", seconds=seconds, note=f"exit code {code}: {last}")
+    return Ending(status="completed", seconds=time.monotonic() - start, note=last)
+
+
+def run_group(command: Sequence[str], limit_s: float) -> tuple[int | None, str]:
+    """Run a command and print what it prints; kill it and all its children at the limit.
+
+    Returns:
+        The exit code, None if it was killed at the limit, and the last line that it printed.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(max(limit_s, 0), kill)
+    timer.start()
+    last = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        last = line.strip() or last
+    code = process.wait()
+    timer.cancel()
+    return (None if late.is_set() else code), last
+
+
+def completed_stages(path: Path, device_name: str, scale: float) -> set[str]:
+    """Return the names of the stages that a file has as completed, on a device and at a scale."""
+    if not path.exists():
+        return set()
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    done = rows[(rows.status == "completed") & (rows.device_name == device_name)]
+    return set(done.stage[done.scale == f"{scale:g}"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what is not done yet; 0 if nothing is left."""
+    parser = new_parser("gpu_day", __doc__)
+    add_place(parser, scale=1.0)
+    names = [stage.name for stage in stages("cuda", 1.0, Path("data"))]
+    parser.add_argument("--seconds", type=float, default=540, help="in all (%(default)g)")
+    parser.add_argument("--only", type=names_of(names), default=names, metavar="STAGE,...")
+    parser.add_argument("--again", action="store_true", help="completed stages, too")
+    options = parser.parse_args(argv)
+    path = options.out or PATH
+    facts = {name: provenance(torch.device(options.device))[name] for name in FACTS}
+    done = set() if options.again else completed_stages(path, facts["device_name"], options.scale)
+
+    def record(stage: Stage, ending: Ending) -> None:
+        append(path, {**row_of(stage, ending), "scale": f"{options.scale:g}", **facts})
+
+    chosen = [stage for stage in stages(options.device, options.scale, options.data_dir)]
+    left = [stage for stage in chosen if stage.name in options.only and stage.name not in done]
+    everything = run_day(left, options.seconds, record)
+    print("\n".join(page_lines(path.parent, options.device, facts["device_name"])))
+    return 0 if everything else 1
+
+
+def row_of(stage: Stage, ending: Ending) -> dict[str, Any]:
+    """Return the cells of a stage that has just ended."""
+    return {
+        "ended_at": now(),
+        "stage": stage.name,
+        "status": ending.status,
+        "seconds": f"{ending.seconds:.1f}",
+        "note": ending.note,
+    }
+
+
+def page_lines(folder: Path, device: str, device_name: str) -> Iterator[str]:
+    """Yield the page over the rows of a device in `folder`."""
+    paths = [folder / f"{device}-{program}.csv" for program in ("kernels", "step")]
+    tables = [pd.read_csv(path) for path in paths if path.exists()]
+    if tables:
+        rows = pd.concat(tables)
+        yield from page(rows[rows.device_name == device_name])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""One page about the rows of a GPU: each piece of work beside its peer, its floor and its aim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+
+HEAD = ("work", "graph", "ours s", "peer", "ratio", "floors", "MiB", "verdict")
+FULL = "sbm 1"  # the graph that the aims are for: Reddit's size
+
+
+class Aim(NamedTuple):
+    """What a piece of work may take at Reddit's size: seconds, MiB beside the inputs."""
+
+    at_most_s: float | None = None
+    aim_s: float | None = None
+    at_most_mib: float | None = None
+    least_ratio: float | None = None
+
+
+AIMS = {
+    "sage epoch": Aim(at_most_s=0.5, aim_s=0.15, least_ratio=20),
+    "gatv2 8x8 forward_backward": Aim(at_most_s=0.100, aim_s=0.050),
+    "gat 1x256 forward_backward": Aim(at_most_s=0.250),
+    "full gat 3 layers 1 head": Aim(at_most_mib=15.2e9 / 2**20),  # what DGL published
+    "full gat 3 layers 2 heads": Aim(at_most_mib=24 * 1024),
+}
+
+
+def page(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield the lines of a table, a line for each work and graph with a side of ours."""
+    latest = rows.sort_values("measured_at", kind="stable")
+    latest = latest.drop_duplicates(["dataset", "work", "side"], keep="last")
+    lines = [HEAD]
+    for (work, graph), sides in latest.groupby(["work", "dataset"], sort=False):
+        ours = sides[sides.side.str.startswith("ours")]
+        if len(ours):
+            lines.append(_line(str(work), str(graph), ours, sides.drop(ours.index)))
+    widths = [max(len(line[place]) for line in lines) for place in range(len(HEAD))]
+    for line in lines:
+        yield "  ".join(
+            text.ljust(width) for text, width in zip(line, widths, strict=True)
+        ).rstrip()
+
+
+def _line(work: str, graph: str, ours: pd.DataFrame, peers: pd.DataFrame) -> tuple[str, ...]:
+    best = ours.sort_values("median_s", na_position="last").iloc[0]
+    timed = peers[peers.median_s.notna()].sort_values("median_s")
+    peer = timed.iloc[0] if len(timed) else None
+    ratio = None if peer is None else peer.median_s / best.median_s
+    side = peer.side if peer is not None else ", ".join(sorted(set(peers.status))) or "none"
+    floors = best.median_s / best.floor_s if pd.notna(best.floor_s) else None
+    return (
+        work,
+        graph,
+        _number(best.median_s, ".4g"),
+        str(side),
+        _number(ratio, ".1f"),
+        _number(floors, ".1f"),
+        _number(best.extra_mib, ",.0f"),
+        verdict(AIMS.get(work), graph, best, ratio),
+    )
+
+
+def verdict(aim: Aim | None, graph: str, ours: pd.Series, ratio: float | None) -> str:
+    """Say in a word or two whether the aim is met; nothing on another graph than `FULL`."""
+    if aim is None or graph != FULL:
+        return ""
+    if ours.status != "completed":
+        return f"MISSED: {ours.status}"
+    missed = [
+        f"{name} {limit:g}"
+        for name, limit, holds in (
+            ("s", aim.at_most_s, lambda most: ours.median_s <= most),
+            ("MiB", aim.at_most_mib, lambda most: ours.extra_mib <= most),
+            ("ratio", aim.least_ratio, lambda least: ratio is not None and ratio >= least),
+        )
+        if limit is not None and not holds(limit)
+    ]
+    if missed:
+        return f"MISSED: {', '.join(missed)}"
+    reached = aim.aim_s is not None and ours.median_s <= aim.aim_s
+    return "aim reached" if reached else "met"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None or pd.isna(value) else f"{value:{form}}"
