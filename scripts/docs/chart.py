@@ -34,7 +34,7 @@ CHART = BENCH / "chart.svg"
 LINES = {  # (dataset, work): what the reader sees
     ("sbm 1", "gat full epoch"): "GAT on the whole graph, an epoch",
     ("sbm 1", "sage neighbor epoch"): "GraphSAGE with neighbours, an epoch",
-    ("sbm 1", "gat saint_rw run"): "GAT under GraphSAINT, trained and evaluated",
+    ("sbm 1", "gat saint_rw run"): "GAT under GraphSAINT, 2 epochs with exact scores",
     ("sbm 0.1", "gat 8x8 forward_backward"): "GAT layer, forward and backward",
     ("sbm 0.05", "gatv2 8x8 forward_backward"): "GATv2 layer, forward and backward",
     ("sbm 0.2", "sage epoch"): "GraphSAGE, eight sampled batches",
@@ -115,7 +115,7 @@ def draw(lines: list[Line]) -> Figure:
         1, 2, sharey=True, figsize=(9.6, 1.3 + 0.75 * len(lines)), layout="constrained"
     )
     figure.suptitle(title(lines), x=0.01, ha="left", fontsize=12, fontweight="bold")
-    bars(seconds, lines, lambda row: row.median_s, lambda value: f"{value:.2g} s")
+    bars(seconds, lines, lambda row: row.median_s, lambda value: f"{two_digits(value)} s")
     bars(memory, lines, lambda row: row.extra_mib / 1024, memory_text)
     seconds.set_xlabel("seconds, logarithmic")
     memory.set_xlabel("memory beyond the inputs, GiB, logarithmic")
@@ -167,9 +167,14 @@ def _words(value: float, failed: bool, text: Callable[[float], str]) -> str:
     return "not measured" if pd.isna(value) else text(value)
 
 
+def two_digits(value: float) -> str:
+    """Return two digits of a number below 100, and the whole part of others."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
 def memory_text(gib: float) -> str:
     """Return memory as people say it."""
-    return f"{gib:.2g} GiB" if gib >= 1 else f"{gib * 1024:.0f} MiB"
+    return f"{two_digits(gib)} GiB" if gib >= 1 else f"{gib * 1024:.0f} MiB"
 
 
 def title(lines: list[Line]) -> str:

@@ -24,7 +24,11 @@ BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
 OVERVIEW = Path("docs/speed.md")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
 NOTHING = "Nothing has been measured yet: `make bench-kernels bench-step performance`."
-PROGRAMS = {"kernels": "layers over the full graph", "step": "training, evaluation, sampling"}
+PROGRAMS = {
+    "full": "training at Reddit's full size",
+    "kernels": "layers over the full graph",
+    "step": "training, evaluation, sampling",
+}
 TITLE = """\
 # Performance: every measurement
 
@@ -38,7 +42,8 @@ OVERVIEW_NOTE = """\
 Sides take turns in one process, warm-up not counted; medians, and in brackets the quantiles at 20
 and 80 % of the ratios, which are of the same round. **Bold**: the first side is slower; oom: out of
 memory. Extra memory is what a call peaks at beyond its inputs and what its side keeps between
-calls. [Every measurement](performance.md) has the seconds of every side, and how far its
+calls; of a side that ran out at Reddit's full size, what it would need, on the straight line through
+its peaks on smaller graphs. [Every measurement](performance.md) has the seconds of every side, and how far its
 numbers are from float64."""
 HEADER = """\
 | work | graph | side | median, s | time ratio | extra memory, MiB | error | times the floor |
@@ -50,7 +55,8 @@ beyond its inputs and what its side keeps between calls. PyG trains as its examp
 every layer on all nodes of the batch. Error: largest difference from float64, relative to the
 largest value, of the output / of the gradient of the input. Floor: the bytes that must move if no
 cache helps (`scripts/bench/cases/floors.py`), over the measured bandwidth of a copy. oom: out of
-memory."""
+memory; its extra memory at Reddit's full size is what it would need, on the straight line through
+its peaks on smaller graphs."""
 KEY = ["dataset", "work", "side", "device", "device_name"]
 MACHINE = ["device_name", "num_threads", "memory_limit_gib", "torch_version", "pyg_version"]
 

@@ -60,11 +60,11 @@ def test_the_latest_measurement_counts(tmp_path: Path) -> None:
 
 
 def test_the_chart_says_what_did_not_fit_and_on_what_it_was_measured(tmp_path: Path) -> None:
-    failed = {"status": "oom", "extra_mib": 90 * 1024}
+    failed = {"status": "oom", "extra_mib": 133 * 1024}
     write(tmp_path, row(GAT, "ours", 35), row(GAT, "pyg", None, **failed))
     figure = chart.draw(chart.read_lines(tmp_path / chart.BENCH))
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert texts == ["35 s", "out of memory", "100 MiB", "would need 90 GiB"]
+    assert texts == ["35 s", "out of memory", "100 MiB", "would need 133 GiB"]
     assert figure.get_suptitle() == "redditgnn beside PyG on two CPU cores"
     assert "2 threads; torch 2, PyG 2" in figure.get_supxlabel()
 
