@@ -14,16 +14,12 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # A virtual machine may announce AMX whose first use kills the process.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 # Threads that wait for each other leave the CPU to other test processes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-import torch
-
-if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: before any import
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
 
@@ -44,21 +40,16 @@ if sys.version_info < (3, 11):
 
     JaxtypingTransformer.visit_FunctionDef = add_checks
 
+if TYPE_CHECKING:
+    from redditgnn.graph.data import GraphData
+
 # While jaxtyping's hook imports a module of redditgnn, Python finds no bytecode of what that
 # imports, and compiles its source. Imported before, 2,400 modules are read from their bytecode.
-for name in (
+IMPORTED_FIRST = (
     *("filelock", "hydra", "hypothesis", "itables", "jinja2", "matplotlib.pyplot", "omegaconf"),
     *("numba.extending", "pandas", "plotly.graph_objects", "psutil", "scipy.sparse", "tqdm"),
     *("scipy.special", "scipy.stats", "torch._dynamo", "torch_geometric.nn"),
-):
-    with contextlib.suppress(ModuleNotFoundError):  # a machine with a GPU lacks those of the report
-        import_module(name)
-
-from redditgnn import cli  # noqa: E402
-from redditgnn.graph.csr import pointers  # noqa: E402
-from redditgnn.graph.data import GraphData  # noqa: E402
-from redditgnn.graph.fingerprint import Fingerprint  # noqa: E402
-
+)
 REPOSITORY = Path(__file__).parents[1]
 TINY = (  # a run of half a second, by the names that the command line knows
     *("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4"),
@@ -72,10 +63,24 @@ LOUD = {  # reason of a skipped test -> what is said at the end, in red
     NO_BROWSER: "THE REPORT WAS NOT TESTED IN A BROWSER: {count} tests skipped; install chromium",
 }
 
-torch.set_num_threads(2)
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import what tests need, except in the process that hands them out to others (-n)."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    import torch
+
+    if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: at its import
+        os.environ.setdefault("TRITON_INTERPRET", "1")
+    torch.set_num_threads(1)  # other processes have tests of their own; kernels: two (their conftest)
+    for name in IMPORTED_FIRST:
+        with contextlib.suppress(ModuleNotFoundError):  # where only tests of a GPU are to run
+            import_module(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    import torch
+
     without_gpu = pytest.mark.skip(reason="no CUDA device")
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
@@ -130,6 +135,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(*argv: str) -> tuple[int, str]:
     """Run `redditgnn` in this process, and leave that as it was; return exit code and stderr."""
+    from redditgnn import cli
+
     root, stderr = logging.getLogger(), io.StringIO()
     before = sys.argv, root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
     try:
@@ -201,6 +208,12 @@ def random_graph(
 
     Train, validation and test nodes take turns, so that no split is empty.
     """
+    import torch
+
+    from redditgnn.graph.csr import pointers
+    from redditgnn.graph.data import GraphData
+    from redditgnn.graph.fingerprint import Fingerprint
+
     generator = torch.Generator().manual_seed(seed)
     adjacency = torch.zeros(num_nodes, num_nodes, dtype=torch.bool)
     ends = torch.randint(num_nodes, (2, num_edges // 2), generator=generator)

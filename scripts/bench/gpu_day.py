@@ -96,15 +96,14 @@ def run_day(
     chosen: Sequence[Stage],
     seconds: float,
     record: Callable[[Stage, Ending], None],
-    clock: Callable[[], float] = time.monotonic,
 ) -> bool:
     """Run the stages until the seconds are spent; return whether all of them were begun and ended.
 
     A stage that is cut because the seconds are spent is not recorded, so that it comes again.
     """
-    end = clock() + seconds
+    end = time.monotonic() + seconds
     for stage in chosen:
-        left = end - clock()
+        left = end - time.monotonic()
         if left < LEAST_S:
             print(f"gpu-day: {left:.0f} s are left; call it again for {stage.name} and the rest")
             return False
@@ -137,30 +136,28 @@ def run_group(command: Sequence[str], limit_s: float) -> tuple[int | None, str]:
     Returns:
         The exit code, None if it was killed at the limit, and the last line that it printed.
     """
-    process = subprocess.Popen(
+    late, last = threading.Event(), ""
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    late = threading.Event()
+    ) as process:
 
-    def kill() -> None:
-        late.set()
-        os.killpg(process.pid, signal.SIGKILL)
+        def kill() -> None:
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
 
-    timer = threading.Timer(max(limit_s, 0), kill)
-    timer.start()
-    last = ""
-    assert process.stdout is not None
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        last = line.strip() or last
-    code = process.wait()
+        timer = threading.Timer(max(limit_s, 0), kill)
+        timer.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line.strip() or last
     timer.cancel()
-    return (None if late.is_set() else code), last
+    return (None if late.is_set() else process.returncode), last
 
 
 def completed_stages(path: Path, device_name: str, scale: float) -> set[str]:

@@ -42,9 +42,9 @@ OVERVIEW_NOTE = """\
 Sides take turns in one process, warm-up not counted; medians, and in brackets the quantiles at 20
 and 80 % of the ratios, which are of the same round. **Bold**: the first side is slower; oom: out of
 memory. Extra memory is what a call peaks at beyond its inputs and what its side keeps between
-calls; of a side that ran out at Reddit's full size, what it would need, on the straight line through
-its peaks on smaller graphs. [Every measurement](performance.md) has the seconds of every side, and how far its
-numbers are from float64."""
+calls; of a side that ran out at Reddit's full size, what it would need, on the straight line
+through its peaks on smaller graphs. [Every measurement](performance.md) has the seconds of every
+side, and how far its numbers are from float64."""
 HEADER = """\
 | work | graph | side | median, s | time ratio | extra memory, MiB | error | times the floor |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""

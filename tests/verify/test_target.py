@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from redditgnn import CONF_DIR
-from redditgnn.config.compose import compose_experiment
 from redditgnn.config.experiments import Experiments
 from redditgnn.errors import ConfigError
 from redditgnn.graph.fingerprint import Fingerprint
@@ -85,8 +84,8 @@ def test_a_recalled_number_gets_no_verdict() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_target_of_ours_is_read_and_composed_alike(name: str) -> None:
-    settings, composed = compose_experiment([f"experiment={name}"])
+def test_a_target_of_ours_is_of_the_data_of_its_experiment(name: str) -> None:
+    settings, composed = OURS.compose(name)
     assert composed == TARGETS[name]
     target = target_from(composed, name)
     expected = settings.components["dataset"].get("expected") or {}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from scripts import ROOT
 
 GUIDES = ROOT / "docs"
 SMALL = ("trainer.epochs=1", "device=cpu")
+Train = Callable[..., dict[str, str]]
 SBM = ("dataset=sbm", "dataset.scale=0.003")
 
 
@@ -26,21 +25,22 @@ def files_of(page: Path) -> dict[str, str]:
     return dict(found)
 
 
-def train(folder: Path, *arguments: str) -> dict[str, str]:
+@pytest.fixture
+def train(
+    folder: Path, call: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, str]]:
     """Run `redditgnn train` in `folder` with the components there; return the row."""
-    path = os.pathsep.join([str(folder), *sys.path])
-    command = [sys.executable, "-m", "redditgnn", "train", "--config-dir", "conf", *arguments]
-    done = subprocess.run(
-        [*command, *SMALL],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    with (folder / "results" / "runs.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
-    return row
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+
+    def run(*arguments: str) -> dict[str, str]:
+        code, stderr = call("train", "--config-dir", "conf", *arguments, *SMALL)
+        assert code == 0, stderr
+        with (folder / "results" / "runs.csv").open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        return row
+
+    return run
 
 
 @pytest.fixture
@@ -60,13 +60,13 @@ def page(path: Path) -> pytest.MarkDecorator:
 
 
 @page(GUIDES / "add-a-sampler.md")
-def test_the_sampler_of_the_guide_trains(folder: Path) -> None:
-    row = train(folder, *SBM, "model=sage", "sampler=nodes", "sampler.batch_size=200")
+def test_the_sampler_of_the_guide_trains(train: Train) -> None:
+    row = train(*SBM, "model=sage", "sampler=nodes", "sampler.batch_size=200")
     assert (row["status"], row["sampler"]) == ("completed", "nodes")
 
 
 @page(GUIDES / "add-a-dataset.md")
-def test_the_dataset_of_the_guide_trains(folder: Path) -> None:
+def test_the_dataset_of_the_guide_trains(folder: Path, train: Train) -> None:
     generator = np.random.default_rng(0)
     ends = generator.integers(60, size=(2, 200))
     masks = {
@@ -79,7 +79,7 @@ def test_the_dataset_of_the_guide_trains(folder: Path) -> None:
         y=np.arange(60) % 4,
         **masks,
     )
-    row = train(folder, "dataset=letters", "data_dir=.", "model=gat", "sampler=full")
+    row = train("dataset=letters", "data_dir=.", "model=gat", "sampler=full")
     assert (row["status"], row["dataset"]) == ("completed", "letters")
 
 
