@@ -121,7 +121,7 @@ staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and
 bench-cuda: $(VENV)/installed  ## all of it on a GPU, at Reddit's size, under 24 GiB
 	PYTHON=$(BIN)/python scripts/bench/cuda.sh $(BENCH_ARGS)
 
-# The next call resumes after the last completed stage. A rehearsal: make gpu-day DEVICE=cpu SCALE=0.01
+# The next call resumes after the last completed stage. A rehearsal: docs/gpu.md.
 DEVICE ?= cuda
 SCALE ?= 1
 GPU_DAY_S ?= 540

@@ -6,7 +6,7 @@ A stage is a few programs of this package, each in a process group of its own th
 stage's limit. They append their rows to results/bench/DEVICE-*.csv as they finish, so that a stage
 that is cut loses no more than its last row. results/bench/gpu-day.csv has a row for every stage
 that ended. The next call skips what is completed there, on this device and at this scale. At the
-end a page says what the rows amount to.
+end a page says what the rows amount to. With --out DIR/gpu-day.csv all files are in DIR.
 """
 
 from __future__ import annotations
@@ -54,13 +54,14 @@ class Ending:
     note: str = ""
 
 
-def stages(device: str, scale: float, data_dir: Path) -> list[Stage]:
-    """Return the stages, most valuable first."""
+def stages(device: str, scale: float, data_dir: Path, folder: Path) -> list[Stage]:
+    """Return the stages, most valuable first. Their rows go to files in `folder`."""
     place = ["--device", device, "--data-dir", str(data_dir), "--scale", f"{scale:g}"]
     cap = ["--memory-limit-gib", str(CAP_GIB), "--budget-s", "5"]
 
     def bench(program: str, *options: str) -> list[str]:
-        return [sys.executable, "-W", "ignore", "-m", f"scripts.bench.{program}", *place, *options]
+        module = [sys.executable, "-W", "ignore", "-m", f"scripts.bench.{program}"]
+        return [*module, "--out", str(folder / f"{device}-{program}.csv"), *place, *options]
 
     def kernels(works: str) -> list[str]:
         return bench("kernels", *cap, "--only", works)
@@ -105,7 +106,9 @@ def run_day(
     for stage in chosen:
         left = end - time.monotonic()
         if left < LEAST_S:
-            print(f"gpu-day: {left:.0f} s are left; call it again for {stage.name} and the rest")
+            print(
+                f"gpu-day: {max(left, 0):.0f} s are left; call again for {stage.name} and the rest"
+            )
             return False
         ending = run_stage(stage, min(stage.limit_s, left))
         if ending.status == "timeout" and left < stage.limit_s:
@@ -170,10 +173,10 @@ def completed_stages(path: Path, device_name: str, scale: float) -> set[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is not done yet; 0 if nothing is left."""
+    """Run what is not done yet; 1 if a stage failed."""
     parser = new_parser("gpu_day", __doc__)
     add_place(parser, scale=1.0)
-    names = [stage.name for stage in stages("cuda", 1.0, Path("data"))]
+    names = [stage.name for stage in stages("cuda", 1.0, Path("data"), PATH.parent)]
     parser.add_argument("--seconds", type=float, default=540, help="in all (%(default)g)")
     parser.add_argument("--only", type=names_of(names), default=names, metavar="STAGE,...")
     parser.add_argument("--again", action="store_true", help="completed stages, too")
@@ -182,14 +185,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     facts = {name: provenance(torch.device(options.device))[name] for name in FACTS}
     done = set() if options.again else completed_stages(path, facts["device_name"], options.scale)
 
+    endings: list[Ending] = []
+
     def record(stage: Stage, ending: Ending) -> None:
+        endings.append(ending)
         append(path, {**row_of(stage, ending), "scale": f"{options.scale:g}", **facts})
 
-    chosen = [stage for stage in stages(options.device, options.scale, options.data_dir)]
-    left = [stage for stage in chosen if stage.name in options.only and stage.name not in done]
-    everything = run_day(left, options.seconds, record)
+    left = [
+        stage
+        for stage in stages(options.device, options.scale, options.data_dir, path.parent)
+        if stage.name in options.only and stage.name not in done
+    ]
+    run_day(left, options.seconds, record)
     print("\n".join(page_lines(path.parent, options.device, facts["device_name"])))
-    return 0 if everything else 1
+    return 0 if all(ending.status == "completed" for ending in endings) else 1
 
 
 def row_of(stage: Stage, ending: Ending) -> dict[str, Any]:
