@@ -33,7 +33,7 @@ def page(rows: pd.DataFrame) -> Iterator[str]:
     """Yield the lines of a table, a line for each work and graph with a side of ours."""
     latest = rows.sort_values("measured_at", kind="stable")
     latest = latest.drop_duplicates(["dataset", "work", "side"], keep="last")
-    lines = [HEAD]
+    lines: list[tuple[str, ...]] = [HEAD]
     for (work, graph), sides in latest.groupby(["work", "dataset"], sort=False):
         ours = sides[sides.side.str.startswith("ours")]
         if len(ours):
