@@ -254,7 +254,8 @@ BAD_CACHES = {
     "another version": lambda meta: meta.pop("fingerprint"),
     "no arrays": lambda meta: meta.update(arrays=None),
     "other sizes": lambda meta: meta["arrays"]["x"].update(size=3),
-    "other classes": lambda meta: meta.update(num_classes="many"),
+    "classes as text": lambda meta: meta.update(num_classes="many"),
+    "more classes": lambda meta: meta.update(num_classes=meta["num_classes"] + 27),
     "a list": lambda meta: meta.clear(),
 }
 

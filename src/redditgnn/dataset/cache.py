@@ -173,6 +173,9 @@ def _load_graph(folder: Path, name: str, *, warn: bool) -> GraphData | None:
 def _build_graph(
     folder: Path, name: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> GraphData:
+    labels = str(meta["fingerprint"]["labels"]).partition(":")[0]
+    if repr(meta["num_classes"]) != labels:
+        raise _UnusableCache(f"num_classes is {meta['num_classes']!r}, the labels have {labels}")
     tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
     return GraphData(
         name=name,
