@@ -19,8 +19,8 @@ TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
-    table wheel clean bench bench-kernels bench-step bench-full bench-scaling bench-memory staleness bench-cuda gpu-day gpu-pack dgl \
-    performance chaos
+    table wheel clean bench bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
+    bench-cuda gpu-day gpu-pack dgl performance chaos
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15

@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: at its import
         os.environ.setdefault("TRITON_INTERPRET", "1")
-    torch.set_num_threads(1)  # kernels and samplers have two, by their own conftest.py
+    torch.set_num_threads(2)
     for name in IMPORTED_FIRST:
         with contextlib.suppress(ModuleNotFoundError):  # where only tests of a GPU are to run
             import_module(name)

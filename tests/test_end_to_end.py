@@ -99,7 +99,10 @@ def test_a_model_learns_what_the_synthetic_graph_holds(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_leaves_a_row_and_exits_with_130(data_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_termination_leave_a_row_and_exit_with_130(
+    sent: signal.Signals, data_dir: Path, tmp_path: Path
+) -> None:
     process = subprocess.Popen(
         command(data_dir, tmp_path, "sampler=full", "trainer.epochs=1000000"),
         stderr=subprocess.PIPE,
@@ -110,7 +113,7 @@ def test_ctrl_c_leaves_a_row_and_exits_with_130(data_dir: Path, tmp_path: Path) 
     deadline = time.monotonic() + 120
     while num_epochs(tmp_path) < 1 and time.monotonic() < deadline:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     try:
         _, stderr = process.communicate(timeout=60)
     finally:

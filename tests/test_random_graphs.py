@@ -148,7 +148,7 @@ def test_under_every_sampler_it_takes_many(model: str, sampler: str, graph: Grap
     hold(model, sampler, graph)
 
 
-@budget(max_examples=6, derandomize=True, **QUICK)
+@budget(max_examples=12, derandomize=True, **QUICK)
 @given(
     graph=graphs(min_nodes=3),
     model=st.sampled_from(MODELS),

@@ -11,9 +11,7 @@ from the start of its process to its end, of two epochs with an exact evaluation
 
 from __future__ import annotations
 
-import csv
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,31 +25,41 @@ from torch.nn import functional as F
 
 from redditgnn.runtime.measure import MIB
 from scripts.bench.cases.training import OurTraining, first_targets
+from scripts.bench.matrix import Cell, run_once
 from scripts.bench.options import add_setup, new_parser, setup_from
 from scripts.bench.peers.pyg_training import (
     PygFullTraining,
     PygModel,
     PygTraining,
+    fastest,
     gat_convs,
+    pyg_can_sample,
     sage_convs,
     sparse_transform,
 )
 from scripts.bench.rows.row import Row
 from scripts.bench.rows.sheet import Sheet, csv_path
-from scripts.bench.step import pyg_can_sample
-from scripts.bench.step_bench import DROPOUT, HIDDEN, LR, SAMPLED, TUNING_BATCHES, StepBench
+from scripts.bench.step_bench import (
+    BATCH_SIZE,
+    DROPOUT,
+    HIDDEN,
+    LR,
+    OPTIMIZER,
+    SAMPLED,
+    TUNING_BATCHES,
+    StepBench,
+)
 from scripts.bench.timing.alternate import Side, spread
 from scripts.bench.timing.memory import memory_of
 
 SMALLER = (0.025, 0.05, 0.075)  # of the scale: graphs on which PyG's GAT is tried
 GAT_HIDDEN, GAT_DROPOUT = 64, 0.6  # conf/model/gat.yaml
-NO_DECAY = "optimizer.weight_decay=0.0"
 SAINT_RUN = ("model=gat", "sampler=saint_rw", "trainer.epochs=2")
 
 
 def gat_full(work: str, bench: StepBench) -> list[Row]:
     """Time a full-graph epoch of GAT; try PyG's, and reckon what it would need."""
-    ours = bench.ours(["model=gat", "sampler=full", f"optimizer.lr={LR}", NO_DECAY])
+    ours = bench.ours(["model=gat", "sampler=full", *OPTIMIZER])
     pyg = pyg_gat(bench, ours)
     sides = [Side("ours", ours.epoch), Side("pyg", pyg.epoch)]
     losses = {"ours": ours.losses, "pyg": pyg.losses}
@@ -116,18 +124,15 @@ def pyg_sage(bench: StepBench, ours: OurTraining, workers: int, transform: Any) 
 
 def fastest_form(bench: StepBench, workers: int) -> tuple[str, Any, str]:
     """Return name and transform of PyG's fastest adjacency on a few batches, and the times."""
-    few = first_targets(bench.graph, TUNING_BATCHES * 1024)
+    few = first_targets(bench.graph, TUNING_BATCHES * BATCH_SIZE)
     forms = {"pyg": None, "pyg sparse": sparse_transform()}
-    seconds = {}
-    for name, transform in forms.items():
+
+    def epoch_with(form: str) -> Callable[[], None]:
         model = PygModel(sage_convs(bench.widths), F.relu, DROPOUT)
-        training = bench.pyg(few, model, num_workers=workers, transform=transform)
-        training.epoch()  # starts the workers
-        start = time.perf_counter()
-        training.epoch()
-        seconds[name] = time.perf_counter() - start
-    best = min(seconds, key=seconds.__getitem__)
-    return best, forms[best], ", ".join(f"{name}: {spent:.3g} s" for name, spent in seconds.items())
+        return bench.pyg(few, model, num_workers=workers, transform=forms[form]).epoch
+
+    best, text = fastest(epoch_with, [*forms])
+    return best, forms[best], text
 
 
 def saint_run(work: str, bench: StepBench) -> list[Row]:
@@ -150,16 +155,13 @@ def saint_run(work: str, bench: StepBench) -> list[Row]:
     ]
 
 
-def train_in_process(bench: StepBench) -> tuple[float, dict[str, str]]:
+def train_in_process(bench: StepBench) -> tuple[float, Cell]:
     """Train once in a new process; return its seconds and its row of runs.csv."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "redditgnn", "train", *bench.setup.overrides, *SAINT_RUN]
-        command += [f"device={bench.setup.device_name}", f"results_dir={folder}"]
-        start = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        seconds = time.perf_counter() - start
-        with (Path(folder) / "runs.csv").open(newline="", encoding="utf-8") as file:
-            (row,) = csv.DictReader(file)
+    start = time.perf_counter()
+    row = run_once([*bench.setup.overrides, *SAINT_RUN, f"device={bench.setup.device_name}"])
+    seconds = time.perf_counter() - start
+    if row is None or row["status"] != "completed":
+        raise RuntimeError(f"{' '.join(SAINT_RUN)} {row['error'] if row else 'was refused'}")
     return seconds, row
 
 

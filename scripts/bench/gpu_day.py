@@ -97,26 +97,27 @@ def run_day(
     chosen: Sequence[Stage],
     seconds: float,
     record: Callable[[Stage, Ending], None],
-) -> bool:
-    """Run the stages until the seconds are spent; return whether all of them were begun and ended.
+) -> list[Ending]:
+    """Run the stages until the seconds are spent; return how those that were recorded ended.
 
     A stage that is cut because the seconds are spent is not recorded, so that it comes again.
     """
-    end = time.monotonic() + seconds
+    end, endings = time.monotonic() + seconds, []
     for stage in chosen:
         left = end - time.monotonic()
         if left < LEAST_S:
             print(
                 f"gpu-day: {max(left, 0):.0f} s are left; call again for {stage.name} and the rest"
             )
-            return False
+            break
         ending = run_stage(stage, min(stage.limit_s, left))
         if ending.status == "timeout" and left < stage.limit_s:
             print(f"gpu-day: {stage.name} is cut after {ending.seconds:.0f} s; it comes again")
-            return False
+            break
         record(stage, ending)
+        endings.append(ending)
         print(f"gpu-day: {stage.name} {ending.status}, {ending.seconds:.0f} s {ending.note}")
-    return True
+    return endings
 
 
 def run_stage(stage: Stage, limit_s: float) -> Ending:
@@ -185,10 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     facts = {name: provenance(torch.device(options.device))[name] for name in FACTS}
     done = set() if options.again else completed_stages(path, facts["device_name"], options.scale)
 
-    endings: list[Ending] = []
-
     def record(stage: Stage, ending: Ending) -> None:
-        endings.append(ending)
         append(path, {**row_of(stage, ending), "scale": f"{options.scale:g}", **facts})
 
     left = [
@@ -196,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stage in stages(options.device, options.scale, options.data_dir, path.parent)
         if stage.name in options.only and stage.name not in done
     ]
-    run_day(left, options.seconds, record)
+    endings = run_day(left, options.seconds, record)
     print("\n".join(page_lines(path.parent, options.device, facts["device_name"])))
     return 0 if all(ending.status == "completed" for ending in endings) else 1
 

@@ -39,6 +39,7 @@ from scripts.bench.peers.pyg_training import (
     gat_convs,
     gatv2_convs,
     inference_loader,
+    pyg_can_sample,
     sage_convs,
     sparse_transform,
 )
@@ -106,14 +107,6 @@ def compare_epochs(
     sides = [Side(name, training.epoch) for name, training in trainings.items()]
     losses = {name: training.losses for name, training in trainings.items()}
     return bench.compare(work, sides, settings, note, losses)
-
-
-def pyg_can_sample() -> bool:
-    """Whether PyG's loaders have one of the packages that they need; print it if not."""
-    if extensions.WITH_TORCH_SPARSE or extensions.WITH_PYG_LIB:
-        return True
-    print("PyG's loaders need torch_sparse or pyg_lib, neither of which is installed")
-    return False
 
 
 def evaluation(work: str, bench: StepBench) -> list[Row]:

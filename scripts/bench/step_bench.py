@@ -30,12 +30,12 @@ from scripts.bench.timing.memory import Memory, limit_memory, memory_of
 
 FANOUTS, BATCH_SIZE, HIDDEN, DROPOUT, LR = [25, 10], 1024, 256, 0.5, 0.01
 TUNING_BATCHES = 4
+OPTIMIZER = (f"optimizer.lr={LR}", "optimizer.weight_decay=0.0")
 SAMPLED = (
     "sampler=neighbor",
     f"sampler.num_neighbors={FANOUTS}".replace(" ", ""),
     f"sampler.batch_size={BATCH_SIZE}",
-    f"optimizer.lr={LR}",
-    "optimizer.weight_decay=0.0",
+    *OPTIMIZER,
     f"model.hidden_channels={HIDDEN}",
     f"model.dropout={DROPOUT}",
 )

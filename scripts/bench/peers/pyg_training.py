@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from scripts.bench.peers.pyg_layers import edge_index
 
 Convolutions = Callable[[Sequence[int]], list[nn.Module]]
 HEADS = 8
+Choice = TypeVar("Choice")
 
 
 def sage_convs(widths: Sequence[int]) -> list[nn.Module]:
@@ -190,6 +191,14 @@ def inference_loader(
     return loader
 
 
+def pyg_can_sample() -> bool:
+    """Whether PyG's loaders have one of the packages that they need; print it if not."""
+    if extensions.WITH_TORCH_SPARSE or extensions.WITH_PYG_LIB:
+        return True
+    print("PyG's loaders need torch_sparse or pyg_lib, neither of which is installed")
+    return False
+
+
 def best_num_workers(
     epoch_with: Callable[[int], Callable[[], None]], num_cores: int
 ) -> tuple[int, str]:
@@ -199,13 +208,21 @@ def best_num_workers(
         The number that is fastest, and what was measured, as text.
     """
     numbers = [0, *(2**power for power in range(num_cores.bit_length()))]
+    best, text = fastest(epoch_with, numbers)
+    return best, f"num_workers {text}"
+
+
+def fastest(
+    epoch_with: Callable[[Choice], Callable[[], None]], choices: Sequence[Choice]
+) -> tuple[Choice, str]:
+    """Time the second epoch with each choice; return the fastest one, and the times as text."""
     seconds = {}
-    for number in numbers:
-        epoch = epoch_with(number)
+    for choice in choices:
+        epoch = epoch_with(choice)
         epoch()  # starts the workers
         start = time.perf_counter()
         epoch()
-        seconds[number] = time.perf_counter() - start
+        seconds[choice] = time.perf_counter() - start
         del epoch
-    text = ", ".join(f"{number}: {spent:.3g} s" for number, spent in seconds.items())
-    return min(seconds, key=seconds.__getitem__), f"num_workers {text}"
+    text = ", ".join(f"{choice}: {spent:.3g} s" for choice, spent in seconds.items())
+    return min(seconds, key=seconds.__getitem__), text

@@ -36,10 +36,10 @@ from omegaconf import DictConfig
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
 from redditgnn.config.compose import (
+    check_overrides,
     compose_experiment,
     one_line,
     prepare_deletions,
-    require_option_names,
 )
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError
@@ -63,8 +63,8 @@ def main(argv: list[str]) -> int:
     refuse_sweeps(argv)
     flags = flags_first([argument for argument in argv if argument != DRY_RUN])
     arguments = read_flags(flags)
-    require_option_names(arguments.overrides)
     if arguments.cfg or arguments.info or arguments.shell_completion:
+        check_overrides(arguments.overrides)
         return show(flags)
     log_to_stderr()
     folder = arguments.config_dir

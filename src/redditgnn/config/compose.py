@@ -71,7 +71,7 @@ def compose_experiment(
     `config_dir` holds further options, as train's --config-dir does.
     """
     GlobalHydra.instance().clear()
-    require_option_names(overrides)
+    check_overrides(overrides)
     path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
@@ -91,7 +91,7 @@ def _compose_config(overrides: list[str]) -> DictConfig:
         raise ConfigError(one_line(error)) from error
 
 
-def require_option_names(overrides: Sequence[str]) -> None:
+def check_overrides(overrides: Sequence[str]) -> None:
     """Refuse a group whose value is not the name of an option, which makes Hydra report a bug.
 
     Keys of Hydra itself are refused too: only its composition is used, so they would do nothing.

@@ -44,7 +44,7 @@ def partial_of(node: Mapping[str, Any]) -> partial[Any]:
     long. That is left to it where a value has a `_target_` itself, and where there is a mistake.
     """
     keywords = {key: value for key, value in node.items() if not key.startswith("_")}
-    if len(node) == len(keywords) + len(("_target_", "_partial_")) and not _has_target(keywords):
+    if node.keys() - keywords == {"_target_", "_partial_"} and not _has_target(keywords):
         with suppress(Exception):  # whatever an import raises: Hydra describes it
             target = get_object(node["_target_"])
             if callable(target):

@@ -16,8 +16,7 @@ def score_name(group: Group) -> str:
 
 def further_metrics(group: Group) -> list[Metric]:
     """Return the metrics other than that of `score_name`."""
-    shown = {"micro_f1", *(["accuracy"] if group.accuracy_is_f1 else [])}
-    return [metric for metric in METRICS if metric.name not in shown]
+    return [metric for metric in METRICS if metric.name not in group.main_metrics]
 
 
 def percent(fraction: float | None) -> float | None:

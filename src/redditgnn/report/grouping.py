@@ -117,6 +117,11 @@ class Group:
             for c in self.scored
         )
 
+    @property
+    def main_metrics(self) -> set[str]:
+        """The metrics whose test score tables and plots show first: one number, by its names."""
+        return {"micro_f1", "accuracy"} if self.accuracy_is_f1 else {"micro_f1"}
+
     @cached_property
     def devices(self) -> list[str]:
         """The devices of the completed runs."""

@@ -11,6 +11,7 @@ import pandas as pd
 from itables import options, to_html_datatable
 from itables.javascript import generate_init_offline_itables_html
 
+from redditgnn.metric.base import Metric
 from redditgnn.report.cells import (
     further_metrics,
     interval_in_percent,
@@ -69,7 +70,7 @@ def table_html(summary: Summary) -> str:
 def _hidden_columns(frame: pd.DataFrame, summary: Summary) -> list[int]:
     """Return the columns that are hidden at first: settings that names imply, and constants."""
     short = short_names([*summary.varying.swept, *summary.varying.others])
-    scores = [f"test {metric.title}, %" for metric in further_metrics(summary.group)]
+    scores = map(_score_title, further_metrics(summary.group))
     others = [short[key] for key in summary.varying.others]
     implied = {"config_hash", *HIDDEN_AT_FIRST, *scores, *others}
     constant = {name for name in frame if len(frame) > 1 and frame[name].nunique() == 1}
@@ -110,10 +111,14 @@ def _score_cells(configuration: Configuration, name: str) -> dict[str, str]:
     }
 
 
+def _score_title(metric: Metric) -> str:
+    return f"test {metric.title}, %"
+
+
 def _further_scores(configuration: Configuration, group: Group) -> dict[str, str]:
     """Return the test scores in the other metrics."""
     return {
-        f"test {metric.title}, %": _mean_percent(configuration.sample(f"test_{metric.name}"))
+        _score_title(metric): _mean_percent(configuration.sample(f"test_{metric.name}"))
         for metric in further_metrics(group)
     }
 

@@ -32,7 +32,7 @@ def find_published(group: Group, experiments: Experiments) -> list[PublishedScor
     Only targets in micro-F1 count, which plots show, and in accuracy where it is the same number.
     """
     scores = _published_scores(group, experiments)
-    shown = {"test_micro_f1", *(["test_accuracy"] if group.accuracy_is_f1 else [])}
+    shown = {f"test_{name}" for name in group.main_metrics}
     return [score for score in scores if score.target.metric in shown]
 
 

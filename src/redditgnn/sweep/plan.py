@@ -25,9 +25,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from redditgnn import CONF_DIR
 from redditgnn.config.compose import (
     ConfigurationError,
+    check_overrides,
     one_line,
     prepare_deletions,
-    require_option_names,
     settings_from,
 )
 from redditgnn.config.hashing import hash_of_config
@@ -161,7 +161,7 @@ class Planner:
         return overrides
 
     def _settings(self, overrides: Sequence[str]) -> Settings:
-        require_option_names(overrides)
+        check_overrides(overrides)
         overrides = prepare_deletions(overrides)
         for text in overrides:
             if text not in self._parsed_overrides:
