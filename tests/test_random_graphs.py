@@ -16,7 +16,7 @@ from torch import nn
 
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.settings import Settings
-from redditgnn.dataset.validation import csr_by_destination
+from redditgnn.dataset.edges import sort_edges
 from redditgnn.errors import ConfigError
 from redditgnn.evaluation.exact import ExactInference, precomputed
 from redditgnn.graph.data import GraphData
@@ -50,7 +50,7 @@ def graphs(draw: st.DrawFn, min_nodes: int = 1) -> GraphData:
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
     num_edges = draw(st.integers(0, 5) | st.integers(0, 300))
     edge_index = torch.randint(num_nodes, (2, num_edges), generator=generator).numpy()
-    rowptr, col, _ = csr_by_destination(edge_index, num_nodes)
+    edges = sort_edges("drawn", edge_index, num_nodes)
     num_classes, num_features = draw(st.integers(1, 4)), draw(st.integers(1, 6))
     y = torch.randint(num_classes, (num_nodes,), generator=generator)
     if draw(st.booleans()):
@@ -61,8 +61,8 @@ def graphs(draw: st.DrawFn, min_nodes: int = 1) -> GraphData:
     return GraphData(
         name="drawn",
         x=x * draw(st.sampled_from([0.0, 1.0, 100.0])),
-        rowptr=torch.from_numpy(rowptr),
-        col=torch.from_numpy(col),
+        rowptr=torch.from_numpy(edges.rowptr),
+        col=torch.from_numpy(edges.col),
         y=y,
         num_classes=num_classes,
         train_mask=part == 0,

@@ -59,7 +59,10 @@ def only_types(*kept: int) -> Change:
 BAD_DATA = {
     "a NaN feature": (put_one("feature", (7, 2), np.nan), "features must be finite, those of no"),
     "an infinite feature": (put_one("feature", (0, 0), np.inf), "features must be finite, those"),
-    "a negative label": (put_one("label", 4, -3), "labels must be >= 0, node 4 has -3"),
+    "a negative label": (
+        put_one("label", 4, -3),
+        "labels must be >= 0, or -1 for none, node 4 has -3",
+    ),
     "a label out of range": (put_one("label", 4, 10**12), "labels must be below "),
     "no training nodes": (only_types(2, 3), "the training split must have nodes, it is empty"),
     "no validation nodes": (only_types(1, 3), "the validation split must have nodes, it is empty"),

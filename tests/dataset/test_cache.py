@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 import torch
 
 from redditgnn.dataset.base import ConvertedGraph, RawGraph
-from redditgnn.dataset.cache import cached
-from redditgnn.dataset.validation import convert_graph, csr_by_destination
+from redditgnn.dataset.cache import cached, conversion_facts
+from redditgnn.dataset.validation import convert_graph
 from redditgnn.errors import DataError
+from redditgnn.graph.data import Names
 
 ARRAYS = ("x", "rowptr", "col", "y", "train_mask", "val_mask", "test_mask")
 
@@ -106,11 +108,29 @@ def test_a_graph_without_edges_is_cached(tmp_path):
         assert graph.num_edges == 0
 
 
-def test_self_loops_and_repeated_edges_are_dropped_and_counted():
-    rowptr, col, dropped = csr_by_destination(np.array([[2, 1, 2, 0, 2], [0, 1, 0, 2, 1]]), 3)
-    assert rowptr.tolist() == [0, 1, 2, 3]
-    assert col.tolist() == [2, 2, 0]
-    assert dropped == {"self_loops": 1, "repeated_edges": 1}
+def test_edge_weights_and_names_are_cached(tmp_path):
+    names = Names(nodes=np.array(["ada", "bo", "cy"]), features=("a", "b"), classes=("x", "y"))
+    raw = RawGraph(
+        x=np.ones((3, 2), dtype=np.float32),
+        edge_index=np.array([[2, 0, 1], [0, 1, 0]]),
+        y=np.array([0, 1, 1]),
+        masks=tuple(np.eye(3, dtype=bool)),
+        edge_weight=np.array([0.5, 2.0, 0.25], dtype=np.float32),
+        names=names,
+    )
+    graph = cached(tmp_path, "tiny", {}, lambda: convert_graph("tiny", raw, None, []))
+    assert graph.col.tolist() == [1, 2, 0]
+    assert graph.edge_weight.tolist() == [0.25, 0.5, 2.0]
+    assert graph.names.nodes.tolist() == ["ada", "bo", "cy"]
+    assert (graph.names.features, graph.names.classes) == (names.features, names.classes)
+    assert conversion_facts(graph)["self_loops"] == 0
+
+    without = replace(raw, edge_weight=None, names=Names())
+    plain = cached(tmp_path, "plain", {}, lambda: convert_graph("plain", without, None, []))
+    assert plain.edge_weight is None
+    assert plain.names == Names()
+    assert plain.fingerprint.edges != graph.fingerprint.edges
+    assert plain.fingerprint.labels == graph.fingerprint.labels
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -21,9 +21,12 @@ BAD_CONTENT = {
     "NaN features": ({"x": NAN}, "features must be finite, those of node 7 are not"),
     "a negative label": (
         {"class_map": {str(n): -3 if n == 4 else 0 for n in range(30)}},
-        "labels must be >= 0, node 4 has -3",
+        "labels must be >= 0, or -1 for none, node 4 has -3",
     ),
-    "an unlabelled node": ({"class_map": {"0": 1}}, "labels must be >= 0, node 1 has -1"),
+    "an unlabelled node": (
+        {"class_map": {"0": 1}},
+        "9 nodes of the training split have no label, the first is node 1",
+    ),
     "too few features": ({"x": np.ones((29, 5))}, "cannot read"),
     "a neighbour out of range": ({"indices": np.full(60, 30)}, "cannot read"),
     "overlapping splits": (
@@ -81,6 +84,20 @@ BAD_ARRAYS = {
     "an infinite feature": ({"x": np.full((3, 2), np.inf, np.float32)}, "those of node 0 are not"),
     "a missing label": ({"y": np.array([0, 1])}, "got 3 feature rows and 2 labels"),
     "labels between 0 and 1": ({"y": np.full((3, 2), 0.5, np.float32)}, "must be 0 or 1"),
+    "an unlabelled node in a split": (
+        {"y": np.array([0, -1, 1])},
+        "1 nodes of the validation split have no label, the first is node 1; leave them out",
+    ),
+    "no labels": ({"y": np.full((3, 2), -1, np.float32)}, "no node has a label"),
+    "a negative label": ({"y": np.array([0, -2, 1])}, "or -1 for none, node 1 has -2"),
+    "too few weights": (
+        {"edge_weight": np.ones(1, np.float32)},
+        "every edge needs a weight, got 1 weights for 2 edges",
+    ),
+    "a negative weight": (
+        {"edge_weight": np.array([1, -2], np.float32)},
+        "edge weights must be finite and at least 0, edge 1 has -2",
+    ),
     "nothing": ({"y": np.array([], dtype=np.int64)}, "the files hold no nodes"),
 }
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from jaxtyping import Bool, Float32, Int64, Integer
 from numpy import ndarray
 
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import NO_NAMES, GraphData, Names
 
 
 class Load(Protocol):
@@ -42,7 +42,8 @@ Labels = Int64[ndarray, " nodes"] | Float32[ndarray, "nodes classes"]
 class RawGraph:
     """The unchecked graph from the files. `edge_index` is (source, destination).
 
-    `masks` select training, validation and test nodes, in this order.
+    `y` is -1 for a node without a label, or a row of -1 where nodes carry several labels. `masks`
+    select training, validation and test nodes, in this order.
     """
 
     x: Float32[ndarray, "rows features"]
@@ -51,13 +52,35 @@ class RawGraph:
     masks: tuple[
         Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
     ]
+    edge_weight: Float32[ndarray, " weights"] | None = None
+    names: Names = NO_NAMES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EdgeRules:
+    """What becomes of edges in the files that a graph cannot hold, or holds only in part.
+
+    Attributes:
+        undirected: Whether the reverse of every edge is added where the files lack it.
+        duplicates: What becomes of an edge that is listed again: only the `first` counts, the
+            `sum` of their weights does (1 each where the files have no weights), or an error.
+        self_loops: Whether an edge from a node to itself is left out or is an error.
+    """
+
+    undirected: bool = False
+    duplicates: Literal["first", "sum", "refuse"] = "first"
+    self_loops: Literal["drop", "refuse"] = "drop"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvertedGraph:
-    """The arrays of a `GraphData` by name, facts to store with them, and the raw files."""
+    """The arrays of a `GraphData` by name, facts to store with them, and the raw files.
+
+    `arrays` may hold `edge_weight`.
+    """
 
     arrays: dict[str, ndarray]
     num_classes: int
+    names: Names = NO_NAMES
     facts: dict[str, Any] = field(default_factory=dict)
     raw_files: tuple[Path, ...] = ()

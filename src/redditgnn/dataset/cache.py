@@ -28,7 +28,7 @@ from filelock import FileLock
 from redditgnn.dataset.base import MASKS, ConvertedGraph
 from redditgnn.dataset.half_precision import DTYPES, FeatureDtype, round_to_16_bits
 from redditgnn.errors import ConfigError, DataError
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import GraphData, Names
 from redditgnn.graph.fingerprint import Fingerprint, short_hash
 from redditgnn.runtime.files import whole_file, whole_folder
 
@@ -36,6 +36,8 @@ FOLDER = "redditgnn-cache"
 LOADING_KEYS = ("data_dir", "feature_dtype")  # arguments that do not change the conversion
 _FORMAT = 2  # raise it when a conversion changes its result
 _ARRAYS = ("x", "rowptr", "col", "y", *MASKS)
+_OPTIONAL_ARRAYS = ("edge_weight", "node_names")
+_NO_FACTS = ("num_classes", "fingerprint", "feature_names", "class_names", "arrays", "raw_files")
 _LOG = logging.getLogger(__name__)
 
 
@@ -160,7 +162,8 @@ def _load_graph(folder: Path, name: str, *, warn: bool) -> GraphData | None:
     try:
         meta = json.loads((folder / "meta.json").read_text())
         _check_raw_files(folder.parents[1], meta["raw_files"])
-        arrays = {key: _map_array(folder, key, meta) for key in _ARRAYS}
+        optional = [key for key in _OPTIONAL_ARRAYS if key in meta["arrays"]]
+        arrays = {key: _map_array(folder, key, meta) for key in (*_ARRAYS, *optional)}
         return _build_graph(folder, name, meta, arrays)
     except (_UnusableCache, OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
@@ -171,19 +174,40 @@ def _load_graph(folder: Path, name: str, *, warn: bool) -> GraphData | None:
 
 
 def _build_graph(
-    folder: Path, name: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    folder: Path, name: str, meta: Mapping[str, Any], arrays: dict[str, np.ndarray]
 ) -> GraphData:
     labels = str(meta["fingerprint"]["labels"]).partition(":")[0]
     if repr(meta["num_classes"]) != labels:
         raise _UnusableCache(f"num_classes is {meta['num_classes']!r}, the labels have {labels}")
+    names = Names(
+        nodes=arrays.pop("node_names", None),
+        features=_optional_tuple(meta.get("feature_names")),
+        classes=_optional_tuple(meta.get("class_names")),
+    )
     tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
     return GraphData(
         name=name,
         num_classes=meta["num_classes"],
         fingerprint=Fingerprint.of(meta["fingerprint"]),
+        names=names,
         cache_dir=folder,
         **tensors,
     )
+
+
+def _optional_tuple(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def conversion_facts(graph: GraphData) -> dict[str, Any]:
+    """Return what was counted when the files of `graph` were converted, such as dropped edges.
+
+    The keys are those of `ConvertedGraph.facts`. A graph without a cache has none.
+    """
+    if graph.cache_dir is None:
+        return {}
+    meta = json.loads((graph.cache_dir / "meta.json").read_text())
+    return {key: value for key, value in meta.items() if key not in _NO_FACTS}
 
 
 def _check_raw_files(data_dir: Path, stamps: Mapping[str, list[int]]) -> None:
@@ -209,11 +233,16 @@ def _map_array(folder: Path, key: str, meta: Mapping[str, Any]) -> np.ndarray:
 
 def _write_graph(folder: Path, graph: ConvertedGraph) -> None:
     with whole_folder(folder) as partial:
-        arrays = {key: _save_array(partial / f"{key}.npy", graph.arrays[key]) for key in _ARRAYS}
+        values = dict(graph.arrays)
+        if graph.names.nodes is not None:
+            values["node_names"] = graph.names.nodes
+        arrays = {key: _save_array(partial / f"{key}.npy", value) for key, value in values.items()}
         data_dir = folder.parents[1]
         meta = {
             "num_classes": graph.num_classes,
             "fingerprint": asdict(_fingerprint(graph, arrays)),
+            "feature_names": graph.names.features,
+            "class_names": graph.names.classes,
             "arrays": arrays,
             "raw_files": {
                 os.path.relpath(path, data_dir): _stamp(path) for path in graph.raw_files
@@ -228,8 +257,9 @@ def _fingerprint(graph: ConvertedGraph, facts: Mapping[str, Mapping[str, Any]]) 
         return f"{size}:{short_hash(*(facts[name]['digest'] for name in names))}"
 
     arrays = graph.arrays
+    weights = ("edge_weight",) if "edge_weight" in arrays else ()
     return Fingerprint(
-        edges=describe(len(arrays["col"]), "rowptr", "col"),
+        edges=describe(len(arrays["col"]), "rowptr", "col", *weights),
         features=describe(arrays["x"].shape[1], "x"),
         labels=describe(graph.num_classes, "y"),
         split=describe("/".join(str(arrays[mask].sum()) for mask in MASKS), *MASKS),

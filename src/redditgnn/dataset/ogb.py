@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from redditgnn.dataset.base import ConvertedGraph, Mask, RawGraph
+from redditgnn.dataset.base import ConvertedGraph, EdgeRules, Mask, RawGraph
 from redditgnn.dataset.cache import LOADING_KEYS, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.rawfiles import damage_error, describe_error, discard_new_files, fetch_error
@@ -53,8 +53,7 @@ def load(
         files = [*raw_files, *split_files]
         _fetch_missing(name, url, root, files, download_size)
         raw = _read_raw_graph(name, raw_files, split_files)
-        graph = convert_graph(name, raw, expected, files)  # expected counts are of one direction
-        return convert_graph(name, _add_reverse_edges(raw), None, files) if undirected else graph
+        return convert_graph(name, raw, expected, files, EdgeRules(undirected=undirected))
 
     return cached(data_dir, name, parameters, convert, feature_dtype)
 
@@ -121,8 +120,3 @@ def _read_mask(name: str, path: Path, num_nodes: int) -> Mask:
     mask = np.zeros(num_nodes, dtype=bool)
     mask[ids] = True
     return mask
-
-
-def _add_reverse_edges(raw: RawGraph) -> RawGraph:
-    edge_index = np.concatenate([raw.edge_index, raw.edge_index[::-1]], axis=1)
-    return RawGraph(x=raw.x, edge_index=edge_index, y=raw.y, masks=raw.masks)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, Int32, Int64, Integer
+from jaxtyping import Bool, Float, Float32
 from numpy import ndarray
 
-from redditgnn.dataset.base import MASKS, ConvertedGraph, Labels, Mask, RawGraph
+from redditgnn.dataset.base import MASKS, ConvertedGraph, EdgeRules, Labels, Mask, RawGraph
+from redditgnn.dataset.edges import sort_edges
 from redditgnn.errors import DataError
 
 _SIZES = ("num_nodes", "num_edges", "num_features", "num_classes")
@@ -21,8 +22,11 @@ def convert_graph(
     raw: RawGraph,
     expected: Mapping[str, int | None] | None,
     raw_files: Iterable[Path | str],
+    rules: EdgeRules | None = None,
 ) -> ConvertedGraph:
-    """Check `raw`, drop its self-loops and repeated edges, and sort the rest by destination.
+    """Check `raw`, apply `rules` to its edges, and sort them by destination.
+
+    Without `rules` self-loops and repeated edges are dropped.
 
     Raises:
         DataError: names the array and its fault, or the count that is not the `expected` one.
@@ -33,33 +37,17 @@ def convert_graph(
     masks = _check_masks(name, raw)
     counts = _count_all(raw, num_classes, masks)
     check_expected(name, counts, expected or {})
-    rowptr, col, drop_counts = csr_by_destination(raw.edge_index, len(raw.x))
-    arrays = {"x": raw.x, "rowptr": rowptr, "col": col, "y": raw.y, **masks}
+    edges = sort_edges(name, raw.edge_index, len(raw.x), weight=raw.edge_weight, rules=rules)
+    arrays = {"x": raw.x, "rowptr": edges.rowptr, "col": edges.col, "y": raw.y, **masks}
+    if edges.weight is not None:
+        arrays["edge_weight"] = edges.weight
     return ConvertedGraph(
         arrays=arrays,
         num_classes=num_classes,
-        facts={"read": counts, **drop_counts},
+        names=raw.names,
+        facts={"read": counts, **edges.facts},
         raw_files=tuple(map(Path, raw_files)),
     )
-
-
-def csr_by_destination(
-    edge_index: Integer[ndarray, "2 edges"], num_nodes: int
-) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " kept"], dict[str, int]]:
-    """Sort by (destination, source). Drop self-loops and repeated edges, and count them."""
-    from scipy import sparse
-
-    source, destination = edge_index.astype(np.int32, copy=False)
-    different = source != destination
-    num_loops = len(source) - int(different.sum())
-    if num_loops:
-        source, destination = source[different], destination[different]
-    ones = np.ones(len(source), dtype=np.int8)
-    shape = (num_nodes, num_nodes)
-    csr = sparse.coo_array((ones, (destination, source)), shape=shape).tocsr()
-    csr.sum_duplicates()
-    drop_counts = {"self_loops": num_loops, "repeated_edges": len(source) - len(csr.indices)}
-    return csr.indptr.astype(np.int64), csr.indices.astype(np.int32, copy=False), drop_counts
 
 
 def check_expected(
@@ -82,15 +70,19 @@ def check_expected(
 
 
 def _check_labels(name: str, y: Labels) -> int:
-    if y.ndim == 2:
-        if not np.isin(y, (0.0, 1.0)).all():
-            raise DataError(f"dataset={name}: multi-label targets must be 0 or 1, the files differ")
-        return int(y.shape[1])
     if len(y) == 0:
         raise DataError(f"dataset={name}: the files hold no nodes")
-    if y.min() < 0:
-        node = int(np.argmax(y < 0))
-        raise DataError(f"dataset={name}: labels must be >= 0, node {node} has {y[node]}")
+    if not is_labelled(y).any():
+        raise DataError(f"dataset={name}: no node has a label, so nothing can be learned")
+    if y.ndim == 2:
+        if not np.isin(y[is_labelled(y)], (0.0, 1.0)).all():
+            raise DataError(f"dataset={name}: multi-label targets must be 0 or 1, the files differ")
+        return int(y.shape[1])
+    if y.min() < -1:
+        node = int(np.argmax(y < -1))
+        raise DataError(
+            f"dataset={name}: labels must be >= 0, or -1 for none, node {node} has {y[node]}"
+        )
     if y.max() >= len(y):
         node = int(y.argmax())
         raise DataError(
@@ -98,6 +90,11 @@ def _check_labels(name: str, y: Labels) -> int:
             f"node {node} has {y[node]:,}"
         )
     return int(y.max()) + 1
+
+
+def is_labelled(y: Labels) -> Bool[ndarray, " nodes"]:
+    """Tell which nodes have labels. The others have -1, in every column if there are several."""
+    return (y != -1).any(axis=1) if y.ndim == 2 else y != -1
 
 
 def _check_features(name: str, raw: RawGraph) -> None:
@@ -116,10 +113,27 @@ def _check_features(name: str, raw: RawGraph) -> None:
 def _check_edges(name: str, raw: RawGraph) -> None:
     if raw.edge_index.size == 0:
         return
+    if raw.edge_weight is not None:
+        _check_weights(name, raw.edge_weight, raw.edge_index.shape[1])
     low, high = int(raw.edge_index.min()), int(raw.edge_index.max())
     if low < 0 or high >= len(raw.x):
         raise DataError(
             f"dataset={name}: edges must join nodes in [0, {len(raw.x):,}), got {low} to {high:,}"
+        )
+
+
+def _check_weights(name: str, weight: Float32[ndarray, " weights"], num_edges: int) -> None:
+    if len(weight) != num_edges:
+        raise DataError(
+            f"dataset={name}: every edge needs a weight, got {len(weight):,} weights for "
+            f"{num_edges:,} edges"
+        )
+    usable = np.isfinite(weight) & (weight >= 0)
+    if not usable.all():
+        edge = int(np.argmin(usable))
+        raise DataError(
+            f"dataset={name}: edge weights must be finite and at least 0, edge {edge} has "
+            f"{weight[edge]:g}"
         )
 
 
@@ -138,6 +152,12 @@ def _check_masks(name: str, raw: RawGraph) -> dict[str, Mask]:
     for split, mask in zip(("training", "validation", "test"), masks, strict=True):
         if not mask.any():
             raise DataError(f"dataset={name}: the {split} split must have nodes, it is empty")
+        if (unlabelled := mask & ~is_labelled(raw.y)).any():
+            node, count = int(np.argmax(unlabelled)), int(unlabelled.sum())
+            raise DataError(
+                f"dataset={name}: {count:,} nodes of the {split} split have no label, the first is "
+                f"node {node}; leave them out of the split: they can still be predicted"
+            )
     return dict(zip(MASKS, masks, strict=True))
 
 

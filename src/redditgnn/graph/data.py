@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped
+from numpy import ndarray
 from torch import Tensor
 
-from redditgnn.graph.csr import gather_rows, pointers
+from redditgnn.graph.csr import entries_of_rows, gather_rows, pointers
 from redditgnn.graph.features import Rows
 from redditgnn.graph.fingerprint import Fingerprint
 
@@ -37,10 +38,27 @@ class GraphSpec(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Names:
+    """What the files call nodes, features and classes. None where they are numbered from 0.
+
+    `nodes` holds integers or strings. It is an array, which may be mapped from a file.
+    """
+
+    nodes: Shaped[ndarray, " nodes"] | None = None
+    features: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+
+
+NO_NAMES = Names()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GraphData:
     """A graph with features, labels and a split.
 
-    `y` holds class indices, or 0/1 floats [nodes, classes] if nodes carry several labels.
+    `y` holds class indices, or 0/1 floats [nodes, classes] if nodes carry several labels. A node
+    without labels has -1 (in every column), and is in no split. `edge_weight` belongs to `col`.
+    None means that all edges count alike.
     `fingerprint` hashes all that a score depends on. Scores are comparable only if it is equal.
     `cache_dir` is the folder for derived files such as partitions. None stores none.
     """
@@ -55,6 +73,8 @@ class GraphData:
     val_mask: Bool[Tensor, " nodes"]
     test_mask: Bool[Tensor, " nodes"]
     fingerprint: Fingerprint
+    edge_weight: Float32[Tensor, " edges"] | None = None
+    names: Names = field(default=NO_NAMES, compare=False)
     cache_dir: Path | None = None
     _copies: dict[torch.device, GraphData] = field(
         init=False, default_factory=dict, repr=False, compare=False
@@ -114,8 +134,8 @@ class GraphData:
         node_ids = keep.nonzero().view(-1)
         new_id = torch.full((self.num_nodes,), -1, dtype=torch.int32)
         new_id[node_ids] = torch.arange(len(node_ids), dtype=torch.int32)
-        rows, col = gather_rows(self.rowptr, self.col, node_ids)
-        col = new_id[col]
+        _, rows, entries = entries_of_rows(self.rowptr, node_ids)
+        col = new_id[self.col[entries]]
         inside = col >= 0
         counts = torch.bincount(rows[inside], minlength=len(node_ids))
         return replace(
@@ -123,12 +143,18 @@ class GraphData:
             x=self.x[node_ids],
             rowptr=pointers(counts),
             col=col[inside],
+            edge_weight=None if self.edge_weight is None else self.edge_weight[entries[inside]],
+            names=self._names_of(node_ids),
             y=self.y[node_ids],
             train_mask=self.train_mask[node_ids],
             val_mask=self.val_mask[node_ids],
             test_mask=self.test_mask[node_ids],
             fingerprint=self.fingerprint.of_subgraph(int(inside.sum())),
         )
+
+    def _names_of(self, node_ids: Int64[Tensor, " rows"]) -> Names:
+        nodes = self.names.nodes
+        return replace(self.names, nodes=None if nodes is None else nodes[node_ids.numpy()])
 
     def neighborhood(
         self, node_ids: Int64[Tensor, " rows"]

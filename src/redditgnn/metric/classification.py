@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from redditgnn.metric.base import METRIC_NAMES, Scores
 
+UNLABELLED = -1
 Labels = Int64[Tensor, " nodes"] | Float[Tensor, "nodes classes"]
 
 
@@ -77,10 +78,14 @@ def scores(logits: Float[Tensor, "nodes classes"], y: Labels) -> Scores:
 
 
 def per_node_loss(logits: Float[Tensor, "nodes classes"], y: Labels) -> Float[Tensor, " nodes"]:
-    """Cross entropy, or binary cross entropy averaged over labels where nodes carry several."""
+    """Cross entropy, or binary cross entropy averaged over labels where nodes carry several.
+
+    A node without labels (-1) has the loss 0.
+    """
     if y.dim() == 2:
-        return F.binary_cross_entropy_with_logits(logits, y, reduction="none").mean(1)
-    return F.cross_entropy(logits, y, reduction="none")
+        loss = F.binary_cross_entropy_with_logits(logits, y.clamp(min=0), reduction="none")
+        return loss.mean(1) * (y[:, 0] >= 0)
+    return F.cross_entropy(logits, y, reduction="none", ignore_index=UNLABELLED)
 
 
 def mean_loss(logits: Float[Tensor, "nodes classes"], y: Labels) -> float:
