@@ -32,7 +32,7 @@ def test_of_a_seed_the_first_completed_run_counts(material, row):
         row("a", 0, 0.9, run_id="r2"),
     ]
     (configuration,) = material(rows).groups[0].configurations
-    assert configuration.by_seed("test_micro_f1") == {"0": 0.7}
+    assert configuration.by_run("test_micro_f1") == {("", "0"): 0.7}
     assert configuration.statuses == {"failed": 1, "completed": 2}
 
 

@@ -92,30 +92,65 @@ def split_columns(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     Raises:
         DataError: the hyperparameters of a row are not a JSON object.
     """
-    settings = [_parse_settings(row) for row in rows]
+    settings = [settings_of(row) for row in rows]
     splits = [split_of(_dataset_keys(values)) for values in settings]
     pairs = [data_of(row["fingerprint"], s and s.rule) for row, s in zip(rows, splits, strict=True)]
-    changed = _changed_data(pairs, splits)
+    parts = [part for _, part in pairs]
+    ambiguous = _ambiguous([data for data, _ in pairs], splits, parts)
+    data = [
+        row["fingerprint"] if data in ambiguous else data
+        for row, (data, _) in zip(rows, pairs, strict=True)
+    ]
+    columns = {
+        "data": data,
+        "split": parts,
+        "rule": [split.rule if split else "" for split in splits],
+        "number": [split.number if split else None for split in splits],
+        "configuration": _configurations(rows, settings, splits, data),
+    }
+    return pd.DataFrame(columns)
+
+
+def _configurations(
+    rows: Sequence[Mapping[str, Any]],
+    settings: Sequence[Mapping[str, Any]],
+    splits: Sequence[Split | None],
+    data: Sequence[str],
+) -> list[str]:
+    """Hash what rows of all splits have in common.
+
+    Where runs on one split have several values of `config_hash`, that counts too: they differ in
+    something that the hyperparameters do not show.
+    """
+    hashes = [row["config_hash"] for row in rows]
     first: dict[str, str] = {}  # rows of one config_hash have the same settings
-    columns = []
-    for row, values, split, (data, part) in zip(rows, settings, splits, pairs, strict=True):
-        whole = row["fingerprint"] if data in changed else data
-        shared = first.setdefault(row["config_hash"], _shared_settings(row, values))
-        rule, number = split or ("", None)
-        columns.append((whole, part, rule, number, _hash_texts(whole, shared)))
-    return pd.DataFrame(columns, columns=["data", "split", "rule", "number", "configuration"])
+    for text, row, values in zip(hashes, rows, settings, strict=True):
+        first.setdefault(text, _shared_settings(row, values))
+    keys = [f"{one}\n{first[text]}" for one, text in zip(data, hashes, strict=True)]
+    ambiguous = _ambiguous(keys, splits, hashes)
+    return [
+        _hash_text(f"{key}\n{text}" if key in ambiguous else key)
+        for key, text in zip(keys, hashes, strict=True)
+    ]
 
 
-def _changed_data(pairs: Sequence[tuple[str, str]], splits: Sequence[Split | None]) -> set[str]:
-    """Return the data in which one number stands for several splits."""
-    parts: dict[tuple[str, Split], set[str]] = defaultdict(set)
-    for (data, part), split in zip(pairs, splits, strict=True):
-        if split is not None and part:
-            parts[data, split].add(part)
-    return {data for (data, _), different in parts.items() if len(different) > 1}
+def _ambiguous(
+    keys: Sequence[str], splits: Sequence[Split | None], values: Sequence[str]
+) -> set[str]:
+    """Return the keys for which one split has several values."""
+    by_split: dict[tuple[str, Split | None], set[str]] = defaultdict(set)
+    for key, split, value in zip(keys, splits, values, strict=True):
+        if value:
+            by_split[key, split].add(value)
+    return {key for (key, _), different in by_split.items() if len(different) > 1}
 
 
-def _parse_settings(row: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters of a row.
+
+    Raises:
+        DataError: they are not a JSON object.
+    """
     try:
         values = json.loads(row["hyperparameters"] or "{}")
     except ValueError as error:
@@ -140,5 +175,5 @@ def _shared_settings(row: Mapping[str, Any], settings: Mapping[str, Any]) -> str
     return json.dumps([[row[name] for name in NAMES], kept], sort_keys=True)
 
 
-def _hash_texts(*texts: str) -> str:
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+def _hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
