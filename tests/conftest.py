@@ -133,6 +133,45 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+THREE_SPLITS = """
+import torch
+from torch_geometric.data import Data, InMemoryDataset
+
+
+class Graph(InMemoryDataset):
+    raw_file_names = ["nodes.txt"]
+    processed_file_names = "data.pt"
+
+    def __init__(self, root, force_reload=False):
+        super().__init__(root, force_reload=force_reload)
+        self.load(self.processed_paths[0])
+
+    def process(self):
+        places = torch.arange(24)
+        third = torch.stack([(places // 2 + split) % 3 for split in range(3)], dim=1)
+        masks = {f"{name}_mask": third == k for k, name in enumerate(("train", "val", "test"))}
+        edges = torch.stack([places, (places + 2) % 24])
+        x = torch.nn.functional.one_hot(places % 2).float()
+        self.save([Data(x=x, edge_index=edges, y=places % 2, **masks)], self.processed_paths[0])
+"""
+
+
+@pytest.fixture
+def three_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides of a tiny run on a graph whose files have three splits."""
+    (tmp_path / "three_splits.py").write_text(THREE_SPLITS)
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    (tmp_path / "data" / "raw" / "nodes.txt").write_text("24")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "three_splits", raising=False)
+    return [
+        *("dataset=pyg", "dataset.source=three_splits.Graph", "dataset.folder=''"),
+        *("dataset.name=three_splits", "model=mlp", "model.hidden_channels=4", "sampler=full"),
+        *("trainer.epochs=1", "device=cpu", f"data_dir={tmp_path / 'data'}"),
+        f"results_dir={tmp_path / 'results'}",
+    ]
+
+
 def call(*argv: str) -> tuple[int, str]:
     """Run `redditgnn` in this process, and leave that as it was; return exit code and stderr."""
     from redditgnn import cli

@@ -21,7 +21,7 @@ ALLOWED = {
     "metric": set(),
     "config": {"errors"},
     "optimizer": {"errors"},
-    "record": {"errors", "metric", "runtime"},
+    "record": {"config", "errors", "graph", "metric", "runtime"},
     "runtime": {"errors"},
     "graph": {"errors", "runtime"},
     "tracker": {"errors", "record"},
@@ -41,7 +41,17 @@ ALLOWED = {
     | {"runtime", "sampler", "trainer"},
     "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
     | {"record", "runtime", "sampler", "tracker", "trainer"},
-    "sweep": {"config", "errors", "graph", "parts", "record", "run", "runtime", "trainer"},
+    "sweep": {
+        "config",
+        "dataset",
+        "errors",
+        "graph",
+        "parts",
+        "record",
+        "run",
+        "runtime",
+        "trainer",
+    },
     "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "parts", "record"}
     | {"report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},

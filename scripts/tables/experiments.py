@@ -61,7 +61,7 @@ def read_entry(name: str, runs: pd.DataFrame, experiments: Experiments) -> Entry
     if values is None:
         return _unpublished(name, runs, config_hash)
     target = target_from(values, name)
-    rows = find_repetitions(runs, config_hash, target)
+    rows = find_repetitions(runs, target.config_hashes(settings), target)
     if rows.empty:
         return None
     sample = percent_sample(rows, target)

@@ -378,3 +378,45 @@ def test_an_experiment_of_ones_own_is_composed_like_ours(write: Write, tmp_path:
     assert target["percent"] == 50.0
     with pytest.raises(ConfigError, match="experiment=tiny: no such option"):
         compose_experiment(["experiment=tiny"])
+
+
+def write_three_splits(folder: Path, overrides: list[str], **target: object) -> None:
+    """Write an experiment whose number is a mean over the three splits of a graph."""
+    groups = [text for text in overrides if re.match(r"(dataset|model|sampler)=", text)]
+    options = [f"  - override /{text.replace('=', ': ')}" for text in groups]
+    fields = {"metric": "test_accuracy", "percent": 51.0, "spread": 5.0, "runs": 100, "splits": 3}
+    fields |= {"source": "A et al.", "trust": "V", "fingerprint": "{features: 2}", **target}
+    lines = ["# @package _global_", "defaults:", *options, "target:"]
+    lines += [f"  {key}: {value}" for key, value in fields.items()]
+    (folder / "conf" / "experiment").mkdir(parents=True)
+    (folder / "conf" / "experiment" / "three.yaml").write_text("\n".join(lines))
+
+
+def test_a_number_over_several_splits_is_verified_on_each(
+    three_splits: list[str], runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_three_splits(tmp_path, three_splits)
+    own = [f"--config-dir={tmp_path / 'conf'}", "experiment=three"]
+    keys = [text for text in three_splits if not re.match(r"(dataset|model|sampler)=", text)]
+    seeds = runs()
+    assert cli.main(["verify", *own, *keys, "seeds=2"]) == 0
+    output = capsys.readouterr().out
+    assert seeds == [0, 1, 0, 1, 0, 1]
+    assert "3 splits x 2 seeds, of which 6 have to be run" in output
+    assert "split 2, seed 1" in output
+    assert "n=6 (3 splits x 2 seeds), mean in" in output
+    assert "n=100 over 3 splits; A et al." in output
+    assert len({row["config_hash"] for row in rows_of(tmp_path / "results" / "runs.csv")}) == 3
+    assert cli.main(["verify", *own, *keys, "seeds=2"]) == 0
+    assert len(seeds) == 6
+
+
+def test_splits_of_a_dataset_that_has_one_are_refused(
+    write: Write, call: Call, tmp_path: Path
+) -> None:
+    write()
+    path = tmp_path / "conf" / "experiment" / "tiny.yaml"
+    path.write_text(path.read_text() + "  splits: 10\n")
+    code, output = call()
+    assert (code, output.count("\n")) == (2, 1)
+    assert "target.splits=10: this dataset has only one split" in output

@@ -7,6 +7,7 @@ import pytest
 from redditgnn.errors import DataError
 from redditgnn.report.settings import swept_pairs, varying_keys
 
+DATA = "edges=10:aaaaaaaa features=3:bbbbbbbb protocol=transductive evaluator=exact"
 OTHER = "edges=12:cccccccc features=3:bbbbbbbb protocol=transductive evaluator=exact"
 
 
@@ -32,7 +33,7 @@ def test_of_a_seed_the_first_completed_run_counts(material, row):
         row("a", 0, 0.9, run_id="r2"),
     ]
     (configuration,) = material(rows).groups[0].configurations
-    assert configuration.by_seed("test_micro_f1") == {"0": 0.7}
+    assert configuration.by_run("test_micro_f1") == {("", "0"): 0.7}
     assert configuration.statuses == {"failed": 1, "completed": 2}
 
 
@@ -142,3 +143,51 @@ def test_only_numbers_that_were_crossed_are_a_sweep(material, row):
     ]
     pairs = swept_pairs(material(crossed).groups[0].configurations)
     assert pairs == [("model.dropout", "model.heads")]
+
+
+def on_split(row, name, number, test, seed=0, **cells):
+    settings = {
+        "dataset.split": "public",
+        "dataset.split_index": number,
+        **cells.pop("settings", {}),
+    }
+    data = DATA.replace("features", f"split=6/2/2:{number:08d} features")
+    return row(
+        f"{name}-{number}", seed, test, model=name, fingerprint=data, settings=settings, **cells
+    )
+
+
+def test_all_splits_of_a_dataset_are_one_group_that_says_how_many(material, row):
+    rows = [on_split(row, name, number, 0.5) for name in ("gat", "gcn") for number in range(3)]
+    (group,) = material(rows).groups
+    assert group.name == "toy, 3 splits"
+    assert [str(c.run_count) for c in group.configurations] == ["3 x 1", "3 x 1"]
+    assert "split=6/2/2 " in group.fingerprint
+
+
+def test_one_split_that_is_not_the_first_is_named(material, row):
+    assert [group.name for group in material([on_split(row, "gat", 4, 0.5)]).groups] == [
+        "toy, split 4"
+    ]
+
+
+def test_runs_are_paired_by_split_and_seed(material, row):
+    rows = [
+        on_split(row, "gat", number, 0.1 * number, seed) for number in (1, 2) for seed in (0, 1)
+    ]
+    (configuration,) = material(rows).groups[0].configurations
+    assert configuration.by_run("test_micro_f1") == {
+        ("6/2/2:00000001", "0"): 0.1,
+        ("6/2/2:00000001", "1"): 0.1,
+        ("6/2/2:00000002", "0"): 0.2,
+        ("6/2/2:00000002", "1"): 0.2,
+    }
+
+
+def test_what_lacks_a_split_is_never_the_best(material, row):
+    rows = [on_split(row, "gcn", number, 0.5) for number in range(3)]
+    rows += [on_split(row, "gat", number, 0.9) for number in range(2)]
+    rows += [on_split(row, "gat", 2, None, status="oom")]
+    group = material(rows).groups[0]
+    assert group.best.model == "gcn"
+    assert str(group.configurations[1].run_count) == "3 x 1 (2 of 3)"

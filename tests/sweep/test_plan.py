@@ -147,3 +147,48 @@ def test_what_no_score_depends_on_is_not_swept(swept, key):
 
 def test_two_names_of_one_run_are_one_job():
     assert labels("dataset=sbm", "model=gcn,gcn_gas", "sampler=gas") == ["model=gcn"]
+
+
+@pytest.fixture
+def masks(monkeypatch):
+    """Give every dataset three splits in its files, without loading any."""
+    monkeypatch.setattr("redditgnn.sweep.plan.count_splits", lambda settings: 3)
+
+
+def test_all_splits_are_as_many_jobs_of_one_configuration(masks):
+    found = jobs("dataset=actor", "sampler=full", "dataset.split_index=all", "seed=0,1")
+    assert [job.label for job in found[:3]] == [
+        f"seed=0 dataset.split_index={number}" for number in range(3)
+    ]
+    assert [job.number for job in found] == [1, 2, 3, 4, 5, 6]
+    assert len({job.configuration for job in found}) == 1
+    assert len({job.config_hash for job in found}) == 3
+    for job in found:
+        assert job.settings == compose_settings(job.overrides)
+
+
+def test_all_splits_have_the_hashes_of_their_numbers(masks):
+    every = jobs("dataset=actor", "sampler=full", "dataset.split_index=all")
+    each = jobs("dataset=actor", "sampler=full", "dataset.split_index=range(3)")
+    assert [job.config_hash for job in every] == [job.config_hash for job in each]
+
+
+def test_a_public_and_a_drawn_split_are_two_configurations():
+    public, drawn = jobs("dataset=actor", "sampler=full", "dataset.split=public,random")
+    assert public.configuration != drawn.configuration
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dataset.split=random", "dataset.split_index=all"], "give these: dataset.split_seed=0,1"),
+        (["dataset.split_seed=0,1"], "dataset.split_seed has no effect with dataset.split=public"),
+        (
+            ["dataset.split=random", "dataset.split_index=0,1"],
+            "dataset.split_index has no effect with dataset.split=random, so jobs 1 and 2",
+        ),
+    ],
+)
+def test_a_split_that_cannot_be_swept_is_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        jobs("dataset=actor", "sampler=full", *arguments)

@@ -188,14 +188,16 @@ def test_a_lock_is_of_one_run():
 def result(number: int, status: str, val: str = "", **swept: str) -> Result:
     row = {"val_micro_f1": val, "test_micro_f1": val, "epoch_median_s": "0.5", "fingerprint": "f"}
     row |= {"peak_cuda_reserved_mib": "", "peak_rss_mib": "100.4"}
-    job = replace(composed(), number=number, values=swept, config_hash=swept["heads"])
+    names = {"config_hash": swept["heads"], "configuration": swept["heads"]}
+    job = replace(composed(), number=number, values=swept, **names)
     is_done = status in ("completed", "skipped")
     return Result(job, Outcome(status=status, row=row if is_done else {}))
 
 
 @cache
 def composed() -> Job:
-    return Planner(TINY).job(1, {})
+    (job,) = Planner(TINY).jobs()
+    return job
 
 
 def test_the_table_has_a_line_a_configuration_and_marks_the_best():
@@ -225,7 +227,7 @@ def test_a_search_learns_from_rows_and_proposes_what_is_missing(tiny, tmp_path):
             Planner([*tiny, *swept_keys, *wide, "sweep.search=optuna", f"sweep.trials={trials}"])
         )
         sweep = sweep_of(search.corners(), Here(), learn=search.learn)
-        known = search.start(sweep.rows)
+        known = search.start(sweep.rows, sweep.find_completed)
         sweep.run(search.jobs())
         numbers.append((len(known), len(sweep.results)))
     assert numbers == [(0, 2), (2, 2)]
@@ -241,7 +243,7 @@ def test_a_search_without_time_starts_nothing(tiny, monkeypatch):
     pytest.importorskip("optuna")
     keys = ["model.norm=batch,null", "sweep.search=optuna", "sweep.search_time=1s"]
     search = Search(Planner([*tiny, *keys]))
-    assert search.start([]) == []
+    assert search.start([], lambda job: None) == []
     clock = iter([0.0, 0.5, 1.5])
     monkeypatch.setattr("redditgnn.sweep.search.time.monotonic", lambda: next(clock))
     assert len(list(search.jobs())) == 1

@@ -43,7 +43,7 @@ def write(path: Path, *rows: str) -> Path:
 
 
 def seeds(path: Path) -> list[str]:
-    return list(find_repetitions(read_runs([path]), HASH, TARGET).seed)
+    return list(find_repetitions(read_runs([path]), [HASH], TARGET).seed)
 
 
 def test_only_completed_runs_of_the_configuration_and_the_data_count(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_two_fingerprints_of_one_target_are_not_mixed(tmp_path: Path) -> None:
 
 def test_of_a_seed_that_was_run_twice_the_first_counts(tmp_path: Path) -> None:
     path = write(tmp_path / "runs.csv", row(0, "", "failed"), row(0, 0.25), row(0, 0.75), row(1))
-    found = find_repetitions(read_runs([path]), HASH, TARGET)
+    found = find_repetitions(read_runs([path]), [HASH], TARGET)
     assert list(found.test_accuracy) == [0.25, 0.5]
 
 
@@ -75,18 +75,18 @@ def test_committed_rows_come_before_those_beside_them(tmp_path: Path) -> None:
     own = write(tmp_path / "runs.csv", row(0, 0.75), row(1))
     committed = write(tmp_path / "reference" / "runs.csv", row(0, 0.25))
     assert files_of(tmp_path) == [committed, own]
-    found = find_repetitions(read_runs(files_of(tmp_path)), HASH, TARGET)
+    found = find_repetitions(read_runs(files_of(tmp_path)), [HASH], TARGET)
     assert list(found.file) == [str(committed), str(own)]
     assert list(found.test_accuracy) == [0.25, 0.5]
 
 
 def test_no_file_is_no_row(tmp_path: Path) -> None:
-    assert find_repetitions(read_runs(files_of(tmp_path)), HASH, TARGET).empty
+    assert find_repetitions(read_runs(files_of(tmp_path)), [HASH], TARGET).empty
 
 
 def test_scores_are_percents_of_the_targets_metric(tmp_path: Path) -> None:
     path = write(tmp_path / "runs.csv", row(0, 0.5), row(1, 0.7))
-    runs = find_repetitions(read_runs([path]), HASH, TARGET)
+    runs = find_repetitions(read_runs([path]), [HASH], TARGET)
     assert percent_sample(runs, TARGET) == pytest.approx((60.0, 10 * 2**0.5, 2))
 
 

@@ -10,13 +10,15 @@ examples:
 
 With an experiment, it runs the missing ones of the seeds 0 to N-1, as 'redditgnn train' does, and
 judges all completed runs. A row counts if it has the configuration (config_hash) and the data
-(fingerprint) of the experiment. Rows come from results_dir/runs.csv and from
-results_dir/reference/runs.csv, which is part of a checkout. Only the first row of a seed counts.
-An empty results_dir repeats all runs. A verification that was killed resumes where it stopped.
+(fingerprint) of the experiment, or of one of the splits that its target names. Rows come from
+results_dir/runs.csv and from results_dir/reference/runs.csv, which is part of a checkout. Only the
+first row of a seed counts. An empty results_dir repeats all runs. A verification that was killed
+resumes where it stopped.
 
 Without one, it lists all experiments that have a target, with the verdict of the runs so far.
 
-seeds=N           default: the published number of runs, at least 10 and at most 20
+seeds=N           default: the published number of runs, at least 10 and at most 20; with a target
+                  over several splits, N seeds on each, by default as many runs in all
 --config-dir DIR  look for experiments of your own in DIR/experiment/*.yaml, as train does
 
 verdicts   REPRODUCED  the 95 % interval of the difference is within one published deviation
@@ -30,10 +32,7 @@ exit code  0 REPRODUCED or ABOVE, 4 BELOW or UNDECIDED, 2 a mistake, 3 too many 
 from __future__ import annotations
 
 import signal
-import sys
-import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -42,17 +41,25 @@ import pandas as pd
 
 from redditgnn import CONF_DIR
 from redditgnn.command.options import split_option
+from redditgnn.command.verify_runs import (
+    completed_runs,
+    describe_data,
+    load_splits,
+    run_missing,
+)
 from redditgnn.config.compose import compose_experiment, compose_settings
 from redditgnn.config.experiments import Experiments
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError, require
-from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.record.reading import files_of, read_runs
-from redditgnn.record.rows import cells_of
 from redditgnn.runtime.logs import log_to_stderr
-from redditgnn.verify.repetitions import find_repetitions, percent_sample, select_fingerprint
-from redditgnn.verify.target import Target, target_from
+from redditgnn.verify.repetitions import (
+    count_runs,
+    find_repetitions,
+    percent_sample,
+)
+from redditgnn.verify.target import target_from
 from redditgnn.verify.verdict import MOST_SEEDS, PASSING, judge
 from redditgnn.verify.wording import describe_comparison, format_interval, format_sample
 
@@ -93,15 +100,16 @@ def verify(request: Request, name: str) -> int:
         others = ", ".join(other for other in experiments.names if _has_target(experiments, other))
         raise ConfigError(f"experiment={name} has no target; those with one: {others}")
     target = target_from(values, name)
-    fingerprint = _load_fingerprint(settings, target, name)
-    failed = _run_missing(settings, target, fingerprint, request.seeds or target.num_seeds)
-    runs = _completed_runs(settings, fingerprint)
+    splits = load_splits(settings, target, name)
+    failed = run_missing(splits, target, request.seeds or target.num_seeds)
+    runs = completed_runs(splits)
     if len(runs) < 2:
         path = Path(settings.results_dir) / "runs.csv"
         raise RunFailed(f"{len(runs)} runs completed, two at least are needed; {path} says why")
     ours = percent_sample(runs, target)
     verdict = judge(ours, target.published)
-    print(f"\nexperiment  {name}, configuration {hash_of_config(settings)}, data {fingerprint}")
+    configuration = hash_of_config(settings)
+    print(f"\nexperiment  {name}, configuration {configuration}, data {describe_data(splits)}")
     if others := _other_settings(request, settings):
         print(f"settings    not those of the experiment: {others}")
     print(*describe_comparison(runs, ours, target, verdict), sep="\n")
@@ -150,7 +158,7 @@ def _describe_outcome(experiments: Experiments, name: str, runs: pd.DataFrame) -
         return "not run"
     settings, values = experiments.compose(name)
     target = target_from(values, name)
-    completed = find_repetitions(runs, hash_of_config(settings), target)
+    completed = find_repetitions(runs, target.config_hashes(settings), target)
     if completed.empty:
         others = int(((runs.experiment == name) & (runs.status == "completed")).sum())
         return f"not run ({others} of other settings or data)" if others else "not run"
@@ -158,7 +166,7 @@ def _describe_outcome(experiments: Experiments, name: str, runs: pd.DataFrame) -
     verdict = judge(ours, target.published)
     difference = f"{verdict.difference:+.2f} {format_interval(verdict.interval, '+.2f')}"
     words = target.describe(verdict)
-    return f"{format_sample(ours):14}  {len(completed):3}  {difference:26}  {words}"
+    return f"{format_sample(ours):14}  {count_runs(completed)!s:>3}  {difference:26}  {words}"
 
 
 def _parse_request(argv: list[str]) -> Request:
@@ -222,52 +230,3 @@ def _other_settings(request: Request, settings: Settings) -> str:
 
 def _folders(request: Request) -> list[Path]:
     return [CONF_DIR] if request.config_dir is None else [CONF_DIR, request.config_dir]
-
-
-def _load_fingerprint(settings: Settings, target: Target, name: str) -> Fingerprint:
-    """Load the dataset once, and refuse data for which the number was not published."""
-    settings.check()
-    graph = settings.build("dataset", Path(settings.data_dir))
-    fingerprint: Fingerprint = graph.fingerprint.of_a_run(settings.protocol)
-    if differences := target.differences(fingerprint):
-        raise ConfigError(
-            f"experiment={name}: its published number is of other data: {'; '.join(differences)} "
-            f"({target.source})"
-        )
-    return fingerprint
-
-
-def _completed_runs(settings: Settings, fingerprint: Fingerprint) -> pd.DataFrame:
-    runs = read_runs(files_of(Path(settings.results_dir)))
-    return select_fingerprint(runs[runs.config_hash == hash_of_config(settings)], str(fingerprint))
-
-
-def _run_missing(
-    settings: Settings, target: Target, fingerprint: Fingerprint, num_seeds: int
-) -> list[str]:
-    """Run the seeds below `num_seeds` that have no row, and return those that failed."""
-    completed = set(_completed_runs(settings, fingerprint).seed)
-    missing = [seed for seed in range(num_seeds) if str(seed) not in completed]
-    if missing:
-        print(f"{num_seeds} seeds, of which {len(missing)} have to be run", flush=True)
-    failures = [_run_seed(replace(settings, seed=seed), target) for seed in missing]
-    return [failure for failure in failures if failure]
-
-
-def _run_seed(settings: Settings, target: Target) -> str:
-    """Run one seed; return its failure or '', so that the other seeds still run."""
-    from redditgnn.run.execution import run  # imports torch and PyG
-
-    try:
-        row, _ = run(settings)
-    except RunFailed as error:
-        print(f"redditgnn: seed {settings.seed}: {error}", file=sys.stderr)
-        return f"seed {settings.seed} ({error.status})"
-    except UserError:
-        raise
-    except Exception:
-        traceback.print_exc()
-        return f"seed {settings.seed} (failed)"
-    score = 100 * cells_of(row)[target.metric]
-    print(f"seed {settings.seed:<5}  {score:.2f} %, {row.wall_s:.1f} s", flush=True)
-    return ""

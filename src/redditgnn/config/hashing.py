@@ -68,7 +68,7 @@ def hash_of_config(settings: Settings) -> str:
         group: {
             key: _component_id(group, value) if key == "_target_" else value
             for key, value in values.items()
-            if _is_hashed(f"{group}.{key}", value)
+            if is_hashed(f"{group}.{key}", value)
         }
         for group, values in settings.components.items()
     }
@@ -76,7 +76,8 @@ def hash_of_config(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _is_hashed(key: str, value: Any) -> bool:
+def is_hashed(key: str, value: Any) -> bool:
+    """Whether a score may depend on the setting `key` of this `value`."""
     return key not in NOT_HASHED and not (key in HASHED_IF_SET and value is None)
 
 

@@ -32,6 +32,7 @@ METHOD = {  # that a component of each group must have, whoever wrote it
 TRACKER = "tracker"  # reports a run without changing it: not a component, and not hashed
 GROUPS = tuple(METHOD)
 COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
+ALL_SPLITS = "all"  # the value of dataset.split_index that a sweep expands
 FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # from the run
 # `target`: an experiment's published number; `sweep`: how a sweep runs.
 NOT_OF_A_RUN = ("hydra", "target", "sweep")
@@ -128,6 +129,11 @@ class Settings:
                 f"{name}: {group} must have _target_, the import path of a function or class, and "
                 f"_partial_: true, got {node}"
             )
+        require(
+            group != "dataset" or node.get("split_index") != ALL_SPLITS,
+            f"dataset.split_index={ALL_SPLITS} is a run on each split, not one run: add -m to "
+            "'redditgnn train' (from Python: train_sweep)",
+        )
         try:
             target = partial_of(node)
         except InstantiationException as error:

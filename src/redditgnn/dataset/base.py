@@ -43,7 +43,8 @@ class RawGraph:
     """The unchecked graph from the files. `edge_index` is (source, destination).
 
     `y` is -1 for a node without a label, or a row of -1 where nodes carry several labels. `masks`
-    select training, validation and test nodes, in this order.
+    select training, validation and test nodes, in this order. They are one of `num_splits` splits
+    in the files, which `dataset.split_index` numbers.
     """
 
     x: Float32[ndarray, "rows features"]
@@ -54,6 +55,7 @@ class RawGraph:
     ]
     edge_weight: Float32[ndarray, " weights"] | None = None
     names: Names = NO_NAMES
+    num_splits: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

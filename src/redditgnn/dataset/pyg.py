@@ -16,7 +16,7 @@ from redditgnn.dataset.cache import LOADING_KEYS, cached
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.rawfiles import find_copy
 from redditgnn.dataset.source import Source
-from redditgnn.dataset.split import SplitRule
+from redditgnn.dataset.split import SplitRule, count_public_splits
 from redditgnn.dataset.validation import convert_graph, row_normalized
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
@@ -112,6 +112,7 @@ def _raw_graph(name: str, dataset: Any, rule: SplitRule, *, normalize: bool) -> 
         edge_index=data.edge_index.numpy(),
         y=y,
         masks=rule.masks(data, y),
+        num_splits=count_public_splits(data),
     )
 
 

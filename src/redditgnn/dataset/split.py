@@ -44,7 +44,7 @@ class SplitRule:
     def _select_public(self, masks: Sequence[Any]) -> Masks:
         """Select one column of each mask. A mask with a single column serves every split."""
         tables = [None if m is None else _split_columns(m.numpy()) for m in masks]
-        num_splits = max((table.shape[1] for table in tables if table is not None), default=1)
+        num_splits = _count_columns(masks)
         if not 0 <= self.index < num_splits:
             raise ConfigError(f"dataset.split_index must be in [0, {num_splits}), got {self.index}")
         train, val, test = (
@@ -52,6 +52,15 @@ class SplitRule:
             for table in tables
         )
         return train, val, test
+
+
+def count_public_splits(data: Any) -> int:
+    """Return how many splits the masks of a graph from the files hold."""
+    return _count_columns([getattr(data, key, None) for key in MASKS])
+
+
+def _count_columns(masks: Sequence[Any]) -> int:
+    return max((m.shape[1] for m in masks if m is not None and m.ndim > 1), default=1)
 
 
 def _split_columns(mask: ndarray) -> Bool[ndarray, "nodes splits"]:

@@ -45,7 +45,7 @@ def convert_graph(
         arrays=arrays,
         num_classes=num_classes,
         names=raw.names,
-        facts={"read": counts, **edges.facts},
+        facts={"read": counts, "num_splits": raw.num_splits, **edges.facts},
         raw_files=tuple(map(Path, raw_files)),
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 from redditgnn.errors import DataError
 from redditgnn.metric.base import TEST_SCORES
 from redditgnn.record.runs_file import read_rows
+from redditgnn.record.splits import split_columns
 
 NUMBERS = (*TEST_SCORES, "epoch_median_s")
 TEXTS = ("status", "experiment", "seed", "config_hash", "fingerprint")
@@ -42,7 +43,9 @@ def load_results(results_dir: str | Path = "results") -> pd.DataFrame:
     """Return the rows of `results_dir/runs.csv` with numbers as numbers.
 
     The settings in the column `hyperparameters` become columns of their own: `model.heads`,
-    `sampler.batch_size`, ... Other columns are as `results/README.md` explains them.
+    `sampler.batch_size`, ... Rows that share the column `configuration` differ only in split and
+    seed. `data` is the fingerprint without the split, and `split` is that part of it. Other columns
+    are as `results/README.md` explains them.
 
     Raises:
         DataError: there is no such file, or it is no table of runs.
@@ -61,8 +64,9 @@ def typed_rows(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     for name in table.columns.difference(ALWAYS_TEXT):
         with suppress(ValueError):
             table[name] = pd.to_numeric(table[name])
+    splits = split_columns(rows)[["configuration", "data", "split"]]
     settings = pd.DataFrame([json.loads(text or "{}") for text in table.pop("hyperparameters")])
-    return table.join(settings)
+    return table.join(splits).join(settings)
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -30,18 +30,19 @@ def curves_of(group: Group, keys: Sequence[str]) -> Curves | Missing:
     if not curves:
         return Missing(TITLE, _reason_missing(group))
     num_bands = sum(bool(curve.low) for curve in curves)
-    bands = f"bands of one standard deviation for {num_bands} of them, the others have one seed"
+    one = f"one {group.repeated}"
+    bands = f"bands of one standard deviation for {num_bands} of them, the others have {one}"
     if num_bands == len(curves):
-        bands = "bands are one standard deviation over seeds"
+        bands = f"bands are one standard deviation over {group.repeated}s"
     elif not num_bands:
-        bands = "no bands, for each has one seed"
+        bands = f"no bands, for each has {one}"
     return Curves(
         slug=slug_of(group.name, "curves"),
         title=TITLE,
         sentence=(
-            f"Validation micro-F1 of {group.name} by epoch, mean over seeds up to the last epoch "
-            f"that all reached, of the {len(curves)} best configurations by validation that have "
-            f"epochs.csv (of {len(group.scored)} in all); {bands}."
+            f"Validation micro-F1 of {group.name} by epoch, mean over {group.repeated}s up to the "
+            f"last epoch that all reached, of the {len(curves)} best configurations by validation "
+            f"that have epochs.csv (of {len(group.scored)} in all); {bands}."
         ),
         x_title="epoch",
         y_title="validation micro-F1, %",

@@ -118,7 +118,7 @@ def _hover_text(configuration: Configuration | None, keys: Sequence[str]) -> str
     if configuration is None:
         return ""
     test = configuration.sample("test_micro_f1")
-    count = len(configuration.runs)
+    count = configuration.run_count
     lines = (
         ", ".join(configuration.names),
         describe_settings(configuration, keys),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from redditgnn.errors import DataError
-from redditgnn.graph.fingerprint import short_hash
+from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.metric.base import TEST_SCORES, VAL_SCORES
 from redditgnn.record.reading import FILE, TEXTS
+from redditgnn.record.splits import RunCount, most_splits, settings_of, split_columns
+from redditgnn.report.naming import group_names
 from redditgnn.verify.repetitions import refuse_unscored
 from redditgnn.verify.verdict import Sample, sample_of
 
@@ -41,7 +43,10 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """All runs of one `config_hash` on the data of a group; `runs` has one run for each seed."""
+    """All runs that differ only in split and seed; `runs` has one run for each pair of these.
+
+    `config_hash` is that of the first run. Runs on another split have another.
+    """
 
     config_hash: str
     dataset: str
@@ -49,7 +54,8 @@ class Configuration:
     sampler: str
     experiment: str
     hyperparameters: dict[str, Any] = field(repr=False)
-    runs: pd.DataFrame = field(repr=False)  # the first completed one of each seed
+    runs: pd.DataFrame = field(repr=False)  # the first completed one of each split and seed
+    run_count: RunCount
     statuses: dict[str, int]
 
     @property
@@ -62,15 +68,21 @@ class Configuration:
         """The name in a legend, without the settings that distinguish it from others."""
         return self.experiment or f"{self.model}, {self.sampler}"
 
+    @cached_property
+    def splits(self) -> set[str]:
+        """The splits of its completed runs."""
+        return set(self.runs.split)
+
     def sample(self, score: str) -> Sample | None:
-        """Summarise a score over seeds as a fraction, None if no run has it."""
+        """Summarise a score over splits and seeds as a fraction, None if no run has it."""
         values = self.runs[score].dropna()
         return sample_of(list(values)) if len(values) else None
 
-    def by_seed(self, score: str) -> dict[str, float]:
-        """Map seeds to a score."""
-        values = self.runs.set_index("seed")[score].dropna()
-        return {str(seed): float(value) for seed, value in values.items()}
+    def by_run(self, score: str) -> dict[tuple[str, str], float]:
+        """Map split and seed to a score."""
+        runs = self.runs[self.runs[score].notna()]
+        keys = zip(runs.split, runs.seed, strict=True)
+        return {key: float(value) for key, value in zip(keys, runs[score], strict=True)}
 
     @cached_property
     def costs(self) -> list[Cost]:
@@ -83,9 +95,14 @@ class Configuration:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Configurations whose scores may be compared, best validation score first."""
+    """Configurations whose scores may be compared, best validation score first.
+
+    Those that did not run on all splits of the others come last. `fingerprint` has of several
+    splits only the sizes, and these only if they are equal.
+    """
 
     name: str
+    dataset: str
     fingerprint: str
     protocol: str
     configurations: list[Configuration]
@@ -95,6 +112,16 @@ class Group:
         """The configuration with the highest mean validation score, if any run completed."""
         first = self.configurations[0]
         return first if first.sample("val_micro_f1") else None
+
+    @cached_property
+    def num_splits(self) -> int:
+        """The number of splits of the completed runs."""
+        return len({split for configuration in self.scored for split in configuration.splits})
+
+    @property
+    def repeated(self) -> str:
+        """The word for the runs of a configuration: they have other seeds, or other splits too."""
+        return "seed" if self.num_splits < 2 else "run"
 
     @cached_property
     def scored(self) -> list[Configuration]:
@@ -144,13 +171,13 @@ def material_of(runs: pd.DataFrame) -> Material:
         DataError: a cell that must be a number or JSON is not.
     """
     rows = _merge_resumed(_add_columns(runs))
-    keys = list(zip(rows.fingerprint, rows.protocol, strict=True))
-    names = _group_names(rows)
-    groups = [
-        _build_group(names[key], key, rows[[other == key for other in keys]])
-        for key in dict.fromkeys(keys)
-        if key[0]
-    ]
+    cells = rows[[*WORDS, "hyperparameters", FILE]].to_dict("records")
+    columns = split_columns(cells).set_index(rows.index)
+    rows = pd.concat([rows, columns], axis=1)
+    keys = list(zip(rows.data, rows.protocol, strict=True))
+    by_key = {key: rows[[other == key for other in keys]] for key in dict.fromkeys(keys) if key[0]}
+    names = group_names(by_key)
+    groups = [_build_group(names[key], key[1], runs) for key, runs in by_key.items()]
     ungrouped = Counter(rows.status[rows.fingerprint == ""])
     groups.sort(key=lambda group: group.name)
     return Material(groups=groups, ungrouped=ungrouped, num_rows=len(runs))
@@ -182,22 +209,27 @@ def _merge_resumed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _group_names(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """Name each group after its dataset, with a hash of its data if several have the same."""
-    by_data = rows[rows.fingerprint != ""].groupby(["fingerprint", "protocol"], sort=False).dataset
-    datasets = {(str(f), str(p)): str(d.mode().iloc[0]) for (f, p), d in by_data}
-    count = Counter(datasets.values())
-    return {
-        key: dataset if count[dataset] == 1 else f"{dataset}-{short_hash(*key)}"
-        for key, dataset in datasets.items()
-    }
+def _build_group(name: str, protocol: str, rows: pd.DataFrame) -> Group:
+    by_settings = rows.groupby("configuration", sort=False)
+    configurations = [_build_configuration(runs) for _, runs in by_settings]
+    splits = most_splits([c.splits for c in configurations])
+    configurations.sort(key=lambda c: (not c.splits >= splits, *_rank(c)))
+    return Group(
+        name=name,
+        dataset=str(rows.dataset.mode().iloc[0]),
+        fingerprint=_common_fingerprint(list(rows.fingerprint.unique())),
+        protocol=protocol,
+        configurations=configurations,
+    )
 
 
-def _build_group(name: str, key: tuple[str, str], rows: pd.DataFrame) -> Group:
-    by_hash = rows.groupby("config_hash", sort=False)
-    configurations = [_build_configuration(str(text), runs) for text, runs in by_hash]
-    configurations.sort(key=_rank)
-    return Group(name=name, fingerprint=key[0], protocol=key[1], configurations=configurations)
+def _common_fingerprint(fingerprints: Sequence[str]) -> str:
+    """Return the fingerprint of a group, of several splits only with equal sizes."""
+    if len(fingerprints) == 1:
+        return fingerprints[0]
+    parts = list(map(Fingerprint.parse, fingerprints))
+    sizes = {part.split.partition(":")[0] for part in parts}
+    return str(replace(parts[0], split=sizes.pop() if len(sizes) == 1 else ""))
 
 
 def _rank(configuration: Configuration) -> tuple[float, int, str]:
@@ -207,31 +239,22 @@ def _rank(configuration: Configuration) -> tuple[float, int, str]:
     return mean, -len(configuration.runs), configuration.config_hash
 
 
-def _build_configuration(config_hash: str, rows: pd.DataFrame) -> Configuration:
-    completed = rows[rows.status == "completed"].drop_duplicates("seed")
+def _build_configuration(rows: pd.DataFrame) -> Configuration:
+    completed = rows[rows.status == "completed"].drop_duplicates(["split", "seed"])
     refuse_unscored(completed, "test_micro_f1")
     first = (completed if len(completed) else rows).iloc[0]
+    begun = zip(rows.split, rows.seed, strict=True)
     return Configuration(
-        config_hash=config_hash,
+        config_hash=first.config_hash,
         dataset=first.dataset,
         model=first.model,
         sampler=first.sampler,
         experiment=next((name for name in rows.experiment if name), ""),
-        hyperparameters=_parse_hyperparameters(first),
+        hyperparameters=settings_of(first.to_dict()),
         runs=completed,
+        run_count=RunCount.of(len(completed), begun),
         statuses={str(status): int(count) for status, count in rows.status.value_counts().items()},
     )
-
-
-def _parse_hyperparameters(row: Any) -> dict[str, Any]:
-    try:
-        values = json.loads(row.hyperparameters or "{}")
-    except ValueError as error:
-        values = error
-    if not isinstance(values, dict):
-        where = f"{row[FILE]}: hyperparameters of run {row.run_id}"
-        raise DataError(f"{where} are not a JSON object; remove that row")
-    return values
 
 
 def _place_name(device: str, device_name: str, num_threads: str, kernels_backend: str) -> str:

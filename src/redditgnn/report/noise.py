@@ -6,8 +6,9 @@ of a group. See docs/report.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import stdtr  # scipy.stats would take a second to import
@@ -18,14 +19,16 @@ LEVEL = 0.05
 FEWEST_SEEDS = 3  # two rounded differences are too often equal by chance
 FEW_SEEDS = 5  # fewer rarely show even large differences, so that is not called noise
 WITHIN_NOISE, LOWER, HIGHER = "within noise", "lower", "higher"
+Run = TypeVar("Run", bound=Hashable)
 ROUNDING = 1e-9  # 0.825 - 0.821 is not 0.004 in binary
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """The score of a configuration minus the best's, over the `seeds` that they have in common.
+    """The score of a configuration minus the best's, over the runs that they have in common.
 
-    `mean` is None without such seeds. `p` and `p_holm` are None if `untested` has a reason.
+    These runs have the same split and seed. `seeds` is their number, and `repeated` is the word for
+    them. `mean` is None without such seeds. `p` and `p_holm` are None if `untested` has a reason.
     """
 
     seeds: int
@@ -34,6 +37,7 @@ class Difference:
     p: float | None = None
     p_holm: float | None = None
     untested: str = ""
+    repeated: str = "seed"
 
     @property
     def verdict(self) -> str:
@@ -42,13 +46,15 @@ class Difference:
             return "not tested"
         if self.p_holm >= LEVEL:
             few = self.seeds < FEW_SEEDS
-            return f"undecided ({self.seeds} seeds)" if few else WITHIN_NOISE
+            return f"undecided ({self.seeds} {self.repeated}s)" if few else WITHIN_NOISE
         return LOWER if self.mean < 0 else HIGHER
 
 
-def compare(best: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> list[Difference]:
-    """Compare each of `others` with `best`; all map seeds to scores."""
-    differences = [_difference(best, other) for other in others]
+def compare(
+    best: Mapping[Run, float], others: Sequence[Mapping[Run, float]], repeated: str = "seed"
+) -> list[Difference]:
+    """Compare each of `others` with `best`; all map runs, by seed or split and seed, to scores."""
+    differences = [_difference(best, other, repeated) for other in others]
     tested = [place for place, difference in enumerate(differences) if difference.p is not None]
     corrected = holm([differences[place].p or 0.0 for place in tested])
     for place, p_holm in zip(tested, corrected, strict=True):
@@ -72,19 +78,24 @@ def holm(ps: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
-def _difference(best: Mapping[str, float], other: Mapping[str, float]) -> Difference:
+def _difference(best: Mapping[Run, float], other: Mapping[Run, float], repeated: str) -> Difference:
     seeds = [seed for seed in best if seed in other]
     if not seeds:
-        return Difference(seeds=0, untested="no seed in common")
+        return Difference(seeds=0, untested=f"no {repeated} in common", repeated=repeated)
     differences = [other[seed] - best[seed] for seed in seeds]
     sample = sample_of(differences)
-    difference = Difference(seeds=len(seeds), mean=sample.mean, interval=interval_of_mean(sample))
+    difference = Difference(
+        seeds=len(seeds),
+        mean=sample.mean,
+        interval=interval_of_mean(sample),
+        repeated=repeated,
+    )
     if len(seeds) < FEWEST_SEEDS:
         return replace(difference, untested=f"{len(seeds)} in common, {FEWEST_SEEDS} are needed")
     if np.ptp(differences) > ROUNDING:
         return replace(difference, p=paired_t(differences))
     if abs(sample.mean) <= ROUNDING:
-        return replace(difference, p=1.0)  # the same score for every seed
+        return replace(difference, p=1.0)  # the same score in every run
     return replace(
-        difference, untested="every seed differs by the same amount: no noise to judge by"
+        difference, untested=f"every {repeated} differs by the same amount: no noise to judge by"
     )

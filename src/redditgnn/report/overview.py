@@ -15,7 +15,7 @@ ALMOST_EQUAL = "\N{ALMOST EQUAL TO}"
 TITLES = ("data", "best by validation", "test score, %", "n", "within noise of it", "published")
 EXPLANATION = (
     "A row for each group of equal data and protocol; scores of different rows do not compare. The "
-    "best has the highest mean validation micro-F1. What the seeds do not distinguish from it is "
+    "best has the highest mean validation micro-F1. What the runs do not distinguish from it is "
     "within noise. Higher is what scores more on the test nodes, which choose nothing. Published "
     "numbers have the verdicts of redditgnn verify."
 )
@@ -38,7 +38,7 @@ class ModelScore(NamedTuple):
 
     @property
     def is_within_noise(self) -> bool:
-        """Whether seeds do not distinguish the configuration from the best of its group."""
+        """Whether the runs do not distinguish the configuration from the best of its group."""
         return self.verdict == WITHIN_NOISE
 
 
@@ -82,7 +82,7 @@ def _build_row(summary: Summary, models: Sequence[str], verdicts: Mapping[str, s
         summary.group.name,
         _describe_best(best, bool(entries)),
         _describe_score(summary, best),
-        str(len(best.configuration.runs)) if best else "",
+        str(best.configuration.run_count) if best else "",
         _describe_noise([entry for entry in entries if best and entry is not best]),
         _describe_verdicts(verdicts),
     )

@@ -16,7 +16,7 @@ from redditgnn.report import interactive, page_table
 from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
 from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
-from redditgnn.report.plots import Missing, Plot
+from redditgnn.report.plots import Missing, Plot, slug_of
 from redditgnn.report.summary import Summary
 from redditgnn.report.tables import LEGEND
 
@@ -34,6 +34,7 @@ def page_html(
 ) -> str:
     """Return the page; `sources` are the files with the rows."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["slug"] = slug_of
     template = environment.from_string(_read_template("page.html.jinja"))
     return template.render(
         style=Markup(_read_template("page.css")),
@@ -66,11 +67,13 @@ def _section_context(section: Section, sections: Sequence[Section]) -> dict[str,
 
 
 def _facts(group: Group) -> dict[str, str]:
+    splits = {"splits": f"{group.num_splits:,}"} if group.num_splits > 1 else {}
     return {
         "runs": ", ".join(f"{count:,} {status}" for status, count in group.statuses.items()),
         "configurations": f"{len(group.configurations):,}",
         "protocol": group.protocol or "unknown",
         "fingerprint": group.fingerprint,
+        **splits,
         "hardware": "; ".join(group.devices) or "unknown",
     }
 
@@ -79,8 +82,7 @@ def _other_data(group: Group, groups: Sequence[Group]) -> list[str]:
     """Describe how the data of a group differ from other groups of the same dataset."""
     texts = []
     for other in groups:
-        same_name = other.name.partition("-")[0] == group.name.partition("-")[0]
-        if other is group or not same_name:
+        if other is group or other.dataset != group.dataset:
             continue
         texts += [f"{other.name}: {text}" for text in _differences(group, other)]
     return texts

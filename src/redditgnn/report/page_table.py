@@ -28,7 +28,7 @@ from redditgnn.report.summary import Entry, Summary
 from redditgnn.verify.verdict import Sample, interval_of_mean
 
 ROWS_OF_A_PAGE = 25
-HIDDEN_AT_FIRST = ("its interval", "seeds in common", "memory")
+HIDDEN_AT_FIRST = ("its interval", "runs in common", "memory")
 ALWAYS_SHOWN = {"model", "sampler", "n"}
 CAPTION = "Configurations of {name} ({count})"
 
@@ -107,7 +107,7 @@ def _score_cells(configuration: Configuration, name: str) -> dict[str, str]:
         f"test {name}, %": _mean_percent(test),
         "std": number(percent(test.deviation) if test else None, ".2f"),
         "95 % interval": interval_in_percent(interval_of_mean(test) if test else None),
-        "n": str(len(configuration.runs)),
+        "n": str(configuration.run_count),
     }
 
 
@@ -129,7 +129,7 @@ def _comparison_cells(difference: Difference) -> dict[str, str]:
         "difference": number(percent(difference.mean), "+.2f"),
         "its interval": interval_in_percent(difference.interval, "+.2f"),
         "p (Holm)": number(difference.p_holm, ".2g"),
-        "seeds in common": "" if difference.mean is None else str(difference.seeds),
+        "runs in common": "" if difference.mean is None else str(difference.seeds),
     }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import pandas as pd
+
 from redditgnn.config.experiments import Experiments
-from redditgnn.config.hashing import hash_of_config
 from redditgnn.report.grouping import Group
 from redditgnn.verify.target import TRUST, Target, target_from
 from redditgnn.verify.verdict import judge, sample_of
@@ -42,13 +43,13 @@ def judge_published(group: Group, experiments: Experiments) -> dict[str, str]:
     As in `redditgnn verify`, only runs with the settings of the experiment count, and a recalled
     number gets no verdict.
     """
-    by_hash = {c.config_hash: c.runs for c in group.scored}
     verdicts: dict[str, str] = {}
     for name, _, target in _published_scores(group, experiments):
-        runs = by_hash.get(hash_of_config(experiments.compose(name)[0]))
-        if runs is None or target.is_recalled:
+        if target.is_recalled:
             continue
-        percents = list(100 * runs[target.metric].dropna())
+        hashes = target.config_hashes(experiments.compose(name)[0])
+        scores = [c.runs[c.runs.config_hash.isin(hashes)][target.metric] for c in group.scored]
+        percents = list(100 * pd.concat(scores).dropna())
         if percents:
             verdicts[name] = judge(sample_of(percents), target.published).name
     return verdicts
@@ -60,5 +61,9 @@ def _published_scores(group: Group, experiments: Experiments) -> Iterator[Publis
     for name, model in sorted(models.items()):
         values = experiments.target(name)
         target = None if values is None else target_from(values, name)
-        if target is not None and target.applies_to(group.fingerprint):
+        if target is not None and all(map(target.applies_to, _fingerprints(group, name))):
             yield PublishedScore(name, model, target)
+
+
+def _fingerprints(group: Group, experiment: str) -> set[str]:
+    return {text for c in group.scored if c.experiment == experiment for text in c.runs.fingerprint}

@@ -132,7 +132,7 @@ def _build_point(
     lines = (
         f"{c.model}, {c.sampler}" + (f" ({c.experiment})" if c.experiment else ""),
         describe_settings(c, keys),
-        f"test {mean_and_spread(sample)} %, n={sample.runs}",
+        f"test {mean_and_spread(sample)} %, n={c.run_count}",
         f"val {mean_and_spread(c.sample('val_micro_f1'))} %",
         "" if cost.epoch_s is None else f"{cost.epoch_s:.3g} s/epoch",
         "" if cost.peak_mib is None else f"{cost.peak_mib:,.0f} MiB ({cost.memory})",
@@ -163,7 +163,7 @@ def _describe(plot: Scatter, group: Group, axis: Axis, device: str, with_bars: b
         f"Mean test {score_name(group)} of {count} of {group.name} against {axis.name} "
         f"({axis.statistic}) on {device}; {len(plot.front)} on the Pareto front (grey steps: "
         "nothing cheaper is as good), the best by validation in a ring"
-        + ("; bars are one standard deviation over seeds" if with_bars else "")
+        + (f"; bars are one standard deviation over {group.repeated}s" if with_bars else "")
         + ("; dashed lines are published values, in the colour of the model" if plot.lines else "")
         + (note if num_below else "")
         + "."

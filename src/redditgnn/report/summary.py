@@ -48,7 +48,8 @@ def summary_of(group: Group) -> Summary:
     others = [c for c in group.scored if c is not best]
     differences: Iterable[Difference] = []
     if best is not None:
-        differences = compare(best.by_seed(SCORE), [c.by_seed(SCORE) for c in others])
+        runs = [c.by_run(SCORE) for c in others]
+        differences = compare(best.by_run(SCORE), runs, group.repeated)
     by_hash = dict(zip((c.config_hash for c in others), differences, strict=False))
     entries = [
         Entry(configuration=c, difference=by_hash.get(c.config_hash), is_best=c is best)
@@ -82,7 +83,9 @@ def _rows(summary: Summary) -> Iterable[dict[str, Any]]:
             "experiment": c.experiment,
             **{key: value_of(c, key) for key in (*summary.varying.swept, *summary.varying.others)},
             "config_hash": c.config_hash,
-            "seeds": len(c.runs),
+            "seeds": c.run_count.seeds if group.num_splits > 1 else len(c.runs),
+            "splits": len(c.splits),
+            "runs": len(c.runs),
             **_score_cells(c),
             **_comparison_cells(entry),
             **_cost_cells(c),

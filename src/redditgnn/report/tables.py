@@ -29,11 +29,13 @@ from redditgnn.verify.verdict import interval_of_mean
 
 MOST_ROWS = 45  # of a LaTeX table that fits on a page
 LEGEND = (
-    "Scores are percent: mean and sample standard deviation over n seeds, and the 95 % confidence "
-    "interval of the mean (Student's t). The best has the highest mean validation micro-F1. The "
-    "others are compared with it on the test nodes, seed by seed: a paired t test with Holm's "
-    "correction. Within noise: seeds show no difference, which does not say that there is none. "
-    "Undecided: there are too few seeds to say even that."
+    "Scores are percent: mean and sample standard deviation over n runs, and the 95 % confidence "
+    "interval of the mean (Student's t). Runs of a configuration have different seeds. Where n is "
+    "10 x 3 they are 3 runs on each of 10 splits, and the deviation is of splits and seeds "
+    "together. The best has the highest mean validation micro-F1. The others are compared with it "
+    "on the test nodes, run by run with equal split and seed: a paired t test with Holm's "
+    "correction. Within noise: the runs show no difference, which does not say that there is none. "
+    "Undecided: there are too few runs to say even that."
 )
 TEX = {
     "\\": r"\textbackslash{}",
@@ -99,7 +101,7 @@ def _entry_cells(summary: Summary, entry: Entry) -> list[str]:
         describe_settings(c, summary.varying.swept),
         mean_and_spread(test),
         interval_in_percent(test and interval_of_mean(test)),
-        str(len(c.runs)),
+        str(c.run_count),
         mean_and_spread(c.sample("val_micro_f1")),
         number(percent(difference.mean) if difference else None, "+.2f"),
         number(difference.p_holm if difference else None, ".2g"),
@@ -116,6 +118,8 @@ def _memory_cell(cost: Cost | None) -> str:
 def _describe_group(summary: Summary) -> str:
     group, others = summary.group, len(summary.varying.others)
     about = f"Data `{group.fingerprint}`, protocol {group.protocol or 'unknown'}."
+    if group.num_splits > 1:
+        about += f" Runs are on {group.num_splits} splits."
     if others:
         about += f" {others} settings that come with model or sampler are in summary.csv."
     return about

@@ -32,22 +32,34 @@ from redditgnn.config.compose import (
 )
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
+from redditgnn.config.splits import SPLIT_KEYS, Split, hash_without_split, split_of, with_split
 from redditgnn.errors import ConfigError, UserError, require
 from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.sweep.settings import SweepSettings, sweep_settings
+from redditgnn.sweep.splits import choose_split, count_splits, means_all_splits
 
 MOST_JOBS = 100_000
+REPEATED_KEYS = ("seed", *SPLIT_KEYS)  # their values repeat a configuration
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of a sweep: `values` are those of the swept keys."""
+    """One run of a sweep: `values` are those of the swept keys.
+
+    Jobs that differ only in split and seed have one `configuration`.
+    """
 
     number: int
     overrides: list[str]
     values: dict[str, str]
     settings: Settings
     config_hash: str
+    configuration: str
+
+    @property
+    def split(self) -> Split | None:
+        """The split of its dataset, None if that has only one."""
+        return split_of(self.settings.components["dataset"])
 
     @property
     def label(self) -> str:
@@ -66,6 +78,7 @@ class Planner:
         self._loader = _build_loader(config_dir)
         self._configs: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
         self._checked_keys: set[str] = set()
+        self._num_splits: dict[str, int] = {}
         self._parsed_overrides: dict[str, Override] = {}
         all_overrides = self._parse(command_line)
         own_overrides = [override for override in all_overrides if _group_name(override) == "sweep"]
@@ -86,33 +99,72 @@ class Planner:
         Raises:
             ConfigError: names the job that has a mistake, or a key that cannot be swept like this.
         """
-        jobs: dict[tuple[str, int], Job] = {}
-        for values in self._combinations():
-            job = self.job(len(jobs) + 1, values)
-            _refuse_one_run(jobs.setdefault((job.config_hash, job.settings.seed), job), job)
-        return list(jobs.values())
+        return self._without_duplicates(self._swept_overrides, 1, {})
 
-    def job(self, number: int, values: Mapping[str, str]) -> Job:
-        """Compose the run with these swept values.
+    def repetitions(self, number: int, values: Mapping[str, str]) -> list[Job]:
+        """Compose the runs of one configuration, on all splits and seeds of the command line.
+
+        `values` are those of the other swept keys, `number` is that of the first run.
 
         Raises:
-            ConfigError: names this job.
+            ConfigError: names the job that has a mistake.
         """
+        repeated = [o for o in self._swept_overrides if o.key_or_group in REPEATED_KEYS]
+        return self._without_duplicates(repeated, number, values)
+
+    @property
+    def _swept_overrides(self) -> list[Override]:
+        return [o for o in self.overrides if o.is_sweep_override()]
+
+    def _without_duplicates(
+        self, swept: Sequence[Override], number: int, values: Mapping[str, str]
+    ) -> list[Job]:
+        jobs: dict[tuple[str, int], Job] = {}
+        runs: dict[tuple[str, Split | None, int], Job] = {}
+        for combination in self._combinations(swept):
+            for job in self._jobs(number + len(jobs), {**values, **combination}):
+                _refuse_one_run(jobs.setdefault((job.config_hash, job.settings.seed), job), job)
+                run = (job.configuration, job.split, job.settings.seed)
+                _refuse_unused_key(runs.setdefault(run, job), job)
+        return list(jobs.values())
+
+    def _jobs(self, number: int, values: Mapping[str, str]) -> Iterator[Job]:
+        """Compose the run with these swept values, or one on each split."""
         overrides = [*self._common, *(f"{key}={value}" for key, value in values.items())]
         try:
-            settings = resolve_batch_size(self._settings(overrides))
-            self._check(settings)
+            settings = self._settings(overrides)
+            if not means_all_splits(settings):
+                yield self._job(number, overrides, values, settings)
+                return
+            for place in range(self._count_splits(settings)):
+                chosen = {**values, "dataset.split_index": str(place)}
+                on_split = with_split(settings, place)
+                yield self._job(number + place, choose_split(overrides, place), chosen, on_split)
         except (UserError, *ConfigurationError) as error:
             message = one_line(error) if isinstance(error, ConfigurationError) else str(error)
             label = f"job {number} ({' '.join(overrides)}): " if values else ""
             raise ConfigError(f"{label}{message}") from error
+
+    def _job(
+        self, number: int, overrides: list[str], values: Mapping[str, str], settings: Settings
+    ) -> Job:
+        settings = resolve_batch_size(settings)
+        self._check(settings)
         return Job(
             number=number,
             overrides=overrides,
             values=dict(values),
             settings=settings,
             config_hash=hash_of_config(settings),
+            configuration=hash_without_split(settings),
         )
+
+    def _count_splits(self, settings: Settings) -> int:
+        """Count the splits of a dataset, whose files are loaded once."""
+        key = json.dumps([settings.components["dataset"], settings.data_dir], sort_keys=True)
+        if key not in self._num_splits:
+            self._num_splits[key] = count_splits(settings)
+        return self._num_splits[key]
 
     def _check(self, settings: Settings) -> None:
         """Check the settings, and skip components that were checked before."""
@@ -121,8 +173,7 @@ class Planner:
             settings.check()
             self._checked_keys.add(key)
 
-    def _combinations(self) -> Iterator[dict[str, str]]:
-        sweep_overrides = [o for o in self.overrides if o.is_sweep_override()]
+    def _combinations(self, sweep_overrides: Sequence[Override]) -> Iterator[dict[str, str]]:
         for override in sweep_overrides:
             require(
                 override.is_discrete_sweep(),
@@ -204,6 +255,18 @@ def _refuse_one_run(first: Job, other: Job) -> None:
     raise ConfigError(
         f"{key} is no part of config_hash, by which runs are told apart: {key}={first.values[key]} "
         f"and {key}={other.values[key]} would be one run; give it one value a sweep"
+    )
+
+
+def _refuse_unused_key(first: Job, other: Job) -> None:
+    """Refuse to sweep the key that numbers splits of another `dataset.split`."""
+    if first.config_hash == other.config_hash or first.split is None:
+        return
+    unused = next(key for key in SPLIT_KEYS if key != f"dataset.{first.split.key}")
+    raise ConfigError(
+        f"{unused} has no effect with dataset.split={first.split.rule}, so jobs {first.number} and "
+        f"{other.number} would be the same run; sweep dataset.{first.split.key}, or choose another "
+        "dataset.split"
     )
 
 

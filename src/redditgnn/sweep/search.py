@@ -1,5 +1,8 @@
 """The best validation score in a space of settings, by Optuna's tree-structured Parzen estimator.
 
+A trial is one configuration. Where the command line has several splits or seeds, it runs on all
+of them, and its score is their mean.
+
 There is no database of trials. Earlier trials are all rows of runs.csv that the command line could
 have produced. So a killed search resumes, and results of a sweep of the same settings count too.
 """
@@ -7,15 +10,17 @@ have produced. So a killed search resumes, and results of a sweep of the same se
 from __future__ import annotations
 
 import json
+import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
 
 from redditgnn.errors import ConfigError, require
 from redditgnn.record.runs_file import Row
-from redditgnn.sweep.plan import Job, Planner
+from redditgnn.sweep.plan import REPEATED_KEYS, Job, Planner
 from redditgnn.sweep.protocol import Outcome
 from redditgnn.sweep.summary import Result
 
@@ -28,23 +33,45 @@ SCORE = "val_micro_f1"
 BAD_SETTINGS_STATUSES = ("oom", "diverged")  # other failures say nothing about settings
 
 
+class _KnownTrial(NamedTuple):
+    """A trial with completed runs, of the `num_jobs` that it has."""
+
+    params: dict[str, Any]
+    results: list[Result]
+    num_jobs: int
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.results) == self.num_jobs
+
+    @property
+    def score(self) -> float:
+        return _mean_score([result.outcome.row for result in self.results])
+
+
 class Search:
     """Proposes jobs, and learns from how they end."""
 
     def __init__(self, planner: Planner) -> None:
         _require_optuna()
         self._planner = planner
-        self._space_overrides = [o for o in planner.overrides if o.is_sweep_override()]
+        self._space_overrides = [
+            override
+            for override in planner.overrides
+            if override.is_sweep_override() and override.key_or_group not in REPEATED_KEYS
+        ]
         require(
             bool(self._space_overrides),
             "sweep.search=optuna: nothing to search; try model.heads=1,4,8",
         )
         for override in self._space_overrides:
             key = override.key_or_group
-            require(key != "seed", "seed: it is no setting to search for the best of; give one")
             require(key != "results_dir", f"{override.input_line}: a sweep has one results_dir")
         self._space = {o.get_key_element(): _build_distribution(o) for o in self._space_overrides}
-        self._trials: dict[int, Trial] = {}
+        self._trials: dict[int, Trial] = {}  # of jobs by their numbers
+        self._num_waiting: dict[int, int] = {}  # runs that a trial waits for
+        self._outcomes: dict[int, list[Outcome]] = defaultdict(list)  # of trials
+        self._num_repetitions = 1
         self._study: Study | None = None
 
     def corners(self) -> list[Job]:
@@ -56,67 +83,108 @@ class Search:
         ends = {key: _list_ends(distribution) for key, distribution in self._space.items()}
         first = {key: values[0] for key, values in ends.items()}
         corners = [first | {key: value} for key, values in ends.items() for value in values]
-        return [self._planner.job(number + 1, values) for number, values in enumerate(corners)]
+        jobs = self._planner.repetitions(1, corners[0])
+        self._num_repetitions = len(jobs)
+        for values in corners[1:]:
+            jobs += self._planner.repetitions(len(jobs) + 1, values)[:1]
+        return jobs
 
-    def start(self, rows: Sequence[Row]) -> list[Result]:
-        """Start with the rows of completed runs that this search could have proposed."""
+    @property
+    def num_jobs(self) -> int:
+        """The number of runs of all trials. Call `corners` first."""
+        return self._planner.sweep.trials * self._num_repetitions
+
+    def start(
+        self, rows: Sequence[Row], find_completed: Callable[[Job], Row | None]
+    ) -> list[Result]:
+        """Start with the completed runs that this search could have proposed.
+
+        `rows` are candidates, and `find_completed` returns the row of a job. A trial that lacks
+        some of its runs is proposed again first.
+        """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        trials = self._find_trials(rows)
+        trials = self._find_trials(rows, find_completed)
+        complete = [trial for trial in trials if trial.is_complete]
         # After an interruption the first proposals must differ from those of the first call.
-        seed = self._planner.sweep.search_seed + len(trials)
+        seed = self._planner.sweep.search_seed + len(complete)
         sampler = optuna.samplers.TPESampler(seed=seed)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
-        for params, result in trials:
-            score = float(result.outcome.row[SCORE])
+        for params, score in ((known.params, known.score) for known in complete):
             trial = optuna.create_trial(params=params, distributions=self._space, value=score)
             self._study.add_trial(trial)
-        return [result for _, result in trials]
+        for known in trials:
+            if not known.is_complete:
+                self._study.enqueue_trial(known.params)
+        return [result for known in complete for result in known.results]
 
     def jobs(self) -> Iterator[Job]:
         """Propose jobs until there are enough trials or time is up. Call `start` first."""
         assert self._study is not None
         sweep, start = self._planner.sweep, time.monotonic()
-        while len(self._study.trials) < sweep.trials:
+        while self._num_begun < sweep.trials:
             if sweep.search_s is not None and time.monotonic() - start >= sweep.search_s:
                 return
             trial = self._study.ask(self._space)
-            self._trials[trial.number + 1] = trial
-            yield self._job(trial.number + 1, trial.params)
+            jobs = self._jobs(trial.number, trial.params)
+            self._trials |= {job.number: trial for job in jobs}
+            self._num_waiting[trial.number] = len(jobs)
+            yield from jobs
 
-    def learn(self, job: Job, outcome: Outcome) -> None:
-        """Tell the estimator what a job scored, or that its settings do not work."""
+    @property
+    def _num_begun(self) -> int:
+        """The number of trials except those that wait to be proposed again."""
         from optuna.trial import TrialState
 
         assert self._study is not None
+        trials = self._study.get_trials(deepcopy=False)
+        return sum(trial.state != TrialState.WAITING for trial in trials)
+
+    def learn(self, job: Job, outcome: Outcome) -> None:
+        """Tell the estimator what the runs of a trial scored, or that its settings do not work."""
         trial = self._trials.pop(job.number)
-        score = outcome.row.get(SCORE)
-        if outcome.status in ("completed", "skipped") and score:
-            self._study.tell(trial, float(score))
-        elif outcome.status in BAD_SETTINGS_STATUSES:
+        outcomes = self._outcomes[trial.number]
+        outcomes.append(outcome)
+        if len(outcomes) == self._num_waiting[trial.number]:
+            self._tell(trial, outcomes)
+
+    def _tell(self, trial: Trial, outcomes: Sequence[Outcome]) -> None:
+        from optuna.trial import TrialState
+
+        assert self._study is not None
+        done = [o for o in outcomes if o.status in ("completed", "skipped") and o.row.get(SCORE)]
+        if len(done) == len(outcomes):
+            self._study.tell(trial, _mean_score([outcome.row for outcome in done]))
+        elif any(outcome.status in BAD_SETTINGS_STATUSES for outcome in outcomes):
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, state=TrialState.FAIL)
 
-    def _find_trials(self, rows: Sequence[Row]) -> list[tuple[dict[str, Any], Result]]:
-        trials: dict[str, tuple[dict[str, Any], Result]] = {}
+    def _find_trials(
+        self, rows: Sequence[Row], find_completed: Callable[[Job], Row | None]
+    ) -> list[_KnownTrial]:
+        trials: list[_KnownTrial] = []
+        known: set[str] = set()  # config_hash of their jobs
         for row in rows:
-            if row["config_hash"] in trials or row["status"] != "completed" or not row[SCORE]:
+            if row["config_hash"] in known or row["status"] != "completed" or not row[SCORE]:
                 continue
             params = self._read_params(row)
-            if params is None:
+            jobs = [] if params is None else self._jobs(len(trials), params)
+            if params is None or not any(_ran(job, row) for job in jobs):
                 continue
-            job = self._job(len(trials) + 1, params)
-            if (job.config_hash, str(job.settings.seed)) == (row["config_hash"], row["seed"]):
-                result = Result(job, Outcome(status="skipped", row=row))
-                trials[job.config_hash] = (params, result)
-        return list(trials.values())
+            known |= {job.config_hash for job in jobs}
+            pairs = [(job, find_completed(job)) for job in jobs]
+            results = [
+                Result(job, Outcome(status="skipped", row=r)) for job, r in pairs if r and r[SCORE]
+            ]
+            trials.append(_KnownTrial(params, results, len(jobs)))
+        return trials
 
-    def _job(self, number: int, params: Mapping[str, Any]) -> Job:
-        return self._planner.job(
-            number, {key: _format_value(value) for key, value in params.items()}
-        )
+    def _jobs(self, trial: int, params: Mapping[str, Any]) -> list[Job]:
+        """Compose the runs of the trial with this number, which counts from 0."""
+        values = {key: _format_value(value) for key, value in params.items()}
+        return self._planner.repetitions(trial * self._num_repetitions + 1, values)
 
     def _read_params(self, row: Row) -> dict[str, Any] | None:
         """Return the row's value of each searched key, or None if one is outside the space."""
@@ -129,6 +197,14 @@ class Search:
                 return None
             params[key] = value
         return params
+
+
+def _ran(job: Job, row: Row) -> bool:
+    return (job.config_hash, str(job.settings.seed)) == (row["config_hash"], row["seed"])
+
+
+def _mean_score(rows: Sequence[Row]) -> float:
+    return statistics.mean(float(row[SCORE]) for row in rows)
 
 
 def _build_distribution(override: Override) -> BaseDistribution:

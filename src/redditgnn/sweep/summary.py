@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from redditgnn.record.runs_file import Row
-from redditgnn.sweep.plan import Job
+from redditgnn.record.splits import RunCount, data_of, most_splits
+from redditgnn.sweep.plan import REPEATED_KEYS, Job
 from redditgnn.sweep.protocol import Outcome
 
 BEST = "*"
@@ -22,15 +23,29 @@ class Result(NamedTuple):
 
 
 class _Configuration(NamedTuple):
-    """The runs of one configuration, with all its seeds."""
+    """The runs of one configuration, on all its splits and with all its seeds."""
 
     values: dict[str, str]
+    jobs: list[Job]
     rows: list[Row]  # of runs that completed
     statuses: Counter[str]
 
     @property
-    def fingerprint(self) -> str:
-        return self.rows[0]["fingerprint"] if self.rows else ""
+    def data(self) -> str:
+        """The fingerprint without the split, '' where no run completed."""
+        split = self.jobs[0].split
+        return data_of(self.rows[0]["fingerprint"], split and split.rule)[0] if self.rows else ""
+
+    @property
+    def splits(self) -> set[str]:
+        """The splits of the runs that completed."""
+        return {data_of(row["fingerprint"], None)[1] for row in self.rows}
+
+    @property
+    def run_count(self) -> RunCount:
+        """The number of runs that completed, and of splits and seeds."""
+        begun = ((job.split, job.settings.seed) for job in self.jobs)
+        return RunCount.of(len(self.rows), begun)
 
     @property
     def validation(self) -> float:
@@ -42,7 +57,8 @@ class _Configuration(NamedTuple):
 def format_table(results: Sequence[Result]) -> list[str]:
     """Format mean, standard deviation and number of runs, and mark the best by validation.
 
-    Configurations compete only on equal data: each fingerprint has a best configuration.
+    Configurations compete only on equal data, and on equal splits of them. So each dataset has a
+    best configuration.
     """
     groups = _group_by_configuration(results)
     keys = list(dict.fromkeys(key for group in groups for key in group.values))
@@ -53,14 +69,29 @@ def format_table(results: Sequence[Result]) -> list[str]:
         lines.append([BEST if number in best else "", *_format_cells(group, keys)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (map(str.ljust, line, widths) for line in lines)
-    return ["  ".join(line).rstrip() for line in padded]
+    table = ["  ".join(line).rstrip() for line in padded]
+    return [*table, *_explain_splits(groups)]
+
+
+def _explain_splits(groups: Sequence[_Configuration]) -> list[str]:
+    """Say what mean and deviation are over, if there are several splits."""
+    words = dict.fromkeys(group.run_count.in_words for group in groups if group.run_count.in_words)
+    if not words:
+        return []
+    return [
+        "",
+        f"mean and standard deviation over all runs of {', '.join(words)}: "
+        "the deviation is of splits and seeds together",
+    ]
 
 
 def _group_by_configuration(results: Sequence[Result]) -> list[_Configuration]:
     groups: dict[str, _Configuration] = {}
     for job, outcome in results:
-        values = {key: value for key, value in job.values.items() if key != "seed"}
-        group = groups.setdefault(job.config_hash, _Configuration(values, [], Counter()))
+        values = {k: v for k, v in job.values.items() if k.lstrip("+") not in REPEATED_KEYS}
+        new = _Configuration(values, [], [], Counter())
+        group = groups.setdefault(job.configuration, new)
+        group.jobs.append(job)
         is_done = outcome.status in ("completed", "skipped")
         group.statuses["completed" if is_done else outcome.status] += 1
         if is_done:
@@ -71,13 +102,13 @@ def _group_by_configuration(results: Sequence[Result]) -> list[_Configuration]:
 def _find_best(groups: Sequence[_Configuration]) -> set[int]:
     if len(groups) < 2:
         return set()
-    best: dict[str, int] = {}
-    for number, group in enumerate(groups):
-        if group.rows:
-            rival = best.setdefault(group.fingerprint, number)
-            if group.validation > groups[rival].validation:
-                best[group.fingerprint] = number
-    return set(best.values())
+    best = set()
+    for data in {group.data for group in groups if group.rows}:
+        rivals = {n: group for n, group in enumerate(groups) if group.rows and group.data == data}
+        splits = most_splits([group.splits for group in rivals.values()])
+        complete = [number for number, group in rivals.items() if group.splits >= splits]
+        best.add(max(complete, key=lambda number: groups[number].validation))
+    return best
 
 
 def _format_cells(group: _Configuration, keys: Sequence[str]) -> list[str]:
@@ -87,7 +118,7 @@ def _format_cells(group: _Configuration, keys: Sequence[str]) -> list[str]:
     )
     return [
         *(group.values.get(key, "") for key in keys),
-        str(len(group.rows)),
+        str(group.run_count),
         _format_spread(_read_numbers(group.rows, "val_micro_f1")),
         _format_spread(_read_numbers(group.rows, "test_micro_f1")),
         f"{statistics.mean(seconds):.4f}" if seconds else "-",

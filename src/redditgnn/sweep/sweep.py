@@ -61,10 +61,14 @@ class Sweep:
             self._collect(self.pool.interrupt(), retry=False)
             raise
 
-    def rows_on(self, job: Job) -> list[Row]:
-        """Return the counting rows of runs.csv on the data of `job`."""
-        fingerprint = self.data.fingerprint(job.settings)
-        return [r for r in self.rows if r["fingerprint"] == fingerprint and self.policy.counts(r)]
+    def rows_on(self, jobs: Iterable[Job]) -> list[Row]:
+        """Return the counting rows of runs.csv on the data of `jobs`."""
+        data = {self.data.fingerprint(job.settings) for job in jobs}
+        return [row for row in self.rows if row["fingerprint"] in data and self.policy.counts(row)]
+
+    def find_completed(self, job: Job) -> Row | None:
+        """Return the row of runs.csv by which a job need not run again, None if it must."""
+        return self.policy.find_completed(self._identity(job), self.rows)
 
     def _start(self, waiting: Iterator[Job]) -> bool:
         """Give jobs to all idle workers, and return whether there may be more jobs."""
@@ -72,7 +76,7 @@ class Sweep:
             job = next(waiting, None)
             if job is None:
                 return False
-            row = self.policy.find_completed(self._identity(job), self.rows)
+            row = self.find_completed(job)
             if row is not None:
                 self._finish(job, Outcome(status="skipped", row=row))
             else:
@@ -160,13 +164,13 @@ def run_sweep(command_line: Sequence[str], config_dir: Path | None = None) -> li
             pool=pool,
             policy=_build_policy(planner.sweep),
             results_dir=results_dir,
-            total=len(jobs) if search is None else planner.sweep.trials,
+            total=len(jobs) if search is None else search.num_jobs,
             rows=load_rows(results_dir),
             data=load_data(jobs),
             learn=_learn_nothing if search is None else search.learn,
         )
         if search is not None:
-            sweep.results += search.start(sweep.rows_on(jobs[0]))
+            sweep.results += search.start(sweep.rows_on(jobs), sweep.find_completed)
         try:
             sweep.run(jobs if search is None else search.jobs())
         finally:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import partial
 from typing import Any, Literal
 
 from redditgnn.config.arguments import check_types
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.config.settings import Settings
+from redditgnn.config.splits import split_of, with_split
 from redditgnn.errors import ConfigError, require, require_positive
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.metric.base import TEST_SCORES
@@ -29,6 +32,9 @@ class Target:
 
     Both are None if the source gives none. `metric` is one of `TEST_SCORES`, `trust` one of
     `TRUST`. `fingerprint` identifies the data of the number, as far as the source describes them.
+    `splits` is the number of splits that the mean is over: those of the numbers 0 to `splits` - 1,
+    by `dataset.split_index`, or by `dataset.split_seed` where splits are drawn. None is one split,
+    which the experiment chooses.
     """
 
     metric: str
@@ -38,6 +44,7 @@ class Target:
     source: str
     trust: Literal["V", "S", "R", "D"]
     fingerprint: dict[str, str | int]
+    splits: int | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -55,6 +62,8 @@ class Target:
                 "rounds it to zero, write half a unit of its last digit",
             )
             require(self.runs != 1, "target.spread cannot be of target.runs=1; null is not known")
+        if self.splits is not None:
+            require_positive("target.splits", self.splits)
         require(bool(self.fingerprint), "target.fingerprint must name a part such as edges, got {}")
         Fingerprint.of(self.fingerprint)
 
@@ -71,12 +80,35 @@ class Target:
 
     @property
     def num_seeds(self) -> int:
-        """The number of runs in the source, within `FEWEST_SEEDS` and `MOST_BY_DEFAULT`."""
-        return min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
+        """The number of seeds to run, on each split if there are several.
+
+        All runs are as many as in the source, within `FEWEST_SEEDS` and `MOST_BY_DEFAULT`.
+        """
+        num_runs = min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
+        return -(-num_runs // (self.splits or 1))
 
     def describe(self, verdict: Verdict) -> str:
         """Return the verdict in words. A recalled number gets none."""
-        return RECALLED if self.is_recalled else verdict.description
+        repeated = "seeds" if self.splits is None else "runs"
+        return RECALLED if self.is_recalled else verdict.describe(repeated)
+
+    def settings_by_split(self, settings: Settings) -> list[Settings]:
+        """Return the settings of an experiment on each split of the number.
+
+        Raises:
+            ConfigError: the dataset has no key that numbers splits.
+        """
+        if self.splits is None:
+            return [settings]
+        require(
+            split_of(settings.components["dataset"]) is not None,
+            f"target.splits={self.splits}: this dataset has only one split",
+        )
+        return [with_split(settings, number) for number in range(self.splits)]
+
+    def config_hashes(self, settings: Settings) -> list[str]:
+        """Return the `config_hash` of an experiment on each split of the number."""
+        return [hash_of_config(one) for one in self.settings_by_split(settings)]
 
     def differences(self, fingerprint: Fingerprint) -> list[str]:
         """Describe how `fingerprint` differs from the data of the published number."""
@@ -98,12 +130,13 @@ def target_from(values: Any, experiment: str) -> Target:
     """
     prefix = f"experiment={experiment}: "
     names = [field.name for field in fields(Target)]
+    needed = [field.name for field in fields(Target) if field.default is MISSING]
     if not isinstance(values, Mapping):
         raise ConfigError(f"{prefix}target must map {', '.join(names)} to values, got {values!r}")
     call = partial(Target, **{str(key): value for key, value in values.items()})
     try:
         check_types("target", call)
-        if missing := [name for name in names if name not in call.keywords]:
+        if missing := [name for name in needed if name not in call.keywords]:
             raise ConfigError(
                 f"target.{missing[0]} is missing; spread and runs are null where not published"
             )

@@ -64,19 +64,23 @@ class Verdict:
 
     @property
     def description(self) -> str:
-        """The verdict, and what would decide an undecided one."""
+        """The verdict, and how many seeds would decide an undecided one."""
+        return self.describe("seeds")
+
+    def describe(self, repeated: str) -> str:
+        """Return the verdict in words. `repeated` names what there would have to be more of."""
         if self.name != "UNDECIDED":
             return self.name
-        return f"UNDECIDED: {self._way_out()}"
+        return f"UNDECIDED: {self._way_out(repeated)}"
 
-    def _way_out(self) -> str:
+    def _way_out(self, repeated: str) -> str:
         if self.interval is None:
             return "two completed runs at least are needed"
         if self.seeds_needed is not None:
-            return f"{self.seeds_needed} seeds would decide"
+            return f"{self.seeds_needed} {repeated} would decide"
         if self.published_is_exact:
-            return f"more than {MOST_SEEDS:,} seeds would be needed"
-        return "no number of seeds would decide, the published value is itself too uncertain"
+            return f"more than {MOST_SEEDS:,} {repeated} would be needed"
+        return f"no number of {repeated} would decide, the published value is itself too uncertain"
 
 
 def sample_of(values: Sequence[float]) -> Sample:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from redditgnn.verify.repetitions import count_runs
 from redditgnn.verify.target import TRUST, Target
 from redditgnn.verify.verdict import Interval, Sample, Verdict, interval_of_mean
 
@@ -16,9 +17,12 @@ def describe_comparison(
     """Describe our runs, the published number and their difference, a line each."""
     counts = ", ".join(f"{count} from {file}" for file, count in runs.file.value_counts().items())
     yield f"runs        {counts}"
-    mean = format_interval(interval_of_mean(ours))
-    yield f"ours        {format_sample(ours)} % {target.metric}, n={ours.runs}, mean in {mean}"
+    mean, count = format_interval(interval_of_mean(ours)), count_runs(runs)
+    n = f"{ours.runs} ({count.in_words})" if count.in_words else ours.runs
+    yield f"ours        {format_sample(ours)} % {target.metric}, n={n}, mean in {mean}"
     num_runs = "number of runs unknown" if target.runs is None else f"n={target.runs}"
+    if target.splits is not None:
+        num_runs += f" over {target.splits} splits"
     yield f"published   {format_sample(target.published)} %, {num_runs}; {target.source}"
     exact = "; taken as exact, for the source lacks spread or runs"
     note = exact if verdict.published_is_exact else ""
