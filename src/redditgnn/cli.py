@@ -32,6 +32,7 @@ COMMANDS = {
     "train": Command("redditgnn.command.train", "train and evaluate one model, or a sweep (-m)"),
     "verify": Command("redditgnn.command.verify", "do published numbers hold here?"),
     "report": Command("redditgnn.command.report", "tables and plots of all runs, and one page"),
+    "predict": Command("redditgnn.command.predict", "what a trained model says of every node"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),
