@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": Command("redditgnn.command.verify", "do published numbers hold here?"),
     "report": Command("redditgnn.command.report", "tables and plots of all runs, and one page"),
     "predict": Command("redditgnn.command.predict", "what a trained model says of every node"),
+    "export": Command("redditgnn.command.export", "a trained model as a folder for plain PyG"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),

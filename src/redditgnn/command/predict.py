@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _with_last_layer(argv: Sequence[str]) -> list[str]:
     """Give `--embeddings` its default unless a number follows: RUN_ID may stand behind it."""
-    followers = [*argv[1:], ""]
+    followers = [*argv, ""][1:]
     return [
         f"{word}={LAST}" if word == "--embeddings" and not follower.isdigit() else word
         for word, follower in zip(argv, followers, strict=True)

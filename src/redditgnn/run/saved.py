@@ -24,6 +24,7 @@ from redditgnn.evaluation.exact import EdgeAttention, EdgeListener, ExactInferen
 from redditgnn.graph.data import GraphData
 from redditgnn.model.base import Backbone
 from redditgnn.parts import Parts
+from redditgnn.prediction.export import write_export
 from redditgnn.prediction.facts import TrainingFacts, fit_features
 from redditgnn.prediction.layers import HiddenStates, hidden_layer, most_heads
 from redditgnn.prediction.table import (
@@ -198,6 +199,22 @@ class Run:
         logits, states = self._infer(layer, edge_listener)
         answers = self._predicted(logits), self._probability(logits)
         return prediction_table(graph, self.facts.class_names, node_ids, *answers, states)
+
+    def export(self, folder: str | Path) -> Path:
+        """Write a folder that plain PyG loads, and return its path.
+
+        Raises:
+            UserError: PyG's own layers cannot rebuild the model, or `folder` holds other files.
+        """
+        description = {
+            "run_id": self.run_id,
+            "model": self.settings.components["model"],
+            "dataset": self.graph.name,
+            "classes": self.facts.class_names,
+            "features": self.facts.features,
+        }
+        write_export(Path(folder), self.model, self.graph, self.logits(), description)
+        return Path(folder)
 
     def _infer(
         self, layer: int | None = None, edge_listener: EdgeListener | None = None
