@@ -34,6 +34,7 @@ COMMANDS = {
     "report": Command("redditgnn.command.report", "tables and plots of all runs, and one page"),
     "predict": Command("redditgnn.command.predict", "what a trained model says of every node"),
     "export": Command("redditgnn.command.export", "a trained model as a folder for plain PyG"),
+    "diagnose": Command("redditgnn.command.diagnose", "where a model is right, and where wrong"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),

@@ -21,9 +21,10 @@ from redditgnn.config.hashing import current_target
 from redditgnn.config.settings import Settings
 from redditgnn.errors import DataError
 from redditgnn.evaluation.exact import EdgeAttention, EdgeListener, ExactInference
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import GraphData, Split
 from redditgnn.model.base import Backbone
 from redditgnn.parts import Parts
+from redditgnn.prediction.diagnosis import Tables, diagnose
 from redditgnn.prediction.export import write_export
 from redditgnn.prediction.facts import TrainingFacts, fit_features
 from redditgnn.prediction.layers import HiddenStates, hidden_layer, most_heads
@@ -215,6 +216,26 @@ class Run:
         }
         write_export(Path(folder), self.model, self.graph, self.logits(), description)
         return Path(folder)
+
+    def diagnose(self, split: Split = "test") -> Tables:
+        """Return tables of where the model is right and wrong, as `redditgnn diagnose` prints.
+
+        They are DataFrames by name: degree, homophily, distance, class, calibration, and where
+        nodes have one label also confusion and mistakes.
+
+        Raises:
+            DataError: no node of the split has a label, or the labels are of other classes.
+        """
+        graph, classes = self.graph, self.facts.class_names
+        own = TrainingFacts.of(graph).class_names
+        if own != classes:
+            raise DataError(
+                f"{graph.name} has the classes {', '.join(own)}, and the model was trained on "
+                f"{', '.join(classes)}; choose a graph with the same classes"
+            )
+        logits = self.logits()
+        answers = self._predicted(logits), self._probability(logits)
+        return diagnose(graph, classes, *answers, split)
 
     def _infer(
         self, layer: int | None = None, edge_listener: EdgeListener | None = None
