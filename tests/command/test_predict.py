@@ -122,7 +122,6 @@ PEERS = {
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("model", PEERS)
-@torch.no_grad()
 def test_answers_on_cora_are_those_of_plain_pyg(
     model: str, link_raw: Callable[[str], Path]
 ) -> None:
@@ -135,10 +134,27 @@ def test_answers_on_cora_are_those_of_plain_pyg(
     graph = run.graph
     edge_index = torch.stack([graph.col.long(), torch.arange(2708).repeat_interleave(graph.degree)])
     activation = torch.nn.functional.elu if model == "gat" else torch.relu
-    hidden = activation(first(graph.x, edge_index))
+    with torch.no_grad():
+        hidden = activation(first(graph.x, edge_index))
+        probabilities = second(hidden, edge_index).softmax(1)
     torch.testing.assert_close(run.embeddings(), hidden, rtol=1e-5, atol=1e-5)
-    probabilities = second(hidden, edge_index).softmax(1)
     torch.testing.assert_close(run.probabilities(), probabilities, rtol=1e-5, atol=1e-5)
+    if model == "gat":
+        assert_attention_equal(run, first, graph.x, edge_index)
+
+
+@torch.no_grad()
+def assert_attention_equal(
+    run: redditgnn.Run, conv: torch.nn.Module, x: torch.Tensor, edge_index: torch.Tensor
+) -> None:
+    _, (edges, alpha) = conv(x, edge_index, return_attention_weights=True)
+    heads = [f"head_{number}" for number in range(1, 9)]
+    theirs = pd.DataFrame(alpha.numpy(), columns=heads)
+    theirs[["source", "destination"]] = edges.t().numpy()
+    by = ["destination", "source"]
+    ours = run.attention(1).sort_values(by)[[*by, *heads]]
+    theirs = theirs.sort_values(by)[[*by, *heads]]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def load_peers(model: str, run: redditgnn.Run) -> list[torch.nn.Module]:

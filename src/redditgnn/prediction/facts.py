@@ -103,4 +103,4 @@ def _column(name: str) -> str:
 
 
 def _others(names: list[str]) -> str:
-    return f" (and {len(names) - 1:,} others)" if len(names) > 1 else ""
+    return f" (and {len(names) - 1:,} more)" if len(names) > 1 else ""
