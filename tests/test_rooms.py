@@ -34,26 +34,18 @@ ALLOWED = {
     "report": {"config", "errors", "graph", "metric", "record", "verify"},
     "sampler": {"errors", "graph", "histories", "partition", "record", "runtime"},
     "model": {"errors", "graph", "kernels", "nn"},
-    "evaluation": {"graph", "metric", "model", "record", "runtime", "sampler"},
+    "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "errors", "evaluation", "graph", "kernels", "model", "sampler", "trainer"},
+    "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
     "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
-    | {"record", "runtime", "sampler", "tracker", "trainer"},
-    "sweep": {
-        "config",
-        "dataset",
-        "errors",
-        "graph",
-        "parts",
-        "record",
-        "run",
-        "runtime",
-        "trainer",
-    },
-    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "parts", "record"}
-    | {"report", "run", "runtime", "sweep", "verify"},
+    | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
+    "sweep": {"config", "dataset", "errors", "graph", "parts", "record", "run", "runtime"}
+    | {"trainer"},
+    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "parts"}
+    | {"prediction", "record", "report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},
 }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import Rows, to_dense
+from redditgnn.kernels.attention.coefficients import Coefficients, coefficient_listener
 from redditgnn.model.base import LayeredModel
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.precision import Precision, at_least_float32, autocast
@@ -23,6 +24,21 @@ from redditgnn.sampler.base import (
 
 LEAST_EDGES = 2**16  # smaller chunks take longer and save nothing
 CUT_BYTES_PER_EDGE = 40  # cutting a chunk out of the graph: rows, positions, local indices
+
+
+class EdgeAttention(NamedTuple):
+    """Attention coefficients of some edges in one layer, on the CPU. Nodes are those of the graph.
+
+    Every node also attends to itself, which the graph's edges do not list.
+    """
+
+    layer: int
+    source: Int64[Tensor, " edges"]
+    destination: Int64[Tensor, " edges"]
+    alpha: Float[Tensor, "edges heads"]
+
+
+EdgeListener = Callable[[EdgeAttention], None]
 
 
 class ExactInference:
@@ -45,6 +61,7 @@ class ExactInference:
         self._precision = precision
         self._chunks: list[_Chunk] = []
         self._listener: Listener | None = None
+        self._edge_listener: EdgeListener | None = None
 
     def on(self, graph: GraphData) -> ExactInference:
         """Return the same inference on another graph."""
@@ -60,6 +77,15 @@ class ExactInference:
             yield
         finally:
             self._listener = None
+
+    @contextmanager
+    def edge_hook(self, listener: EdgeListener) -> Iterator[None]:
+        """Let `listener` hear the attention of every edge, layer by layer, in each call within."""
+        self._edge_listener = listener
+        try:
+            yield
+        finally:
+            self._edge_listener = None
 
     @property
     def hook_was_called(self) -> bool:
@@ -106,8 +132,20 @@ class ExactInference:
             h = chunk.select(previous)
         else:
             h = model.encode(rows.to(self._device)) if first is None else first
-        out = model.layer(index, h, block, h if first is None else first)
+        with self._edges_heard(index, chunk):
+            out = model.layer(index, h, block, h if first is None else first)
         return out if chunk.is_whole else out.cpu()
+
+    def _edges_heard(self, index: int, chunk: _Chunk) -> AbstractContextManager[None]:
+        listener = self._edge_listener
+        if listener is None:
+            return nullcontext()
+
+        def tell(piece: Coefficients) -> None:
+            source, destination = (chunk.nodes(ids) for ids in (piece.col, piece.row))
+            listener(EdgeAttention(index, source, destination, piece.alpha.cpu()))
+
+        return coefficient_listener(tell)
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
         """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
@@ -185,6 +223,11 @@ class _Chunk:
     def own_rows(self) -> Rows:
         """Return features of the nodes that the chunk computes, without those of their sources."""
         return self.load()[0] if self.is_whole else self._graph.rows(self._node_ids)
+
+    def nodes(self, local_ids: Integer[Tensor, " ids"]) -> Int64[Tensor, " ids"]:
+        """Return the nodes of the graph that local indices mean, on the CPU."""
+        local_ids = local_ids.long().cpu()
+        return local_ids if self._sources is None else self._sources.cpu()[local_ids]
 
     def select(self, h: Float[Tensor, "nodes width"]) -> Float[Tensor, "src width"]:
         """Pick the sources' rows out of the states of all nodes."""

@@ -47,6 +47,11 @@ class Backbone(nn.Module, ABC):
         """Whether `decode` needs the outputs of all layers, or only of the last."""
         return False
 
+    @property
+    def decodes(self) -> bool:
+        """Whether `decode` maps hidden states to logits. Otherwise the last layer gives them."""
+        return False
+
     @abstractmethod
     def encode(self, x: Rows) -> Tensor | Rows:
         """Map features to the states that layer 0 reads."""

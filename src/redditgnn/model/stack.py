@@ -105,6 +105,11 @@ class ConvStack(Backbone):
         """Whether `decode` needs the outputs of all layers, or only of the last."""
         return self.jump is not None
 
+    @property
+    def decodes(self) -> bool:
+        """Whether a linear layer reads the outputs of all layers."""
+        return self.jump is not None
+
     def nonreg_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the layer that gives the logits, for `nonreg_weight_decay`."""
         last = self.head if self.jump is not None else self.convs[-1]

@@ -19,6 +19,7 @@ from redditgnn.memory.estimate import estimate_sampler, in_one_line
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.optimizer import check_schedule
 from redditgnn.parts import Parts
+from redditgnn.prediction.facts import TrainingFacts
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import EpochRecorder, prepare_record
 from redditgnn.record.resume import RunFolder
@@ -112,7 +113,8 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         precision=parts.trainer.precision,
     )
     evaluate = memory.evaluator(Evaluator(parts.graph, inference))
-    folder = record.claim({"settings": asdict(settings), **provenance(device)})
+    facts = TrainingFacts.of(dataset.train_graph).as_dict()
+    folder = record.claim({"settings": asdict(settings), **provenance(device), "graph": facts})
     with closing(folder.recorder()) as recorder, interruption.deferred():
         refresh = history_refresh(parts.sampler, parts.graph, inference, recorder.record_histories)
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):

@@ -26,7 +26,7 @@ def gat_forward(
 ) -> tuple[Tensor, Tensor]:
     """Return the attended rows, and the logarithm of the softmax's denominator."""
     row = row_of_edge(rowptr, len(col))
-    logit = F.leaky_relu(score_src[col] + score_dst[row], negative_slope)
+    logit = gat_edge_logit(value, score_src, score_dst, row, col, negative_slope)
     logsumexp = log_sum_exp(logit, row, len(score_dst))
     share = drop_coefficients((logit - logsumexp[row]).exp(), row, col, dropout, key)
     return row_sums(share[:, :, None] * value[col], row, len(score_dst)), logsumexp
@@ -57,6 +57,18 @@ def gat_backward(
     grad_value = row_sums(share[:, :, None] * grad_out[row], col, len(value))
     grad_src = row_sums(grad_score, col, len(value))
     return grad_value, grad_src, row_sums(grad_score, row, len(score_dst))
+
+
+def gat_edge_logit(
+    value: Tensor,
+    score_src: Tensor,
+    score_dst: Tensor,
+    row: Tensor,
+    col: Tensor,
+    negative_slope: float,
+) -> Tensor:
+    """Return what the softmax reads [edges, heads]. `value` is not read."""
+    return F.leaky_relu(score_src[col] + score_dst[row], negative_slope)
 
 
 def log_sum_exp(logit: Tensor, row: Tensor, num_rows: int) -> Tensor:

@@ -26,11 +26,11 @@ def gatv2_forward(
     key: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Return the attended rows, and the logarithm of the softmax's denominator."""
-    row, message = row_of_edge(rowptr, len(col)), value[col]
-    logit = (F.leaky_relu(message + query[row], negative_slope) * att).sum(-1)
+    row = row_of_edge(rowptr, len(col))
+    logit = gatv2_edge_logit(value, query, att, row, col, negative_slope)
     logsumexp = log_sum_exp(logit, row, len(query))
     share = drop_coefficients((logit - logsumexp[row]).exp(), row, col, dropout, key)
-    return row_sums(share[:, :, None] * message, row, len(query)), logsumexp
+    return row_sums(share[:, :, None] * value[col], row, len(query)), logsumexp
 
 
 def gatv2_backward(
@@ -59,3 +59,15 @@ def gatv2_backward(
     grad_value = row_sums(share[:, :, None] * grad_out[row] + grad_score, col, len(value))
     grad_query = row_sums(grad_score, row, len(query))
     return grad_value, grad_query, (grad_logit * activated).sum(0)
+
+
+def gatv2_edge_logit(
+    value: Tensor,
+    query: Tensor,
+    att: Tensor,
+    row: Tensor,
+    col: Tensor,
+    negative_slope: float,
+) -> Tensor:
+    """Return what the softmax reads [edges, heads]."""
+    return (F.leaky_relu(value[col] + query[row], negative_slope) * att).sum(-1)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from redditgnn.errors import require
 from redditgnn.graph.csr import CSR
+from redditgnn.kernels.attention.coefficients import has_listener, tell_coefficients
 from redditgnn.kernels.backend import BACKENDS, backend_for
 
 
@@ -97,9 +98,12 @@ def _attend(
     needs_transpose = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     transpose = csr.transpose if needs_transpose else (None, None)
     operator = getattr(torch.ops.redditgnn, f"{kind}_attention")
-    out, _ = operator(
+    out, logsumexp = operator(
         *inputs, csr.rowptr, csr.col, *transpose, negative_slope, dropout, key, backend
     )
+    if has_listener():
+        edge_logit = _implementation(kind, "torch", "edge_logit")
+        tell_coefficients(edge_logit, inputs, csr, negative_slope, logsumexp)
     return out.to(value.dtype)
 
 

@@ -1,0 +1,1 @@
+"""Answers of a trained model: predictions, embeddings, attention, and files of them."""

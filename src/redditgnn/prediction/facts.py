@@ -1,0 +1,106 @@
+"""The facts of the graph that a model was trained on, and how another graph fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from redditgnn.errors import DataError
+from redditgnn.graph.data import GraphData, GraphSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingFacts:
+    """What a model and its answers depend on. It is in a run's run.json, at the key `graph`.
+
+    Attributes:
+        spec: Sizes of the graph that training saw.
+        features, classes: Their names in the files. None where they are numbered from 0.
+    """
+
+    spec: GraphSpec
+    features: tuple[str, ...] | None
+    classes: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, graph: GraphData) -> TrainingFacts:
+        return cls(spec=graph.spec, features=graph.names.features, classes=graph.names.classes)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainingFacts:
+        """Read what `as_dict` returned, also after a round trip through JSON."""
+        names = {key: values[key] and tuple(values[key]) for key in ("features", "classes")}
+        return cls(spec=GraphSpec(**values["spec"]), **names)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "spec": self.spec._asdict(),
+            "features": self.features,
+            "classes": self.classes,
+        }
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, or their numbers as text."""
+        return self.classes or tuple(map(str, range(self.spec.num_classes)))
+
+
+def fit_features(graph: GraphData, facts: TrainingFacts) -> GraphData:
+    """Return `graph` with the features that the model reads, in their order.
+
+    Features are matched by name where both graphs have names. A category of a text column
+    (`COLUMN=VALUE`) that does not occur in `graph` is 0 everywhere.
+
+    Raises:
+        DataError: the features are others.
+    """
+    ours, theirs = graph.names.features, facts.features
+    if ours is None or theirs is None:
+        _refuse_other_number(graph, facts)
+        return graph
+    if ours == theirs:
+        return graph
+    _refuse_other_names(graph.name, ours, theirs)
+    place = {name: index for index, name in enumerate(ours)}
+    present = [index for index, name in enumerate(theirs) if name in place]
+    x = graph.x.new_zeros(graph.num_nodes, len(theirs))
+    x[:, present] = graph.x[:, torch.tensor([place[theirs[index]] for index in present])]
+    return replace(graph, x=x, names=replace(graph.names, features=theirs))
+
+
+def _refuse_other_number(graph: GraphData, facts: TrainingFacts) -> None:
+    number, needed = graph.x.size(1), facts.spec.num_features
+    if number != needed:
+        raise DataError(
+            f"{graph.name} has {number:,} features, and the model was trained on {needed:,}; "
+            "choose a graph with the same features"
+        )
+
+
+def _refuse_other_names(graph: str, ours: tuple[str, ...], theirs: tuple[str, ...]) -> None:
+    known, columns = set(ours), {_column(name) for name in ours if "=" in name}
+    missing = [n for n in theirs if n not in known and _column(n) not in columns]
+    if missing:
+        raise DataError(
+            f"{graph} has no feature {missing[0]!r}{_others(missing)}, which the model was trained "
+            "on; add the column"
+        )
+    unknown = sorted(known - set(theirs))
+    if unknown:
+        raise DataError(
+            f"{graph} has a feature {unknown[0]!r}{_others(unknown)} that the model was not "
+            "trained on; leave it out, or train again"
+        )
+
+
+def _column(name: str) -> str:
+    """Return the column of a category, or an empty text."""
+    return name.rpartition("=")[0]
+
+
+def _others(names: list[str]) -> str:
+    return f" (and {len(names) - 1:,} more)" if len(names) > 1 else ""

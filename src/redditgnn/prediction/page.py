@@ -1,0 +1,75 @@
+"""Tables of a diagnosis as text, and as files: CSV, and one page that opens from disk."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from redditgnn.errors import DataError
+from redditgnn.prediction.diagnosis import Tables
+from redditgnn.runtime.files import whole_file
+
+TITLES = {
+    "agreement": "Nodes that the two models have right",
+    "degree": "By degree (number of in-neighbours)",
+    "homophily": "By local homophily (share of the neighbours with the node's own class)",
+    "distance": "By distance to the nearest training node (hops)",
+    "class": "By class",
+    "calibration": "Calibration: probability of the predicted class, and how often it is right",
+    "confusion": "Confusion matrix (rows: true class, columns: predicted class)",
+    "mistakes": "The mistakes that the model is most sure of",
+}
+MOST_CLASSES_PRINTED = 12
+PAGE = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>body {{font-family: sans-serif; margin: 2em}} table {{border-collapse: collapse}}
+td, th {{padding: 0.2em 0.8em; text-align: right; border-bottom: 1px solid #ddd}}</style></head>
+<body><h1>{title}</h1>
+{sections}
+</body></html>
+"""
+
+
+def as_text(tables: Tables) -> str:
+    """Return the tables as aligned text. A large confusion matrix is only in the files."""
+    printed = {
+        name: table
+        for name, table in tables.items()
+        if name != "confusion" or len(table) <= MOST_CLASSES_PRINTED
+    }
+    return "\n\n".join(f"{TITLES[n]}\n{_format(table)}" for n, table in printed.items())
+
+
+def write_tables(tables: Tables, title: str, folder: Path) -> None:
+    """Write `NAME.csv` for each table, and `index.html` with all of them.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    sections = (
+        f"<h2>{escape(TITLES[name])}</h2>\n"
+        + table.to_html(index=False, border=0, na_rep="", float_format="{:.4f}".format)
+        for name, table in tables.items()
+    )
+    page = PAGE.format(title=escape(title), sections="\n".join(sections))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            _write(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        _write(folder / "index.html", page)
+    except OSError as error:
+        raise DataError(
+            f"--out: {folder} cannot be written ({error.strerror}); name another folder"
+        ) from error
+
+
+def _format(table: pd.DataFrame) -> str:
+    return str(table.to_string(index=False, na_rep="", float_format="{:.4f}".format))
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as file:
+        file.write(text.encode())

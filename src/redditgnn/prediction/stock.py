@@ -1,0 +1,161 @@
+"""A stack of convolutions as source code of layers that torch and PyG have themselves."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from redditgnn.errors import UserError
+from redditgnn.graph.batch import Block
+from redditgnn.graph.csr import CSR
+from redditgnn.graph.features import Rows
+from redditgnn.model.base import Backbone
+from redditgnn.model.stack import ConvStack
+
+LIBRARIES = {"torch.nn.": "nn.", "torch_geometric.nn.": ""}  # package -> prefix in the code
+PLAIN = (bool, int, float, str, tuple, type(None))
+TEMPLATE = """\
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+{layers}
+
+    def forward(self, x, edge_index):
+{steps}
+"""
+
+
+def stock_code(model: Backbone, num_features: int) -> str:
+    """Return the source of a class `Model` that loads the weights of `model`, for evaluation.
+
+    Raises:
+        UserError: no stack of stock layers gives the same numbers.
+    """
+    name = type(model).__name__
+    if not isinstance(model, ConvStack):
+        raise UserError(
+            f"{name} is no stack of layers that PyG has itself, so there is nothing to export; "
+            "'redditgnn predict' writes its answers"
+        )
+    try:
+        code = TEMPLATE.format(
+            layers="\n".join(f"        self.{line}" for line in _layers(model)),
+            steps="\n".join(f"        {line}" for line in _steps(model)),
+        )
+        code = f"{_imports(model)}\n\n\n{code}"
+        same = _gives_the_same(model, code, num_features)
+    except Exception as error:  # whatever a layer of another library raises for these arguments
+        raise UserError(f"{name} cannot be exported: {_first_line(error)}") from error
+    if not same:
+        raise UserError(
+            f"{name} with these settings gives other numbers than the stack of PyG's own layers, "
+            "so it is not exported; 'redditgnn predict' writes its answers"
+        )
+    return code
+
+
+def layer_code(module: nn.Module) -> str:
+    """Return the call that builds the layer of torch or PyG that `module` is or derives from."""
+    if isinstance(module, nn.Sequential):
+        return f"nn.Sequential({', '.join(map(layer_code, module))})"
+    stock, prefix = _stock_class(module)
+    if stock is nn.Module:  # a layer of ours that does nothing
+        return "nn.Identity()"
+    return f"{prefix}{stock.__name__}({', '.join(_arguments(stock, module))})"
+
+
+def _stock_class(module: nn.Module) -> tuple[type[nn.Module], str]:
+    for cls in type(module).__mro__:
+        for package, prefix in LIBRARIES.items():
+            if cls.__module__.startswith(package):
+                return cls, prefix
+    raise TypeError(f"{type(module).__name__} is no layer")
+
+
+def _arguments(stock: type[nn.Module], module: nn.Module) -> Iterator[str]:
+    """Read the arguments of the constructor from attributes of the same name."""
+    for name, parameter in list(inspect.signature(stock.__init__).parameters.items())[1:]:
+        default, value = parameter.default, getattr(module, name, parameter.default)
+        if name == "bias" and value is None:
+            yield "bias=False"
+        elif isinstance(value, nn.Module):
+            yield layer_code(value)
+        elif default is parameter.empty and isinstance(value, PLAIN):
+            yield repr(value)
+        elif isinstance(value, PLAIN) and value != default:
+            yield f"{name}={value!r}"
+
+
+def _layers(model: ConvStack) -> Iterator[str]:
+    lists = (("convs", model.convs), ("norms", model.norms), ("skips", model.skips))
+    for name, modules in lists:
+        calls = [layer_code(module) for module in modules or ()]
+        if set(calls) - {"nn.Identity()"}:
+            yield f"{name} = nn.ModuleList([{', '.join(calls)}])"
+    if model.jump is not None:
+        yield f"jump = {layer_code(model.jump)}"
+        yield f"head = {layer_code(model.head)}"
+
+
+def _steps(model: ConvStack) -> Iterator[str]:
+    for index, conv in enumerate(model.convs):
+        source = f"x{index}" if index else "x"
+        edges = "" if isinstance(conv, nn.Linear) else ", edge_index"
+        out = f"self.convs[{index}]({source}{edges})"
+        if model.skips is not None:
+            linear = layer_code(model.skips[index]) != "nn.Identity()"
+            out += f" + self.skips[{index}]({source})" if linear else f" + {source}"
+        if index < model.num_layers - 1 or model.jump is not None:
+            if not isinstance(model.norms[index], nn.Identity):
+                out = f"self.norms[{index}]({out})"
+            yield f"x{index + 1} = F.{model.activation.__name__}({out})"
+        else:
+            yield f"return {out}"
+    if model.jump is not None:
+        states = ", ".join(f"x{index + 1}" for index in range(model.num_layers))
+        yield f"return self.head(self.jump([{states}]))"
+
+
+def _imports(model: ConvStack) -> str:
+    stock = (_stock_class(module)[0] for module in [*model.convs, model.jump or model.head])
+    names = {cls.__name__ for cls in stock if cls.__module__.startswith("torch_geometric.")}
+    lines = ["import torch", "from torch import nn", "from torch.nn import functional as F"]
+    if names:
+        lines.append(f"from torch_geometric.nn import {', '.join(sorted(names))}")
+    return "\n".join(lines)
+
+
+@torch.no_grad()
+def _gives_the_same(model: ConvStack, code: str, num_features: int) -> bool:
+    """Compare both on a small random graph with directed edges and a node without any."""
+    generator = torch.Generator().manual_seed(0)
+    adjacency = torch.rand(12, 12, generator=generator) < 0.3
+    adjacency.fill_diagonal_(False)[3] = False
+    device = next(model.parameters()).device
+    edge_index = adjacency.t().nonzero().t().to(device)
+    x = torch.randn(12, num_features, generator=generator).to(device)
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)  # our own text, made above
+    stock = namespace["Model"]().to(device).eval()
+    stock.load_state_dict(model.state_dict())
+    theirs, ours = stock(x, edge_index), _logits(model, x, edge_index)
+    return bool(torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5 * float(ours.abs().max())))
+
+
+def _logits(model: ConvStack, x: Tensor, edge_index: Tensor) -> Tensor:
+    csr = CSR.from_edge_index(edge_index, len(x), len(x))
+    block = Block(csr.rowptr, csr.col.int(), len(x), csr.rowptr.diff())
+    h0 = model.encode(Rows(x))
+    h, states = h0, list[Tensor]()
+    for index in range(model.num_layers):
+        h = model.layer(index, h, block, h0)
+        states.append(h)
+    return model.decode(states)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

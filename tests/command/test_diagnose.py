@@ -1,0 +1,153 @@
+"""`redditgnn diagnose`: tables of right and wrong, against cases counted by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import redditgnn
+from redditgnn.command import diagnose as command
+from redditgnn.graph.csr import CSR
+from redditgnn.graph.data import GraphData, Names
+from redditgnn.prediction import neighborhoods
+from redditgnn.prediction.diagnosis import agreement, diagnose
+
+SBM = ("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4")
+RUN = (*SBM, "trainer.epochs=1", "device=cpu", "sampler=full", "model.hidden_channels=8")
+
+
+@pytest.fixture
+def path_graph(make_graph: Callable[..., GraphData]) -> GraphData:
+    """0 -> 1 -> 2 -> 3 and 3 -> 2; node 4 has no edge. 0 is for training, the rest for testing."""
+    edges = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 2]])
+    csr = CSR.from_edge_index(edges, 5, 5)
+    train = torch.arange(5) == 0
+    return replace(
+        make_graph(num_nodes=5, num_edges=0),
+        rowptr=csr.rowptr,
+        col=csr.col.int(),
+        y=torch.tensor([0, 0, 1, 1, 2]),
+        train_mask=train,
+        val_mask=torch.zeros(5, dtype=torch.bool),
+        test_mask=~train,
+        names=Names(nodes=np.array(["a", "b", "c", "d", "e"]), classes=("x", "y", "z")),
+    )
+
+
+@pytest.mark.parametrize("edges_at_once", [1, 100])
+def test_distance_and_homophily_follow_the_edges(
+    edges_at_once: int, path_graph: GraphData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighborhoods, "EDGES_AT_ONCE", edges_at_once)
+    around = neighborhoods.Neighborhoods(path_graph)
+    assert around.distance.tolist() == [0, 1, 2, 3, -1]
+    assert around.degree.tolist() == [0, 1, 2, 1, 0]
+    np.testing.assert_equal(around.homophily, [math.nan, 1, 0.5, 1, math.nan])
+
+
+def test_every_table_counts_as_a_hand_does(path_graph: GraphData) -> None:
+    predicted = torch.tensor([0, 0, 0, 1, 1])
+    probability = torch.tensor(
+        [[1.0, 0, 0], [0.95, 0, 0.05], [0.6, 0.4, 0], [0.05, 0.95, 0], [0, 0.7, 0.3]]
+    )
+    tables = diagnose(path_graph, ("x", "y", "z"), predicted, probability, "test")
+    degree = tables["degree"].set_index("degree")
+    assert degree.nodes.to_dict() == {"0": 1, "1": 2, "2": 1}
+    assert degree.accuracy.to_dict() == {"0": 0, "1": 1, "2": 0}
+    homophily = tables["homophily"].set_index("homophily").nodes.to_dict()
+    assert homophily == {"40% to 60%": 1, "80% to 100%": 2, "unknown": 1}
+    assert tables["distance"].distance.tolist() == ["1", "2", "3", "not reached"]
+    by_class = tables["class"].set_index("class")
+    assert by_class.recall.to_dict() == {"x": 1, "y": 0.5, "z": 0}
+    assert by_class.precision.tolist()[:2] == [0.5, 0.5]
+    assert tables["confusion"].iloc[1].tolist() == ["y", 1, 1, 0]
+    assert tables["calibration"].accuracy.tolist() == [0, 0, 1]
+    assert tables["mistakes"].node.tolist() == ["e", "c"]
+    assert tables["mistakes"].predicted.tolist() == ["y", "x"]
+
+
+def test_agreement_counts_the_nodes_that_only_one_model_has_right(path_graph: GraphData) -> None:
+    ours, theirs = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([0, 1, 1, 1, 1])
+    table = agreement(path_graph, "test", ours, theirs, ("gat", "sage"))
+    assert table.nodes.tolist() == [1, 1, 1, 1]
+    assert table["nodes that are"].tolist()[1:3] == ["only gat right", "only sage right"]
+
+
+def test_bins_of_degrees_hold_every_node() -> None:
+    values = np.array([0] * 50 + [1] * 30 + list(range(2, 22)))
+    bins = neighborhoods.quantile_bins(values)
+    names = [bins.categories[code] for code in bins.codes]
+    assert names[0] == "0"
+    assert set(names[:50]) == {"0"}
+    assert names[-1].endswith("to 21")
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> list[redditgnn.Run]:
+    folder = tmp_path_factory.mktemp("diagnose")
+    places = (f"data_dir={folder / 'data'}", f"results_dir={folder / 'results'}")
+    return [redditgnn.train([*RUN, *places, f"model={model}"]) for model in ("mlp", "sage")]
+
+
+def test_tables_are_printed_and_written(
+    two_runs: list[redditgnn.Run], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = two_runs[0]
+    results = f"results_dir={run.folder.parents[1]}"
+    assert command.main([run.run_id, results]) == 0
+    printed = capsys.readouterr().out
+    folder = run.folder / "diagnosis"
+    tables = run.diagnose()
+    assert printed.endswith(f"wrote {folder / 'index.html'} and a CSV of each table\n")
+    assert "By local homophily" in printed
+    assert {path.stem for path in folder.glob("*.csv")} == set(tables)
+    written = pd.read_csv(folder / "class.csv")
+    assert written["nodes"].sum() == int(run.graph.test_mask.sum())
+    assert "<td>" in (folder / "index.html").read_text()
+
+
+def test_two_runs_stand_side_by_side(
+    two_runs: list[redditgnn.Run], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    results = f"results_dir={two_runs[0].folder.parents[1]}"
+    ids = [run.run_id for run in two_runs]
+    assert command.main([*ids, results, "--out", str(tmp_path / "both"), "--split=val"]) == 0
+    printed = capsys.readouterr().out
+    assert "only sage right" in printed
+    table = pd.read_csv(tmp_path / "both" / "degree.csv")
+    columns = ["degree", "nodes", "accuracy of mlp", "accuracy of sage", "difference"]
+    assert list(table) == columns
+
+
+def test_several_labels_have_no_confusion_but_the_other_tables(tmp_path: Path) -> None:
+    labels = ("dataset=sbm_multilabel", "dataset.scale=0.002", "dataset.num_features=8")
+    places = (f"data_dir={tmp_path / 'data'}", f"results_dir={tmp_path / 'results'}")
+    run = redditgnn.train(
+        [*labels, "trainer.epochs=1", "device=cpu", "sampler=full", *places, "model=mlp"]
+    )
+    tables = run.diagnose()
+    assert set(tables) == {"degree", "homophily", "distance", "class", "calibration"}
+    row = run.predictions("test").iloc[0]
+    assert set(row.label.split("|")) - {""} <= set(run.facts.class_names)
+
+
+MISTAKES = {
+    ("diagnose",): "diagnose needs a run",
+    ("diagnose", "a", "b", "c"): "diagnose takes at most two runs, got a b c",
+    ("diagnose", "latest", "--split=all"): "--split must be one of train, val, test, got all",
+    ("diagnose", "latest", "--out=/dev/null", "R"): "--out: /dev/null cannot be written",
+}
+
+
+@pytest.mark.parametrize(("argv", "part"), MISTAKES.items())
+def test_a_mistake_is_one_line(
+    argv: tuple[str, ...], part: str, refused: Callable[..., str]
+) -> None:
+    assert part in refused(*(a.replace("R", "results_dir={here}/results") for a in argv))
