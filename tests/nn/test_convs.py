@@ -123,23 +123,23 @@ def test_gcnii_has_the_values_and_gradients_of_pyg(shared_weights: bool, graph: 
     [LinearSAGEConv(6, 4), LinearSAGEConv(6, 4, with_self=True), LinearGCNConv(6, 4)],
     ids=["sage", "sage gcn", "gcn"],
 )
-def test_equal_weights_by_row_are_the_same_as_by_edge(
+def test_equal_scales_by_row_are_the_same_as_by_edge(
     conv: nn.Module, lazy: bool, first: bool, graph: GraphData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     force(first, monkeypatch)
     drawn = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree * 3)
-    row_weight = torch.full((30,), 3.0)
-    by_row = Block(graph.rowptr, graph.col, graph.num_nodes, drawn.degree, row_weight=row_weight)
-    weight = by_row.edge_weight
-    by_edge = Block(graph.rowptr, graph.col, graph.num_nodes, drawn.degree, edge_weight=weight)
+    row_scale = torch.full((30,), 3.0)
+    by_row = Block(graph.rowptr, graph.col, graph.num_nodes, drawn.degree, row_scale=row_scale)
+    weight = by_row.edge_scale
+    by_edge = Block(graph.rowptr, graph.col, graph.num_nodes, drawn.degree, edge_scale=weight)
     h = Rows(graph.x) if lazy else graph.x
     torch.testing.assert_close(conv(h, by_row), conv(h, by_edge))
 
 
-def test_what_a_sampler_did_not_draw_is_made_up_for_by_the_weights(graph: GraphData) -> None:
+def test_what_a_sampler_did_not_draw_is_made_up_for_by_the_scales(graph: GraphData) -> None:
     twice = torch.cat([row.repeat(2) for row in graph.col.split(graph.degree.tolist())])
     halves = torch.full((len(twice),), 0.5)
-    doubled = Block(2 * graph.rowptr, twice, 30, graph.degree, edge_weight=halves)
+    doubled = Block(2 * graph.rowptr, twice, 30, graph.degree, edge_scale=halves)
     gin = LinearGINConv(nn.Linear(6, 4))
     sage = LinearSAGEConv(6, 4), LinearSAGEConv(6, 4, with_self=True)
     for conv in (*sage, LinearGCNConv(6, 4), gin):

@@ -21,11 +21,11 @@ class Block:
     Attributes:
         rowptr, col: CSR of the destinations, in local indices.
         degree: In-degree of each source in the graph that the batch represents.
-        row_weight, edge_weight: `sum(edge_weight * message)` over the batch's edges of a row
-            estimates the sum over all its edges. None where the batch has all of them. If the
-            edges of a row were equally likely to be drawn, each has the weight `row_weight`:
-            the degree divided by the number drawn. A mean then needs no weights. Otherwise
-            `row_weight` is None.
+        row_scale, edge_scale: The sampler's correction. `sum(edge_scale * message)` over the
+            batch's edges of a row estimates the sum over all its edges. None where the batch has
+            all of them. If the edges of a row were equally likely to be drawn, each has the scale
+            `row_scale`: the degree divided by the number drawn. A mean then needs no scales.
+            Otherwise `row_scale` is None.
     """
 
     def __init__(
@@ -34,24 +34,24 @@ class Block:
         col: Int32[Tensor, " edges"],
         num_src: int,
         degree: Integer[Tensor, " num_src"],
-        edge_weight: Float[Tensor, " edges"] | None = None,
-        row_weight: Float[Tensor, " num_dst"] | None = None,
+        edge_scale: Float[Tensor, " edges"] | None = None,
+        row_scale: Float[Tensor, " num_dst"] | None = None,
     ) -> None:
-        assert edge_weight is None or row_weight is None, "weights are per edge or per row"
+        assert edge_scale is None or row_scale is None, "scales are per edge or per row"
         self.rowptr, self.col, self.num_src = rowptr, col, num_src
         self.num_dst = len(rowptr) - 1
-        self.degree, self.row_weight, self._edge_weight = degree, row_weight, edge_weight
+        self.degree, self.row_scale, self._edge_scale = degree, row_scale, edge_scale
 
     @property
-    def has_equal_weights(self) -> bool:
-        """Whether all edges of a row have the same weight, so that a mean needs no weights."""
-        return self._edge_weight is None
+    def has_equal_scales(self) -> bool:
+        """Whether all edges of a row have the same scale, so that a mean needs no scales."""
+        return self._edge_scale is None
 
     @cached_property
-    def edge_weight(self) -> Float[Tensor, " edges"] | None:
-        if self.row_weight is None:
-            return self._edge_weight
-        return self.row_weight[self.csr.row]
+    def edge_scale(self) -> Float[Tensor, " edges"] | None:
+        if self.row_scale is None:
+            return self._edge_scale
+        return self.row_scale[self.csr.row]
 
     @cached_property
     def csr(self) -> CSR:
@@ -94,8 +94,8 @@ class Batch:
     degree: Integer[Tensor, " nodes"]
     num_dst: tuple[int, ...]
     num_edges: tuple[int, ...] | None = None
-    edge_weight: Float[Tensor, " edges"] | None = None
-    row_weight: Float[Tensor, " rows"] | None = None
+    edge_scale: Float[Tensor, " edges"] | None = None
+    row_scale: Float[Tensor, " rows"] | None = None
     histories: Histories | None = None
     _blocks: dict[tuple[int, int], Block] = field(default_factory=dict, repr=False, compare=False)
 
@@ -118,8 +118,8 @@ class Batch:
                 self.col[:num_edges],
                 num_src,
                 self.degree[:num_src],
-                None if self.edge_weight is None else self.edge_weight[:num_edges],
-                None if self.row_weight is None else self.row_weight[:num_dst],
+                None if self.edge_scale is None else self.edge_scale[:num_edges],
+                None if self.row_scale is None else self.row_scale[:num_dst],
             )
         return self._blocks[num_dst, num_src]
 

@@ -18,15 +18,15 @@ def own_rows(h: States, block: Block) -> Float[Tensor, "dst width"]:
 
 
 def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
-    """Average the in-neighbours of each destination with the block's weights."""
-    if block.has_equal_weights:
+    """Average the in-neighbours of each destination with the block's scales."""
+    if block.has_equal_scales:
         return aggregate(h, block.csr, mean=True)
-    return mean_of_sum(aggregate(h, block.csr, weight=block.edge_weight), block)
+    return mean_of_sum(aggregate(h, block.csr, weight=block.edge_scale), block)
 
 
 def mean_of_sum(total: Float[Tensor, "dst width"], block: Block) -> Float[Tensor, "dst width"]:
-    """Turn sums over in-neighbours, weighted by `weight_unless_equal`, into means."""
-    counts = block.rowptr.diff() if block.has_equal_weights else block.degree[: block.num_dst]
+    """Turn sums over in-neighbours, scaled by `scale_unless_equal`, into means."""
+    counts = block.rowptr.diff() if block.has_equal_scales else block.degree[: block.num_dst]
     return total / _column(counts.clamp(min=1), total)
 
 
@@ -72,28 +72,28 @@ def _scaled_sum(
     scaled, so their edges are weighted.
     """
     if isinstance(h, Rows):
-        sampling_weight, weight = weight_unless_equal(block), scale[block.col]
-        weight = weight if sampling_weight is None else weight * sampling_weight
+        edge_scale, weight = scale_unless_equal(block), scale[block.col]
+        weight = weight if edge_scale is None else weight * edge_scale
         total, own = aggregate(h, block.csr, weight=weight), own_rows(h, block)
         own = own * _column(scale[: block.num_dst], own)
     else:
         h = h * _column(scale, h)
-        total = aggregate(h, block.csr, weight=weight_unless_equal(block))
+        total = aggregate(h, block.csr, weight=scale_unless_equal(block))
         own = own_rows(h, block)
-    if block.row_weight is not None:
-        total = total * _column(block.row_weight, total)
+    if block.row_scale is not None:
+        total = total * _column(block.row_scale, total)
     return total, own
 
 
 def neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Estimate the sum over all in-neighbours of each destination."""
-    total = aggregate(h, block.csr, weight=weight_unless_equal(block))
-    return total if block.row_weight is None else total * _column(block.row_weight, total)
+    total = aggregate(h, block.csr, weight=scale_unless_equal(block))
+    return total if block.row_scale is None else total * _column(block.row_scale, total)
 
 
-def weight_unless_equal(block: Block) -> Float[Tensor, " edges"] | None:
-    """Return the weights of edges in a sum over them, or None if all are equal."""
-    return None if block.has_equal_weights else block.edge_weight
+def scale_unless_equal(block: Block) -> Float[Tensor, " edges"] | None:
+    """Return the scales of edges in a sum over them, or None if all are equal."""
+    return None if block.has_equal_scales else block.edge_scale
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

@@ -124,8 +124,8 @@ def small_batch(batch: Batch, sizes: Sizes) -> Batch:
         degree=batch.degree[node_ids.to(device)],
         num_dst=small.rows,
         num_edges=small.edges,
-        edge_weight=None if batch.edge_weight is None else torch.ones(small.edges[0]).to(device),
-        row_weight=None if batch.row_weight is None else torch.ones(small.rows[0]).to(device),
+        edge_scale=None if batch.edge_scale is None else torch.ones(small.edges[0]).to(device),
+        row_scale=None if batch.row_scale is None else torch.ones(small.rows[0]).to(device),
         _blocks={},
     )
 

@@ -22,8 +22,8 @@ class PygStack(ConvStack):
 
     A trial run shows whether a layer needs only a node's own in-edges. A layer that normalises by
     its sources' degrees, or propagates over several hops, needs more. It is refused where batches
-    have a halo (`whole_graph_only`). Further trials tell a weighted sum, which a sampler's edge
-    weights apply to, from a mean or attention, which need none. A sum that takes no weights is
+    have a halo (`whole_graph_only`). Further trials tell a weighted sum, which a sampler's
+    scales apply to, from a mean or attention, which need none. A sum that takes no weights is
     refused where a sampler draws only some of the neighbours.
     """
 
@@ -45,7 +45,7 @@ class PygStack(ConvStack):
         return build(self._conv, in_channels, out_channels)
 
     def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        if block.edge_weight is None or not (self._takes_weight or self._sums):
+        if block.edge_scale is None or not (self._takes_weight or self._sums):
             return first_rows(conv(h, block.edge_index), block.num_dst)
         require(
             self._takes_weight,
@@ -53,7 +53,7 @@ class PygStack(ConvStack):
             "where a sampler draws some of them its sums would be too small; use sampler=full, "
             "cluster or gas, or +model.conv.aggr=mean",
         )
-        out = conv(h, block.edge_index, edge_weight=block.edge_weight)
+        out = conv(h, block.edge_index, edge_weight=block.edge_scale)
         return first_rows(out, block.num_dst)
 
     def bytes_per_edge(self) -> int:

@@ -119,7 +119,7 @@ def sampled_batch(
         rowptr=rowptr,
         col=col,
         degree=degree,
-        row_weight=degree[: len(num_sampled)] / num_sampled.clamp(min=1),
+        row_scale=degree[: len(num_sampled)] / num_sampled.clamp(min=1),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
 

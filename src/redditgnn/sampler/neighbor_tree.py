@@ -27,8 +27,8 @@ from redditgnn.sampler.side_stream import SideStream
 class TreeSampler:
     """Batches of training nodes with `num_neighbors[h]` draws for each place at hop h.
 
-    A node without in-neighbours draws itself, with edges of weight 0. Sums and means ignore these
-    edges. Attention and maxima, which use no weights, see the node itself. The last batch of an
+    A node without in-neighbours draws itself, with edges of scale 0. Sums and means ignore these
+    edges. Attention and maxima, which use no scales, see the node itself. The last batch of an
     epoch is padded with the first targets of that epoch, at loss weight 0.
 
     Attributes:
@@ -98,12 +98,12 @@ class TreeSampler:
         self, targets: Int64[Tensor, " targets"], loss_weight: Float[Tensor, " targets"]
     ) -> Batch:
         """Grow a tree from each target. No size depends on the draws."""
-        hops, degrees, weights = [targets], [], []
+        hops, degrees, scales = [targets], [], []
         for fanout in self._num_neighbors:
-            neighbors, degree, weight = self._neighbors(hops[-1], fanout)
+            neighbors, degree, scale = self._neighbors(hops[-1], fanout)
             hops.append(neighbors)
             degrees.append(degree)
-            weights.append(weight)
+            scales.append(scale)
         node_ids = torch.cat(hops)
         last = hops[-1]
         rowptr = self._placed.graph.rowptr
@@ -117,11 +117,11 @@ class TreeSampler:
             degree=torch.cat([*degrees, rowptr[last + 1] - rowptr[last]]),
             num_dst=self._num_dst,
             num_edges=self._num_edges,
-            edge_weight=torch.cat(weights),
+            edge_scale=torch.cat(scales),
         )
 
     def _neighbors(self, nodes: Tensor, fanout: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the draws of all nodes in a row, the nodes' degrees, and the draws' weights."""
+        """Return the draws of all nodes in a row, the nodes' degrees, and the draws' scales."""
         graph = self._placed.graph
         first = graph.rowptr[nodes]
         degree = graph.rowptr[nodes + 1] - first
@@ -135,8 +135,8 @@ class TreeSampler:
         edge.clamp_(max=graph.num_edges - 1)  # after the last row's end there is nothing to read
         draws = graph.col[edge] if graph.num_edges else nodes[:, None].expand_as(edge)
         neighbors = torch.where((degree > 0)[:, None], draws, nodes[:, None])
-        weight = (degree / fanout)[:, None].expand_as(neighbors)
-        return neighbors.flatten(), degree, weight.flatten()
+        scale = (degree / fanout)[:, None].expand_as(neighbors)
+        return neighbors.flatten(), degree, scale.flatten()
 
     def _build_csr(self, device: torch.device) -> None:
         """Build the CSR that all batches share: a tree's edges lead to its places in order."""

@@ -97,7 +97,7 @@ class SaintSampler(ABC):
         loss_weight = mask / (self.node_probability * mask.sum())
         for _ in range(self._num_steps):
             node_ids = self._subgraphs.distinct(self.draw())
-            rowptr, col, edge_weight = self._subgraphs.weighted_edges(node_ids, self._inclusions)
+            rowptr, col, edge_scale = self._subgraphs.scaled_edges(node_ids, self._inclusions)
             yield subgraph_batch(
                 self._graph,
                 node_ids,
@@ -106,7 +106,7 @@ class SaintSampler(ABC):
                 num_layers=self._num_layers,
                 loss_weight=loss_weight.index_select(0, node_ids),
                 degree=self._degree.index_select(0, node_ids),
-                edge_weight=edge_weight,
+                edge_scale=edge_scale,
             )
 
     def _refuse_too_large(self, free: int) -> None:

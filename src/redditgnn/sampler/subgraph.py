@@ -35,7 +35,7 @@ class Subgraphs(Protocol):
         """Return the CSR of the edges among `node_ids`, in local indices."""
         ...
 
-    def weighted_edges(
+    def scaled_edges(
         self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         """Return the edges among `node_ids`, and each one's inverse share.
@@ -75,7 +75,7 @@ def subgraph_batch(
     num_layers: int,
     loss_weight: Float[Tensor, " nodes"],
     degree: Int64[Tensor, " nodes"],
-    edge_weight: Float[Tensor, " edges"] | None = None,
+    edge_scale: Float[Tensor, " edges"] | None = None,
 ) -> Batch:
     """Build a batch from a subgraph, in which every layer computes every node."""
     return Batch(
@@ -86,7 +86,7 @@ def subgraph_batch(
         rowptr=rowptr,
         col=col,
         degree=degree,
-        edge_weight=edge_weight,
+        edge_scale=edge_scale,
         num_dst=(len(node_ids),) * num_layers,
     )
 

@@ -17,7 +17,7 @@ from redditgnn.sampler.csr_numba import (
     count_inside,
     forget_nodes,
     list_inside,
-    list_inside_weighted,
+    list_inside_scaled,
     list_sources,
     mark_sources,
     number_nodes,
@@ -54,19 +54,19 @@ class NumbaSubgraphs:
         forget_nodes(nodes, self._local_id)
         return torch.from_numpy(pointers), torch.from_numpy(sources)
 
-    def weighted_edges(
+    def scaled_edges(
         self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         nodes = node_ids.numpy()
         number_nodes(nodes, self._local_id)
         rowptr, pointers = self._find_pointers(nodes)
-        sources, weights = np.empty(pointers[-1], np.int32), np.empty(pointers[-1], np.float32)
+        sources, scales = np.empty(pointers[-1], np.int32), np.empty(pointers[-1], np.float32)
         counts = inclusions.node_counts.numpy(), inclusions.edge_counts.numpy()
         self._run(
-            list_inside_weighted, rowptr, nodes, self._local_id, pointers, sources, *counts, weights
+            list_inside_scaled, rowptr, nodes, self._local_id, pointers, sources, *counts, scales
         )
         forget_nodes(nodes, self._local_id)
-        return torch.from_numpy(pointers), torch.from_numpy(sources), torch.from_numpy(weights)
+        return torch.from_numpy(pointers), torch.from_numpy(sources), torch.from_numpy(scales)
 
     def include(self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions) -> None:
         nodes = node_ids.numpy()

@@ -27,7 +27,7 @@ class TorchSubgraphs:
         rowptr, col, _ = self._inside(node_ids)
         return rowptr, col
 
-    def weighted_edges(
+    def scaled_edges(
         self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         rowptr, col, positions = self._inside(node_ids)
