@@ -32,6 +32,7 @@ class GCN2(Backbone):
     """
 
     reads_h0 = True
+    takes_edge_weight = True
 
     def __init__(
         self,
