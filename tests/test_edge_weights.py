@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from itertools import islice
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from redditgnn.config.compose import compose_settings
+from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError
 from redditgnn.evaluation.exact import ExactInference, precomputed
 from redditgnn.graph.csr import row_of_edge
 from redditgnn.graph.data import GraphData
 from redditgnn.parts import Parts
 from redditgnn.sampler.full import FullSampler
+from redditgnn.sampler.neighbor import NeighborSampler
+from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
+from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
 
 CPU = torch.device("cpu")
 MODELS = {
@@ -32,6 +38,7 @@ MODELS = {
     "pyg GraphConv, mean": "model=pyg +model.conv.aggr=mean",
     "pyg GCNConv": "model=pyg model.conv._target_=torch_geometric.nn.GCNConv",
 }
+STEPPING = ["sage mean", "sage gcn", "gcn", "gcn2", "gin", "pyg GraphConv"]
 REFUSED = {
     "sage max": "model=sage model.aggr=max",
     "sage lstm": "model=sage model.aggr=lstm",
@@ -51,6 +58,8 @@ SAMPLERS = {
     "cluster": "sampler=cluster sampler.num_parts=6 sampler.batch_size=2",
     "gas": "sampler=gas sampler.num_parts=6 sampler.batch_size=2",
 }
+LOCAL = {name: text for name, text in MODELS.items() if "GCNConv" not in text}  # allow a halo
+every_local_model = pytest.mark.parametrize("overrides", LOCAL.values(), ids=LOCAL)
 every_model = pytest.mark.parametrize("overrides", MODELS.values(), ids=MODELS)
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 
@@ -65,12 +74,16 @@ def graph(make_graph: Callable[..., GraphData]) -> GraphData:
     return replace(plain, edge_weight=weight)
 
 
-def parts_of(graph: GraphData, *overrides: str) -> Parts:
+@cache
+def settings(*overrides: str) -> Settings:
     words = [word for text in overrides for word in text.split()]
     sizes = NARROW.get(words[0], ["model.hidden_channels=8", "model.num_layers=2"])
+    return compose_settings([words[0], *sizes, *words[1:], "device=cpu"])
+
+
+def parts_of(graph: GraphData, *overrides: str) -> Parts:
     torch.manual_seed(0)
-    settings = compose_settings([words[0], *sizes, *words[1:], "device=cpu"])
-    return Parts(settings, graph=graph)
+    return Parts(settings(*overrides), graph=graph)
 
 
 def model_of(graph: GraphData, overrides: str) -> nn.Module:
@@ -115,6 +128,83 @@ def test_inference_in_chunks_equals_the_full_forward(
     prepared = precomputed(model, graph, CPU, chunk_edges)
     logits = ExactInference(prepared, CPU, chunk_edges=chunk_edges)(model)
     torch.testing.assert_close(logits, full_logits(model, graph))
+
+
+@pytest.mark.parametrize("sampling", [NumbaNeighborhoods, TorchNeighborhoods])
+@every_local_model
+def test_complete_neighborhoods_give_the_logits_of_the_full_graph(
+    overrides: str, sampling: Callable, graph: GraphData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of(graph, overrides)
+    monkeypatch.setattr(
+        NeighborSampler, "_build_neighborhoods", lambda self, g: sampling(g.rowptr, g.col)
+    )
+    sampler = NeighborSampler(
+        precomputed(model, graph, CPU),
+        num_layers=model.num_layers,
+        device=CPU,
+        seed=0,
+        num_neighbors=[-1] * model.num_layers,
+        batch_size=5,
+        feature_tier="auto",
+    )
+    expected = full_logits(model, graph)
+    for batch in sampler:
+        with torch.no_grad():
+            torch.testing.assert_close(model(batch), expected[batch.node_ids[: batch.num_targets]])
+
+
+@every_local_model
+def test_histories_become_exact_while_weights_are_frozen(overrides: str, graph: GraphData) -> None:
+    model = model_of(graph, overrides)
+    gas = "sampler=gas sampler.num_parts=5 sampler.batch_size=1"
+    sampler = parts_of(precomputed(model, graph, CPU), "model=gcn", gas).sampler
+    logits = torch.empty(graph.num_nodes, graph.num_classes)
+    with torch.no_grad():
+        for _ in range(model.num_layers + 1):
+            for batch in sampler:
+                logits[batch.node_ids[: batch.num_targets]] = model(batch)
+    torch.testing.assert_close(logits, full_logits(model, graph))
+
+
+@every_sampler
+@pytest.mark.parametrize("numba", [True, False], ids=["numba", "torch"])
+def test_a_batch_has_the_weights_of_its_own_edges(
+    sampler: str, numba: bool, graph: GraphData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not numba:
+        for module in ("subgraph", "neighbor", "saint"):
+            monkeypatch.setattr(f"redditgnn.sampler.{module}.numba_works", lambda: False)
+    matrix = torch.zeros(graph.num_nodes, graph.num_nodes)
+    matrix[row_of_edge(graph.rowptr), graph.col.long()] = graph.edge_weight
+    num_checked = 0
+    for batch in parts_of(graph, "model=gcn", sampler).sampler:
+        block = batch.block(0)
+        source, destination = batch.node_ids[block.edge_index]
+        drawn = torch.ones(len(source)) if block.edge_scale is None else block.edge_scale
+        expected = torch.where(drawn > 0, matrix[destination, source], 1)
+        assert torch.equal(batch.edge_weight, expected)
+        total = matrix.sum(1)[batch.node_ids]
+        if "cluster" in sampler:
+            total = torch.zeros(block.num_dst).index_add_(0, block.csr.row, block.edge_weight)
+        torch.testing.assert_close(batch.degree, total)
+        num_checked += len(expected)
+    assert num_checked > 0
+
+
+@every_sampler
+def test_weights_of_one_change_nothing(sampler: str, graph: GraphData) -> None:
+    plain = replace(graph, edge_weight=None)
+    weighted = replace(graph, edge_weight=torch.ones(graph.num_edges))
+    models = [model_of(plain, MODELS[name]) for name in STEPPING]
+    pairs = zip(
+        *(parts_of(g, "model=gcn", sampler).sampler for g in (weighted, plain)), strict=True
+    )
+    for one, other in islice(pairs, 2):
+        assert one.edge_weight is not None
+        for model in models:
+            with torch.no_grad():
+                torch.testing.assert_close(model(one), model(other))
 
 
 @pytest.mark.parametrize("overrides", REFUSED.values(), ids=REFUSED)

@@ -18,6 +18,7 @@ from redditgnn.sampler.csr_numba import (
     forget_nodes,
     list_inside,
     list_inside_scaled,
+    list_inside_weights,
     list_sources,
     mark_sources,
     number_nodes,
@@ -34,6 +35,7 @@ class NumbaSubgraphs:
 
     def __init__(self, graph: GraphData) -> None:
         self._rowptr, self._col = graph.rowptr.numpy(), graph.col.numpy().view(np.uint32)
+        self._weight = None if graph.edge_weight is None else graph.edge_weight.numpy()
         self._local_id = np.full(graph.num_nodes, -1, np.int32)
         self._is_marked = np.zeros(graph.num_nodes, np.bool_)
 
@@ -53,6 +55,19 @@ class NumbaSubgraphs:
         self._run(list_inside, rowptr, nodes, self._local_id, pointers, sources)
         forget_nodes(nodes, self._local_id)
         return torch.from_numpy(pointers), torch.from_numpy(sources)
+
+    def weights(self, node_ids: Int64[Tensor, " nodes"]) -> Float[Tensor, " edges"] | None:
+        if self._weight is None:
+            return None
+        nodes = node_ids.numpy()
+        number_nodes(nodes, self._local_id)
+        rowptr, pointers = self._find_pointers(nodes)
+        weights = np.empty(pointers[-1], np.float32)
+        self._run(
+            list_inside_weights, rowptr, nodes, self._local_id, pointers, self._weight, weights
+        )
+        forget_nodes(nodes, self._local_id)
+        return torch.from_numpy(weights)
 
     def scaled_edges(
         self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
