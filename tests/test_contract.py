@@ -198,8 +198,8 @@ def test_a_batch_is_made_of_the_graphs_own_nodes_and_edges(
             assert len(batch.node_ids.unique()) == len(batch.node_ids)
         block, ids = batch.block(0), batch.node_ids
         edge_index = block.edge_index
-        if block.edge_weight is not None:
-            edge_index = edge_index[:, block.edge_weight > 0]
+        if block.edge_scale is not None:
+            edge_index = edge_index[:, block.edge_scale > 0]
         source, destination = (ids[ends].tolist() for ends in edge_index)
         assert set(zip(source, destination, strict=True)) <= edges
 

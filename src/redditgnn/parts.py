@@ -58,8 +58,13 @@ class Parts:
 
     @cached_property
     def model(self) -> Backbone:
-        """The model, on the device; drawn from torch's global generator."""
+        """The model, on the device; drawn from torch's global generator.
+
+        Raises:
+            ConfigError: it would ignore the graph's edge weights.
+        """
         model: Backbone = self.settings.build("model", self.train_graph.spec).to(self.device)
+        _refuse_ignored_weights(model.takes_edge_weight, "model", self)
         return model
 
     @cached_property
@@ -67,7 +72,8 @@ class Parts:
         """The sampler over `train_graph`.
 
         Raises:
-            ConfigError: the model would compute wrong numbers on its batches.
+            ConfigError: the model would compute wrong numbers on its batches, or they would have no
+                edge weights.
         """
         facts: dict[str, Any] = {
             "num_layers": self.model.num_layers,
@@ -78,6 +84,8 @@ class Parts:
             "sampler", self.train_graph, **facts, **self._sampler_changes
         )
         _refuse_missing_edges(self.model, sampler, self.settings)
+        gives_weights = getattr(sampler, "gives_edge_weight", False)
+        _refuse_ignored_weights(gives_weights or not self.model.reads_edges, "sampler", self)
         return sampler
 
     @cached_property
@@ -173,4 +181,19 @@ def _refuse_missing_edges(model: Backbone, sampler: Sampler, settings: Settings)
             "reads more than a node's own in-edges (degrees of its sources, or several hops), and "
             "the outermost nodes of a batch have none; use sampler=full, sampler=cluster or "
             "sampler=saint_rw"
+        )
+
+
+KNOWS_WEIGHTS = {
+    "model": "model=gcn, gcn2, appnp, sgc, sign, gin or sage with model.aggr=mean",
+    "sampler": "sampler=full",
+}
+
+
+def _refuse_ignored_weights(uses_them: bool, group: str, parts: Parts) -> None:
+    if parts.graph.edge_weight is not None and not uses_them:
+        raise ConfigError(
+            f"{group}={parts.settings.choices[group]} as it is set cannot use the edge weights of "
+            f"dataset={parts.graph.name}; choose {KNOWS_WEIGHTS[group]}, or set "
+            "dataset.edge_weight=null to count all edges alike"
         )

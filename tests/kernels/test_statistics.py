@@ -36,7 +36,7 @@ def block_of(degrees: list[int], weight: str | None = None) -> Block:
     num_edges = int(counts.sum())
     col = torch.randint(NUM_SRC, (num_edges,), generator=generator).int()
     lengths = {"edge": num_edges, "row": len(degrees)}
-    drawn = {} if weight is None else {f"{weight}_weight": torch.rand(lengths[weight])}
+    drawn = {} if weight is None else {f"{weight}_scale": torch.rand(lengths[weight])}
     degree = torch.full((NUM_SRC,), 1_000)
     return Block(pointers(counts), col, NUM_SRC, degree, **drawn)
 
@@ -46,8 +46,8 @@ def states(width: int = 11) -> Tensor:
 
 
 def in_double(block: Block) -> Block:
-    weight = None if block.has_equal_weights else block.edge_weight.double()
-    return Block(block.rowptr, block.col, NUM_SRC, block.degree, edge_weight=weight)
+    weight = None if block.has_equal_scales else block.edge_scale.double()
+    return Block(block.rowptr, block.col, NUM_SRC, block.degree, edge_scale=weight)
 
 
 @pytest.fixture(params=["whole rows", "few columns at once"])
@@ -128,11 +128,11 @@ def test_the_pass_is_fused_in_float32_where_the_backend_is_numba() -> None:
 def test_the_operators_are_registered_as_torch_asks(weight: str | None) -> None:
     block = block_of([3, 0, 2, 4], weight)
     csr: CSR = block.csr
-    edge_weight = None if block.has_equal_weights else block.edge_weight
-    back_weight = None if edge_weight is None else edge_weight[csr.edge_of_transpose]
+    edge_scale = None if block.has_equal_scales else block.edge_scale
+    back_weight = None if edge_scale is None else edge_scale[csr.edge_of_transpose]
     back = (*csr.transpose, back_weight)
     h = states().requires_grad_()
-    inputs = (h, csr.rowptr, csr.col, edge_weight, *back)
+    inputs = (h, csr.rowptr, csr.col, edge_scale, *back)
     torch.library.opcheck(statistics.operator, inputs)
     out, picks = statistics.row_statistics(*inputs)
     grad = torch.ones_like(out)

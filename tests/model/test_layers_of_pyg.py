@@ -140,7 +140,7 @@ def test_a_convolution_that_needs_the_whole_graph_is_noticed() -> None:
         PygStack(SPEC, conv=ChebConv, **PLAIN)
 
 
-def test_a_samplers_edge_weights_reach_sums_and_nothing_else(graph: GraphData) -> None:
+def test_a_samplers_scales_reach_sums_and_nothing_else(graph: GraphData) -> None:
     from torch_geometric.nn import ClusterGCNConv, GraphConv
 
     def build(**arguments: str) -> PygStack:

@@ -28,30 +28,39 @@ def logits(model: nn.Module, graph: GraphData) -> Tensor:
     return ExactInference(graph, CPU, chunk_edges=None)(model)
 
 
+@pytest.fixture(params=["plain", "weighted"])
+def graph(request: pytest.FixtureRequest, make_graph: Callable[..., GraphData]) -> GraphData:
+    """A graph in which some nodes have no neighbours, and some weights are 0."""
+    graph = make_graph(num_nodes=30, num_edges=60)
+    assert graph.degree.min() == 0
+    if request.param == "plain":
+        return graph
+    weight = 2 * torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(1))
+    return replace(graph, edge_weight=weight * (weight > 0.5))
+
+
 def edge_index(graph: GraphData) -> Tensor:
     return Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree).edge_index
 
 
 @torch.no_grad()
-def test_appnp_is_that_of_pyg(make_graph: Callable[..., GraphData]) -> None:
-    graph = make_graph(num_nodes=30, num_edges=120)
+def test_appnp_is_that_of_pyg(graph: GraphData) -> None:
     model = built("model=appnp model.num_layers=5 model.alpha=0.2", graph)
     first, second = model.lins
     predicted = second(first(graph.x).relu())
-    expected = APPNP(K=5, alpha=0.2)(predicted, edge_index(graph))
+    expected = APPNP(K=5, alpha=0.2)(predicted, edge_index(graph), graph.edge_weight)
     torch.testing.assert_close(logits(model, graph), expected)
     assert model.nonreg_parameters() == [second.weight, second.bias]
 
 
 @torch.no_grad()
-def test_gcnii_is_made_of_pygs_layers(make_graph: Callable[..., GraphData]) -> None:
-    graph = make_graph(num_nodes=30, num_edges=120)
+def test_gcnii_is_made_of_pygs_layers(graph: GraphData) -> None:
     model = built("model=gcn2 model.hidden_channels=8 model.num_layers=3", graph)
     h = first = model.lins[0](graph.x).relu()
     for number, conv in enumerate(model.convs, start=1):
         stock = GCN2Conv(8, alpha=0.1, theta=0.5, layer=number)
         stock.load_state_dict(conv.state_dict())
-        h = stock(h, first, edge_index(graph)).relu()
+        h = stock(h, first, edge_index(graph), graph.edge_weight).relu()
     torch.testing.assert_close(logits(model, graph), model.lins[1](h))
     decayed_less = {id(parameter) for parameter in model.nonreg_parameters()}
     assert decayed_less == {id(p) for linear in model.lins for p in linear.parameters()}
@@ -59,13 +68,13 @@ def test_gcnii_is_made_of_pygs_layers(make_graph: Callable[..., GraphData]) -> N
 
 @pytest.mark.parametrize("chunk_edges", [None, 25])
 @torch.no_grad()
-def test_sgc_is_that_of_pyg(chunk_edges: int | None, make_graph: Callable[..., GraphData]) -> None:
-    graph = make_graph(num_nodes=30, num_edges=120)
+def test_sgc_is_that_of_pyg(chunk_edges: int | None, graph: GraphData) -> None:
     model = built("model=sgc model.num_hops=3", graph)
     stock = SGConv(graph.spec.num_features, graph.num_classes, K=3)
     stock.load_state_dict(model.state_dict())
     prepared = precomputed(model, graph, CPU, chunk_edges)
-    torch.testing.assert_close(logits(model, prepared), stock(graph.x, edge_index(graph)))
+    expected = stock(graph.x, edge_index(graph), graph.edge_weight)
+    torch.testing.assert_close(logits(model, prepared), expected)
     assert model.nonreg_parameters() == []
 
 
@@ -73,12 +82,11 @@ def test_sgc_is_that_of_pyg(chunk_edges: int | None, make_graph: Callable[..., G
 @pytest.mark.parametrize("chunk_edges", [None, 25])
 @torch.no_grad()
 def test_sign_reads_the_features_of_all_hops_as_pyg_makes_them(
-    chunk_edges: int | None, make_graph: Callable[..., GraphData]
+    chunk_edges: int | None, graph: GraphData
 ) -> None:
-    graph = make_graph(num_nodes=30, num_edges=40)  # some nodes without neighbours
-    assert graph.degree.min() == 0
     model = built("model=sign model.num_hops=2", graph)
-    data = transforms.SIGN(2)(Data(x=graph.x, edge_index=edge_index(graph), num_nodes=30))
+    edges = {"edge_index": edge_index(graph), "edge_weight": graph.edge_weight}
+    data = transforms.SIGN(2)(Data(x=graph.x, num_nodes=30, **edges))
     prepared = precomputed(model, graph, CPU, chunk_edges)
     torch.testing.assert_close(prepared.x, torch.cat([data.x, data.x1, data.x2], 1))
     hops = zip(model.lins, (data.x, data.x1, data.x2), strict=True)

@@ -50,8 +50,8 @@ def test_values_and_gradients_are_those_of_pyg(towers: int, graph: GraphData) ->
 def test_scalers_read_the_degrees_of_the_graph_and_not_of_the_batch(graph: GraphData) -> None:
     layer = conv(LinearPNAConv, graph)
     drawn = whole(graph)
-    row_weight = torch.full((30,), 3.0)
-    thrice = Block(drawn.rowptr, drawn.col, 30, 3 * graph.degree, row_weight=row_weight)
+    row_scale = torch.full((30,), 3.0)
+    thrice = Block(drawn.rowptr, drawn.col, 30, 3 * graph.degree, row_scale=row_scale)
     assert not torch.allclose(layer(graph.x, thrice), layer(graph.x, drawn))
     unscaled = LinearPNAConv(6, 4, AGGREGATORS, SCALERS[:1], deg=torch.bincount(graph.degree))
     torch.testing.assert_close(unscaled(graph.x, thrice), unscaled(graph.x, drawn))
@@ -61,5 +61,5 @@ def test_edges_that_weigh_less_count_less_in_means(graph: GraphData) -> None:
     layer = LinearPNAConv(6, 4, ["mean", "std"], SCALERS, deg=torch.bincount(graph.degree))
     twice = torch.cat([row.repeat(2) for row in graph.col.split(graph.degree.tolist())])
     halves = torch.full((len(twice),), 0.5)
-    doubled = Block(2 * graph.rowptr, twice, 30, graph.degree, edge_weight=halves)
+    doubled = Block(2 * graph.rowptr, twice, 30, graph.degree, edge_scale=halves)
     torch.testing.assert_close(layer(graph.x, doubled), layer(graph.x, whole(graph)))

@@ -106,7 +106,7 @@ def test_a_graph_without_edges_gives_the_targets_alone(sampling: Callable) -> No
     assert len(col) == 0
 
 
-def test_edge_weights_make_sums_unbiased(make_graph: Callable[..., GraphData]) -> None:
+def test_scales_make_sums_unbiased(make_graph: Callable[..., GraphData]) -> None:
     graph = make_graph(num_nodes=60, num_edges=600)
     sampler = NeighborSampler(
         graph,
@@ -122,7 +122,7 @@ def test_edge_weights_make_sums_unbiased(make_graph: Callable[..., GraphData]) -
         (batch,) = sampler
         block = batch.block(0)
         source, destination = block.edge_index
-        message = batch.x[source] * block.edge_weight[:, None]
+        message = batch.x[source] * block.edge_scale[:, None]
         total.index_add_(0, batch.node_ids[destination], message)
     targets = graph.train_mask.nonzero().view(-1)
     rows = torch.arange(60).repeat_interleave(graph.degree)

@@ -109,11 +109,11 @@ def test_a_node_without_neighbours_aggregates_zeros(graph: GraphData) -> None:
     assert torch.equal(neighbor_mean(batch.x, batch.block(0)), torch.zeros(7, 5))
 
 
-def test_a_graph_without_edges_gives_trees_of_weight_zero(graph: GraphData) -> None:
+def test_a_graph_without_edges_gives_trees_of_scale_zero(graph: GraphData) -> None:
     empty = replace(graph, rowptr=pointers(torch.zeros(60, dtype=torch.int64)), col=graph.col[:0])
     batch = next(iter(trees(empty)))
-    assert batch.edge_weight is not None
-    assert not batch.edge_weight.any()
+    assert batch.edge_scale is not None
+    assert not batch.edge_scale.any()
 
 
 @pytest.mark.parametrize(

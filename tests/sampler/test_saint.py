@@ -97,7 +97,7 @@ def test_losses_and_sums_are_unbiased(name: str, normalised: Callable, graph: Gr
         weight.index_add_(0, batch.node_ids, batch.loss_weight)
         source, destination = batch.block(0).edge_index
         rows = batch.node_ids[destination]
-        sums.index_add_(0, rows, batch.edge_weight * batch.x[source, 0])
+        sums.index_add_(0, rows, batch.edge_scale * batch.x[source, 0])
         count[batch.node_ids] += 1
     reached = count > 100
     expected = graph.train_mask / graph.train_mask.sum()

@@ -51,7 +51,7 @@ SAMPLERS = {
         graph, num_neighbors=[3, 2], batch_size=10, feature_tier="auto", **COMMON
     ),
 }
-FIELDS = ("x", "y", "loss_weight", "node_ids", "rowptr", "col", "degree", "edge_weight")
+FIELDS = ("x", "y", "loss_weight", "node_ids", "rowptr", "col", "degree", "edge_scale")
 
 
 @pytest.fixture(params=[1, 3])
@@ -245,7 +245,7 @@ def pieces(subgraphs, graph: GraphData, node_ids: Tensor) -> list[Tensor]:
         subgraphs.include(node_ids[::2], seen)
         outputs += [subgraphs.distinct(torch.cat([node_ids, node_ids.flip(0)]))]
         outputs += subgraphs.edges(node_ids)
-        outputs += subgraphs.weighted_edges(node_ids, seen)
+        outputs += subgraphs.scaled_edges(node_ids, seen)
         outputs += subgraphs.neighborhood(node_ids)
     return [*outputs, seen.node_counts, seen.edge_counts]
 
@@ -268,7 +268,7 @@ def test_edges_weigh_the_inverse_of_their_probability(
         source, destination = batch.node_ids[batch.block(0).edge_index]
         edges = position[destination, source]
         assert (edges >= 0).all()
-        assert torch.equal(batch.edge_weight, 1 / sampler.edge_probability(edges))
+        assert torch.equal(batch.edge_scale, 1 / sampler.edge_probability(edges))
 
 
 def test_the_importance_of_nodes_is_the_same_without_numba(

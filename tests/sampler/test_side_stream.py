@@ -35,6 +35,6 @@ def test_every_tensor_of_a_batch_is_known_to_the_stream_that_uses_it(
     batch = next(iter(sampler))
     known = {tensor.data_ptr() for tensor in batch_tensors(batch)}
     assert batch.features.node_ids is not None
-    names = ("y", "loss_weight", "node_ids", "rowptr", "col", "degree", "row_weight")
+    names = ("y", "loss_weight", "node_ids", "rowptr", "col", "degree", "row_scale")
     for tensor in (batch.features.node_ids, *(getattr(batch, name) for name in names)):
         assert tensor.data_ptr() in known

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple, cast
 
 import torch
-from jaxtyping import Float, Int64, Integer
+from jaxtyping import Float, Int64, Integer, Real
 from torch import Tensor
 
 from redditgnn.graph.batch import Block
@@ -149,11 +149,11 @@ class ExactInference:
 
     def _cut(self, model: LayeredModel) -> list[_Chunk]:
         """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
-        limit = self.most_edges(model)
+        limit, degree = self.most_edges(model), self._graph.weighted_degree
         if limit is None:
-            return [_Chunk(self._graph, self._device, None)]
+            return [_Chunk(self._graph, degree, self._device, None)]
         rows = chunk_rows(self._graph.rowptr, limit)
-        return [_Chunk(self._graph, self._device, ids) for ids in rows]
+        return [_Chunk(self._graph, degree, self._device, ids) for ids in rows]
 
     def most_edges(self, model: LayeredModel) -> int | None:
         """Return how many edges would be computed at once; None: all."""
@@ -199,9 +199,14 @@ class _Chunk:
     """Some rows of the graph with all their in-edges; all rows if `node_ids` is None."""
 
     def __init__(
-        self, graph: GraphData, device: torch.device, node_ids: Int64[Tensor, " rows"] | None
+        self,
+        graph: GraphData,
+        degree: Real[Tensor, " nodes"],
+        device: torch.device,
+        node_ids: Int64[Tensor, " rows"] | None,
     ) -> None:
-        self._graph, self._device, self._node_ids = graph, device, node_ids
+        self._graph, self._degree = graph, degree
+        self._device, self._node_ids = device, node_ids
         self._sources = node_ids
         self._loaded: tuple[Rows, Block] | None = None
         self.is_whole = node_ids is None
@@ -212,13 +217,17 @@ class _Chunk:
             return self._loaded
         if self._node_ids is None:
             graph = self._graph.to(self._device)
-            block = Block(graph.rowptr, graph.col, graph.num_nodes, graph.degree)
-            self._loaded = graph.rows(), block
+            self._loaded = graph.rows(), self._block(graph.rowptr, graph.col, graph.edge_weight)
             return self._loaded
         self._sources, rowptr, col = self._graph.neighborhood(self._node_ids)
-        degree = self._graph.degree[self._sources]
+        weight = self._graph.weights_of_rows(self._node_ids)
+        return self._graph.rows(self._sources), self._block(rowptr, col, weight)
+
+    def _block(self, rowptr: Tensor, col: Tensor, weight: Tensor | None) -> Block:
+        degree = self._degree if self._sources is None else self._degree[self._sources]
         rowptr, col, degree = (t.to(self._device) for t in (rowptr, col, degree))
-        return self._graph.rows(self._sources), Block(rowptr, col, len(self._sources), degree)
+        weight = None if weight is None else weight.to(self._device)
+        return Block(rowptr, col, len(degree), degree, edge_weight=weight)
 
     def own_rows(self) -> Rows:
         """Return features of the nodes that the chunk computes, without those of their sources."""

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int32, Int64, Integer
+from jaxtyping import Float, Int32, Int64, Real
 from torch import Tensor
 
-from redditgnn.graph.csr import CSR
+from redditgnn.graph.csr import CSR, row_sums
 from redditgnn.graph.data import tensors_on
 from redditgnn.graph.features import Rows
 
@@ -20,12 +20,20 @@ class Block:
 
     Attributes:
         rowptr, col: CSR of the destinations, in local indices.
-        degree: In-degree of each source in the graph that the batch represents.
-        row_weight, edge_weight: `sum(edge_weight * message)` over the batch's edges of a row
-            estimates the sum over all its edges. None where the batch has all of them. If the
-            edges of a row were equally likely to be drawn, each has the weight `row_weight`:
-            the degree divided by the number drawn. A mean then needs no weights. Otherwise
-            `row_weight` is None.
+        degree: In-degree of each source in the graph that the batch represents. In a graph with
+            edge weights it is the sum of those of its in-edges.
+        edge_weight: The graph's own weight of each edge. None where all edges count alike. A sum
+            weighs messages by it. A weighted mean is `sum(edge_weight * message)` over
+            `sum(edge_weight)`, or zero if that is zero.
+        row_scale, edge_scale: The sampler's correction. `sum(edge_scale * message)` over the
+            batch's edges of a row estimates the sum over all its edges. None where the batch has
+            all of them. If the edges of a row were equally likely to be drawn, each has the scale
+            `row_scale`: the degree divided by the number drawn. A mean then needs no scales.
+            Otherwise `row_scale` is None.
+
+    Where there are scales and weights, a sum multiplies by both. A mean divides by the sum of the
+    weights that were drawn if the scales of a row are equal (the ratio estimator). Otherwise it
+    divides the estimated sum by `degree`, which is known. So weights of one change nothing.
     """
 
     def __init__(
@@ -33,25 +41,45 @@ class Block:
         rowptr: Int64[Tensor, " num_dst_plus_1"],
         col: Int32[Tensor, " edges"],
         num_src: int,
-        degree: Integer[Tensor, " num_src"],
+        degree: Real[Tensor, " num_src"],
+        edge_scale: Float[Tensor, " edges"] | None = None,
+        row_scale: Float[Tensor, " num_dst"] | None = None,
         edge_weight: Float[Tensor, " edges"] | None = None,
-        row_weight: Float[Tensor, " num_dst"] | None = None,
     ) -> None:
-        assert edge_weight is None or row_weight is None, "weights are per edge or per row"
+        assert edge_scale is None or row_scale is None, "scales are per edge or per row"
         self.rowptr, self.col, self.num_src = rowptr, col, num_src
         self.num_dst = len(rowptr) - 1
-        self.degree, self.row_weight, self._edge_weight = degree, row_weight, edge_weight
+        self.degree, self.row_scale, self._edge_scale = degree, row_scale, edge_scale
+        self.edge_weight = edge_weight
 
     @property
-    def has_equal_weights(self) -> bool:
-        """Whether all edges of a row have the same weight, so that a mean needs no weights."""
-        return self._edge_weight is None
+    def has_equal_scales(self) -> bool:
+        """Whether all edges of a row have the same scale, so that a mean needs no scales."""
+        return self._edge_scale is None
 
     @cached_property
-    def edge_weight(self) -> Float[Tensor, " edges"] | None:
-        if self.row_weight is None:
-            return self._edge_weight
-        return self.row_weight[self.csr.row]
+    def edge_scale(self) -> Float[Tensor, " edges"] | None:
+        if self.row_scale is None:
+            return self._edge_scale
+        return self.row_scale[self.csr.row]
+
+    @cached_property
+    def message_scale(self) -> Float[Tensor, " edges"] | None:
+        """What sums multiply each message by, before `row_scale`. None: nothing."""
+        if self._edge_scale is None or self.edge_weight is None:
+            return self.edge_weight if self._edge_scale is None else self._edge_scale
+        return self._edge_scale * self.edge_weight
+
+    @cached_property
+    def mean_divisor(self) -> Real[Tensor, " num_dst"]:
+        """What a mean divides the sums of `message_scale * message` by, and 1 in place of 0."""
+        if not self.has_equal_scales:
+            total = self.degree[: self.num_dst]
+        elif self.edge_weight is None:
+            return self.rowptr.diff().clamp(min=1)
+        else:
+            total = row_sums(self.rowptr, self.edge_weight)
+        return torch.where(total > 0, total, 1)
 
     @cached_property
     def csr(self) -> CSR:
@@ -91,11 +119,12 @@ class Batch:
     node_ids: Int64[Tensor, " nodes"]
     rowptr: Int64[Tensor, " rows_plus_1"]
     col: Int32[Tensor, " edges"]
-    degree: Integer[Tensor, " nodes"]
+    degree: Real[Tensor, " nodes"]
     num_dst: tuple[int, ...]
     num_edges: tuple[int, ...] | None = None
+    edge_scale: Float[Tensor, " edges"] | None = None
+    row_scale: Float[Tensor, " rows"] | None = None
     edge_weight: Float[Tensor, " edges"] | None = None
-    row_weight: Float[Tensor, " rows"] | None = None
     histories: Histories | None = None
     _blocks: dict[tuple[int, int], Block] = field(default_factory=dict, repr=False, compare=False)
 
@@ -118,8 +147,9 @@ class Batch:
                 self.col[:num_edges],
                 num_src,
                 self.degree[:num_src],
+                None if self.edge_scale is None else self.edge_scale[:num_edges],
+                None if self.row_scale is None else self.row_scale[:num_dst],
                 None if self.edge_weight is None else self.edge_weight[:num_edges],
-                None if self.row_weight is None else self.row_weight[:num_dst],
             )
         return self._blocks[num_dst, num_src]
 

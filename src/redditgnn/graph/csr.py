@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int32, Int64, Integer
+from jaxtyping import Float, Int32, Int64, Integer
 from torch import Tensor
 
 from redditgnn.runtime.numba_threads import numba_works
@@ -99,6 +99,13 @@ def row_of_edge(
     """
     rows = torch.arange(len(rowptr) - 1, device=rowptr.device)
     return rows.repeat_interleave(rowptr.diff(), output_size=num_edges)
+
+
+def row_sums(
+    rowptr: Int64[Tensor, " rows_plus_1"], values: Float[Tensor, " entries"]
+) -> Float[Tensor, " rows"]:
+    """Add up the entries of each row. An empty row gives zero."""
+    return torch.segment_reduce(values, "sum", offsets=rowptr, unsafe=True)
 
 
 def gather_rows(

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped
+from jaxtyping import Bool, Float, Float32, Int32, Int64, Real, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from redditgnn.graph.csr import entries_of_rows, gather_rows, pointers
+from redditgnn.graph.csr import entries_of_rows, gather_rows, pointers, row_sums
 from redditgnn.graph.features import Rows
 from redditgnn.graph.fingerprint import Fingerprint
 
@@ -91,7 +91,8 @@ class GraphData:
     @property
     def num_bytes(self) -> int:
         """Bytes of features and adjacency, the least that a whole-graph computation holds."""
-        return sum(t.numel() * t.element_size() for t in (self.x, self.rowptr, self.col))
+        tensors = (self.x, self.rowptr, self.col, self.edge_weight)
+        return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
     @property
     def spec(self) -> GraphSpec:
@@ -103,6 +104,14 @@ class GraphData:
     def degree(self) -> Int64[Tensor, " nodes"]:
         """Number of in-neighbours of each node."""
         return self.rowptr.diff()
+
+    @property
+    def weighted_degree(self) -> Real[Tensor, " nodes"]:
+        """Sum of the weights of each node's in-edges: their number in a graph without weights.
+
+        It is computed anew from all weights in every call.
+        """
+        return self.degree if self.edge_weight is None else row_sums(self.rowptr, self.edge_weight)
 
     def rows(self, node_ids: Int64[Tensor, " rows"] | None = None) -> Rows:
         """Return the features of these nodes, or of all. They are gathered when read."""
@@ -155,6 +164,14 @@ class GraphData:
     def _names_of(self, node_ids: Int64[Tensor, " rows"]) -> Names:
         nodes = self.names.nodes
         return replace(self.names, nodes=None if nodes is None else nodes[node_ids.numpy()])
+
+    def weights_of_rows(
+        self, node_ids: Int64[Tensor, " rows"]
+    ) -> Float32[Tensor, " entries"] | None:
+        """Return the weights of all in-edges of `node_ids`, in the order of `neighborhood`."""
+        if self.edge_weight is None:
+            return None
+        return self.edge_weight[entries_of_rows(self.rowptr, node_ids)[2]]
 
     def neighborhood(
         self, node_ids: Int64[Tensor, " rows"]

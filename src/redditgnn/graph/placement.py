@@ -105,7 +105,8 @@ def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> PlacedGr
     hot_ids = most_read_nodes(graph, choice.num_cached)
     zero_copy = find_spec("triton") is not None
     table = HostTable(graph.x.pin_memory(), hot_ids, device, zero_copy=zero_copy)
-    on_device = {name: getattr(graph, name).to(device) for name in ("rowptr", "col", "y")}
+    tensors = {name: getattr(graph, name) for name in ("rowptr", "col", "y", "edge_weight")}
+    on_device = {name: t.to(device) for name, t in tensors.items() if t is not None}
     return PlacedGraph(replace(graph, **on_device), table)
 
 
@@ -143,9 +144,10 @@ def describe_choice(choice: Choice, demand: Demand) -> str:
 def demand_of(graph: GraphData) -> Demand:
     """Return the bytes that a graph takes on a device, with those for sampling."""
     tensors = (graph.rowptr, graph.col, graph.y, graph.train_mask, graph.val_mask, graph.test_mask)
+    weights = () if graph.edge_weight is None else (graph.edge_weight,)
     features = _num_bytes(graph.x)
     return Demand(
-        graph=sum(map(_num_bytes, tensors)) + graph.num_nodes * BYTES_PER_NODE,
+        graph=sum(map(_num_bytes, (*tensors, *weights))) + graph.num_nodes * BYTES_PER_NODE,
         features=features,
         row=features // max(1, graph.num_nodes),
         pinned=1 << max(0, features - 1).bit_length(),  # torch rounds up to a power of two

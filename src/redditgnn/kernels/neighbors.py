@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,16 +19,15 @@ def own_rows(h: States, block: Block) -> Float[Tensor, "dst width"]:
 
 
 def neighbor_mean(h: States, block: Block) -> Float[Tensor, "dst width"]:
-    """Average the in-neighbours of each destination with the block's weights."""
-    if block.has_equal_weights:
+    """Average the in-neighbours of each destination with the block's weights and scales."""
+    if block.message_scale is None:
         return aggregate(h, block.csr, mean=True)
-    return mean_of_sum(aggregate(h, block.csr, weight=block.edge_weight), block)
+    return mean_of_sum(aggregate(h, block.csr, weight=block.message_scale), block)
 
 
 def mean_of_sum(total: Float[Tensor, "dst width"], block: Block) -> Float[Tensor, "dst width"]:
-    """Turn sums over in-neighbours, weighted by `weight_unless_equal`, into means."""
-    counts = block.rowptr.diff() if block.has_equal_weights else block.degree[: block.num_dst]
-    return total / _column(counts.clamp(min=1), total)
+    """Turn sums over in-neighbours, scaled by `block.message_scale`, into means."""
+    return total / _column(block.mean_divisor, total)
 
 
 def mean_with_self(h: States, block: Block) -> Float[Tensor, "dst width"]:
@@ -39,7 +39,10 @@ def mean_with_self(h: States, block: Block) -> Float[Tensor, "dst width"]:
 def normalized_sum(
     h: States, block: Block, factor: int | float = 1.0
 ) -> Float[Tensor, "dst width"]:
-    """Apply `factor` D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8)."""
+    """Apply `factor` D^-1/2 (A + I) D^-1/2 (Kipf and Welling 2017, eq. 8).
+
+    Here and below A holds the edge weights, and D their sums. As in PyG a self-loop weighs 1.
+    """
     scale = (block.degree + 1.0).rsqrt()
     total, own = _scaled_sum(h, block, scale)
     return total.add_(own).mul_(_column(scale[: block.num_dst] * factor, total))
@@ -58,7 +61,7 @@ def sum_with_restart(
 
 def normalized_neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Apply D^-1/2 A D^-1/2. Nodes without in-neighbours count as zeros, as in PyG's `SIGN`."""
-    scale = block.degree.clamp(min=1.0).rsqrt() * (block.degree > 0)
+    scale = torch.where(block.degree > 0, block.degree, 1.0).rsqrt() * (block.degree > 0)
     total, _ = _scaled_sum(h, block, scale)
     return total * _column(scale[: block.num_dst], total)
 
@@ -72,28 +75,23 @@ def _scaled_sum(
     scaled, so their edges are weighted.
     """
     if isinstance(h, Rows):
-        sampling_weight, weight = weight_unless_equal(block), scale[block.col]
-        weight = weight if sampling_weight is None else weight * sampling_weight
+        weight = scale[block.col]
+        weight = weight if block.message_scale is None else weight * block.message_scale
         total, own = aggregate(h, block.csr, weight=weight), own_rows(h, block)
         own = own * _column(scale[: block.num_dst], own)
     else:
         h = h * _column(scale, h)
-        total = aggregate(h, block.csr, weight=weight_unless_equal(block))
+        total = aggregate(h, block.csr, weight=block.message_scale)
         own = own_rows(h, block)
-    if block.row_weight is not None:
-        total = total * _column(block.row_weight, total)
+    if block.row_scale is not None:
+        total = total * _column(block.row_scale, total)
     return total, own
 
 
 def neighbor_sum(h: States, block: Block) -> Float[Tensor, "dst width"]:
     """Estimate the sum over all in-neighbours of each destination."""
-    total = aggregate(h, block.csr, weight=weight_unless_equal(block))
-    return total if block.row_weight is None else total * _column(block.row_weight, total)
-
-
-def weight_unless_equal(block: Block) -> Float[Tensor, " edges"] | None:
-    """Return the weights of edges in a sum over them, or None if all are equal."""
-    return None if block.has_equal_weights else block.edge_weight
+    total = aggregate(h, block.csr, weight=block.message_scale)
+    return total if block.row_scale is None else total * _column(block.row_scale, total)
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

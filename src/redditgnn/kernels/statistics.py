@@ -18,7 +18,7 @@ from redditgnn.graph.batch import Block
 from redditgnn.graph.csr import CSR
 from redditgnn.kernels.aggregate import columns_at_once, embedding_bag, sum_rows, transpose_for
 from redditgnn.kernels.backend import current_backend
-from redditgnn.kernels.neighbors import mean_of_sum, neighbor_mean, weight_unless_equal
+from redditgnn.kernels.neighbors import mean_of_sum, neighbor_mean
 from redditgnn.kernels.shortcut import differentiable
 from redditgnn.runtime.numba_threads import run_on_ranges, run_on_rows
 
@@ -30,7 +30,7 @@ class StockStatistics:
     """Statistics by stock operators, on any device and in any precision.
 
     Each is [dst, width], over the in-neighbours of each destination, and zeros without any. Means
-    use the block's weights, extremes do not.
+    use the block's scales, extremes do not.
     """
 
     def __init__(self, h: Float[Tensor, "src width"], block: Block) -> None:
@@ -57,7 +57,7 @@ class FusedStatistics:
     """The same statistics by one pass of a Numba kernel."""
 
     def __init__(self, h: Float[Tensor, "src width"], block: Block) -> None:
-        sums_and_extremes = fused_statistics(h, block.csr, weight_unless_equal(block))
+        sums_and_extremes = fused_statistics(h, block.csr, block.message_scale)
         total, squares, self.largest, self.least = sums_and_extremes.unbind()
         self.mean, self.mean_square = mean_of_sum(total, block), mean_of_sum(squares, block)
 

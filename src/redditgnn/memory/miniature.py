@@ -124,8 +124,9 @@ def small_batch(batch: Batch, sizes: Sizes) -> Batch:
         degree=batch.degree[node_ids.to(device)],
         num_dst=small.rows,
         num_edges=small.edges,
+        edge_scale=None if batch.edge_scale is None else torch.ones(small.edges[0]).to(device),
+        row_scale=None if batch.row_scale is None else torch.ones(small.rows[0]).to(device),
         edge_weight=None if batch.edge_weight is None else torch.ones(small.edges[0]).to(device),
-        row_weight=None if batch.row_weight is None else torch.ones(small.rows[0]).to(device),
         _blocks={},
     )
 
@@ -138,6 +139,7 @@ def small_graph(graph: GraphData, sizes: Sizes) -> GraphData:
         x=graph.x[ids],
         rowptr=_rowptr(sizes.small),
         col=_columns(sizes.small),
+        edge_weight=None if graph.edge_weight is None else torch.ones(max(sizes.small.edges)),
         y=graph.y[ids],
         train_mask=torch.ones(len(ids), dtype=torch.bool),
         val_mask=torch.ones(len(ids), dtype=torch.bool),

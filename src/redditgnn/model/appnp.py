@@ -30,6 +30,7 @@ class APPNP(Backbone):
     """
 
     reads_h0 = True
+    takes_edge_weight = True
 
     def __init__(
         self,

@@ -33,6 +33,9 @@ class Backbone(nn.Module, ABC):
     reads_edges = True
     """Layers read edges. If none does, samplers need not draw any."""
 
+    takes_edge_weight = False
+    """Layers compute right numbers on a graph with edge weights. Others are refused there."""
+
     attends = False
     """Every layer computes a weight for each edge, in every step."""
 

@@ -19,6 +19,7 @@ class GCN(ConvStack):
     """A stack of PyG's `GCNConv`."""
 
     reads_rows = True
+    takes_edge_weight = True
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         return LinearGCNConv(in_channels, out_channels)

@@ -33,6 +33,7 @@ class GCN2(Backbone):
 
     reads_h0 = True
     decodes = True
+    takes_edge_weight = True
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ class GIN(ConvStack):
     """
 
     reads_rows = True
+    takes_edge_weight = True
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ class MLP(ConvStack):
     """Linear layers and ReLU. It runs in the same loop as the graph models and ignores edges."""
 
     reads_rows = True
+    takes_edge_weight = True  # it reads no edges
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         return FeatureLinear(in_channels, out_channels)

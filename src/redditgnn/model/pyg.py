@@ -22,9 +22,10 @@ class PygStack(ConvStack):
 
     A trial run shows whether a layer needs only a node's own in-edges. A layer that normalises by
     its sources' degrees, or propagates over several hops, needs more. It is refused where batches
-    have a halo (`whole_graph_only`). Further trials tell a weighted sum, which a sampler's edge
-    weights apply to, from a mean or attention, which need none. A sum that takes no weights is
-    refused where a sampler draws only some of the neighbours.
+    have a halo (`whole_graph_only`). Further trials tell a weighted sum, which a sampler's
+    scales apply to, from a mean or attention, which need none. A sum that takes no weights is
+    refused where a sampler draws only some of the neighbours. Weights of the graph itself reach
+    every convolution that takes an `edge_weight`, and others are refused.
     """
 
     def __init__(
@@ -38,23 +39,30 @@ class PygStack(ConvStack):
         self._conv = conv
         super().__init__(spec, **stack)
         self.whole_graph_only = not all(map(_is_local, self.convs))
-        self._takes_weight = all(map(_is_weighted_sum, self.convs))
+        self.takes_edge_weight = all(map(_takes_weight, self.convs))
+        self._is_weighted_sum = all(map(_is_weighted_sum, self.convs))
         self._sums = any(map(_grows_with_edges, self.convs))
 
     def make_conv(self, in_channels: int, out_channels: int, gives_logits: bool) -> nn.Module:
         return build(self._conv, in_channels, out_channels)
 
     def convolve(self, conv: nn.Module, h: Tensor, block: Block) -> Tensor:
-        if block.edge_weight is None or not (self._takes_weight or self._sums):
-            return first_rows(conv(h, block.edge_index), block.num_dst)
+        weight = self._weight(type(conv).__name__, block)
+        weights = {} if weight is None else {"edge_weight": weight}
+        return first_rows(conv(h, block.edge_index, **weights), block.num_dst)
+
+    def _weight(self, name: str, block: Block) -> Tensor | None:
+        """Return the weights to call a convolution with. A sum also needs a sampler's scales."""
+        if block.edge_scale is None or not (self._is_weighted_sum or self._sums):
+            return block.edge_weight
         require(
-            self._takes_weight,
-            f"model.conv={type(conv).__name__} sums over neighbours without an edge_weight: "
+            self._is_weighted_sum,
+            f"model.conv={name} sums over neighbours without an edge_weight: "
             "where a sampler draws some of them its sums would be too small; use sampler=full, "
             "cluster or gas, or +model.conv.aggr=mean",
         )
-        out = conv(h, block.edge_index, edge_weight=block.edge_weight)
-        return first_rows(out, block.num_dst)
+        weight = block.edge_weight
+        return block.edge_scale if weight is None else block.edge_scale * weight
 
     def bytes_per_edge(self) -> int:
         return 40 + 4 * self._widest * 4
@@ -100,9 +108,13 @@ def _is_local(conv: nn.Module) -> bool:
     return bool(torch.allclose(whole, part, atol=1e-6))
 
 
+def _takes_weight(conv: nn.Module) -> bool:
+    return "edge_weight" in inspect.signature(conv.forward).parameters
+
+
 def _is_weighted_sum(conv: nn.Module) -> bool:
     """Whether it takes edge weights, and doubled edges of half the weight change nothing."""
-    if "edge_weight" not in inspect.signature(conv.forward).parameters:
+    if not _takes_weight(conv):
         return False
     single = _run_on_sample(conv, RING)
     halves = _run_on_sample(conv, torch.cat([RING, RING], 1), edge_weight=torch.full((14,), 0.5))

@@ -33,6 +33,9 @@ class GraphSAGE(ConvStack):
     - `max` of the neighbours after a linear layer and ReLU (the paper's pool)
     - `lstm` over the neighbours in the order of the edges
     - `gcn`: the mean over the node and its neighbours, with one weight matrix for both
+
+    Edge weights make both means weighted ones, in which the node itself weighs 1. That is DGL's
+    formula: PyG's layer takes no weights. The other aggregators take none here either.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class GraphSAGE(ConvStack):
         **stack: Unpack[StackSettings],
     ) -> None:
         self.aggr, self.reads_rows = aggr, aggr in ("mean", "gcn")
+        self.takes_edge_weight = self.reads_rows
         self._widest = max(spec.num_features, stack["hidden_channels"])
         super().__init__(spec, **stack)
 

@@ -25,6 +25,7 @@ class SGC(Backbone):
 
     num_layers = 1
     reads_edges = False
+    takes_edge_weight = True
 
     def __init__(self, spec: GraphSpec, *, num_hops: int, dropout: int | float) -> None:
         super().__init__()

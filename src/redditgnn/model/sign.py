@@ -31,6 +31,7 @@ class SIGN(Backbone):
 
     num_layers = 1
     reads_edges = False
+    takes_edge_weight = True
 
     def __init__(
         self,

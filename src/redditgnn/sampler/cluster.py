@@ -9,6 +9,7 @@ import torch
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
+from redditgnn.graph.csr import row_sums
 from redditgnn.graph.data import GraphData
 from redditgnn.partition.parts import parts_of, random_parts
 from redditgnn.sampler.subgraph import build_subgraphs, subgraph_batch
@@ -17,11 +18,12 @@ from redditgnn.sampler.subgraph import build_subgraphs, subgraph_batch
 class ClusterSampler:
     """Batches of `batch_size` random METIS parts with all edges among their nodes.
 
-    Degrees are counted within the batch. So normalisations follow the paper's section 3.2, which
-    normalises the adjacency of the combined parts again.
+    Degrees are counted within the batch, or are sums of the edge weights there. So normalisations
+    follow the paper's section 3.2, which normalises the adjacency of the combined parts again.
     """
 
     has_halo = False
+    gives_edge_weight = True
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class ClusterSampler:
     def __iter__(self) -> Iterator[Batch]:
         for node_ids in self._drawer:
             rowptr, col = self._subgraphs.edges(node_ids)
+            weight = self._subgraphs.weights(node_ids)
             yield subgraph_batch(
                 self._graph,
                 node_ids,
@@ -58,7 +61,8 @@ class ClusterSampler:
                 col,
                 num_layers=self._num_layers,
                 loss_weight=self._drawer.loss_weight.index_select(0, node_ids),
-                degree=rowptr.diff(),
+                degree=rowptr.diff() if weight is None else row_sums(rowptr, weight),
+                edge_weight=weight,
             )
 
 

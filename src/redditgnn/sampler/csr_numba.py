@@ -68,6 +68,21 @@ def pick_neighbors(start, stop, pointers, rowptr, col, nodes, key, neighbors):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def pick_entries(start, stop, pointers, rowptr, nodes, key, entries):
+    """Write the positions in `col` of the neighbours that `pick_neighbors` writes."""
+    for row in range(start, stop):
+        node = nodes[row]
+        degree = rowptr[node + 1] - rowptr[node]
+        picks = entries[pointers[row] : pointers[row + 1]]
+        if len(picks) < degree:
+            pick_distinct(random_bits(key, node), degree, picks)
+        else:
+            picks[:] = np.arange(degree)
+        picks += rowptr[node]
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def append_new_nodes(nodes, neighbors, local_id):
     """Replace the ids in `neighbors` by local ones, and return `nodes` with the new ones appended.
 
@@ -135,23 +150,38 @@ def list_inside(start, stop, _, rowptr, col, nodes, local_id, pointers, sources)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def list_inside_weighted(
-    start, stop, _, rowptr, col, nodes, local_id, pointers, sources, node_count, edge_count, weights
+def list_inside_scaled(
+    start, stop, _, rowptr, col, nodes, local_id, pointers, sources, node_count, edge_count, scales
 ):
-    """Do as `list_inside`, and weigh each edge by its destination's count over its own."""
+    """Do as `list_inside`, and scale each edge by its destination's count over its own."""
     for row in range(start, stop):
         place, end = uint64(pointers[row]), uint64(pointers[row + 1])
         edge = uint64(rowptr[nodes[row]])
         while place < end:
             source = local_id[col[edge]]
             sources[place] = source
-            weights[place] = edge_count[edge]
+            scales[place] = edge_count[edge]
             place += uint64(source >= 0)
             edge += uint64(1)
         row_count = np.float32(max(node_count[nodes[row]], 1))
-        shares = weights[pointers[row] : pointers[row + 1]]
+        shares = scales[pointers[row] : pointers[row + 1]]
         for number in range(len(shares)):
             shares[number] = np.float32(1) / (max(shares[number], np.float32(1)) / row_count)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def list_inside_weights(
+    start, stop, _, rowptr, col, nodes, local_id, pointers, edge_weight, weights
+):
+    """Write the weights of the edges in the order of `list_inside`."""
+    for row in range(start, stop):
+        place, end = uint64(pointers[row]), uint64(pointers[row + 1])
+        edge = uint64(rowptr[nodes[row]])
+        while place < end:
+            weights[place] = edge_weight[edge]
+            place += uint64(local_id[col[edge]] >= 0)
+            edge += uint64(1)
 
 
 @njit(cache=True, nogil=True)

@@ -29,6 +29,7 @@ class FullSampler:
     """
 
     has_halo = False
+    gives_edge_weight = True
     generators: tuple[torch.Generator, ...] = ()
     generator = None
 
@@ -56,9 +57,10 @@ class FullSampler:
             node_ids=torch.arange(graph.num_nodes, device=device),
             rowptr=graph.rowptr,
             col=graph.col,
-            degree=graph.degree,
+            degree=graph.weighted_degree,
             num_dst=(graph.num_nodes,) * num_layers,
             num_edges=(graph.num_edges,) * num_layers,
+            edge_weight=graph.edge_weight,
         )
 
     def __len__(self) -> int:

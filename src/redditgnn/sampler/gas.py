@@ -51,6 +51,7 @@ class GASSampler:
     """
 
     has_halo = True
+    gives_edge_weight = True
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class GASSampler:
             seed=seed,
         )
         self.graph, self._num_layers, self._refresh_every = graph, num_layers, refresh_every
-        self._subgraphs, self._degree = build_subgraphs(graph), graph.degree
+        self._subgraphs, self._degree = build_subgraphs(graph), graph.weighted_degree
         self._lipschitz_weight, self._lipschitz_noise = lipschitz_weight, lipschitz_noise
         self._ages = Ages(graph.num_nodes) if log_staleness else None
         self._staleness_rows: list[HistoryRow] = []
@@ -150,6 +151,7 @@ class GASSampler:
             col=col,
             degree=self._degree.index_select(0, node_ids),
             num_dst=(len(part_nodes),) * self._num_layers,
+            edge_weight=self.graph.weights_of_rows(part_nodes),
             histories=self._histories(node_ids, len(part_nodes)),
         )
 

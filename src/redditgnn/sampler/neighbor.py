@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -30,6 +30,10 @@ class Neighborhoods(Protocol):
         self, targets: Tensor, num_neighbors: Sequence[int], key: int
     ) -> tuple[Tensor, Tensor, Tensor]: ...
 
+    def sample_with_entries(
+        self, targets: Tensor, num_neighbors: Sequence[int], key: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]: ...
+
 
 class NeighborSampler:
     """Batches of training nodes, with `num_neighbors[h]` in-neighbours sampled per node at hop h.
@@ -40,6 +44,7 @@ class NeighborSampler:
     """
 
     has_halo = True
+    gives_edge_weight = True
 
     def __init__(
         self,
@@ -57,6 +62,8 @@ class NeighborSampler:
         self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
         self._neighborhoods = self._build_neighborhoods(self._placed.graph)
         self._num_neighbors, self._batch_size = num_neighbors, batch_size
+        self._weight = self._placed.graph.edge_weight
+        self._degree = None if self._weight is None else self._placed.graph.weighted_degree
         self._targets = graph.train_mask.nonzero().view(-1)
         self._generator = torch.Generator().manual_seed(seed)
         self.generators = (self._generator,)
@@ -74,7 +81,7 @@ class NeighborSampler:
             yield self._batch(targets.to(self._placed.device), key)
 
     def _batch(self, targets: Int64[Tensor, " targets"], key: int) -> Batch:
-        node_ids, rowptr, col = self._neighborhoods.sample(targets, self._num_neighbors, key)
+        node_ids, rowptr, col, weights = self._sample(targets, key)
         batch = sampled_batch(
             self._placed.graph,
             node_ids,
@@ -84,7 +91,19 @@ class NeighborSampler:
             num_layers=len(self._num_neighbors),
             loss_weight=len(self) / len(self._targets),
         )
-        return replace(batch, features=self._placed.rows(node_ids))
+        return replace(batch, features=self._placed.rows(node_ids), **weights)
+
+    def _sample(
+        self, targets: Int64[Tensor, " targets"], key: int
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Sample, and return what a batch holds of edge weights."""
+        if self._weight is None or self._degree is None:
+            return *self._neighborhoods.sample(targets, self._num_neighbors, key), {}
+        *piece, entries = self._neighborhoods.sample_with_entries(targets, self._num_neighbors, key)
+        node_ids, rowptr, col = piece
+        degree = self._degree.index_select(0, node_ids)
+        weight = self._weight.index_select(0, entries)
+        return node_ids, rowptr, col, {"degree": degree, "edge_weight": weight}
 
     @staticmethod
     def _build_neighborhoods(graph: GraphData) -> Neighborhoods:
@@ -119,7 +138,7 @@ def sampled_batch(
         rowptr=rowptr,
         col=col,
         degree=degree,
-        row_weight=degree[: len(num_sampled)] / num_sampled.clamp(min=1),
+        row_scale=degree[: len(num_sampled)] / num_sampled.clamp(min=1),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
 

@@ -15,6 +15,7 @@ from redditgnn.sampler.csr_numba import (
     append_new_nodes,
     forget_nodes,
     number_nodes,
+    pick_entries,
     pick_neighbors,
     row_pointers,
 )
@@ -51,6 +52,26 @@ class NumbaNeighborhoods:
         forget_nodes(nodes, self._local_id)
         rowptr = pointers(torch.from_numpy(np.concatenate(counts)))
         return torch.from_numpy(nodes), rowptr, torch.from_numpy(np.concatenate(sources))
+
+    def sample_with_entries(
+        self, targets: Int64[Tensor, " targets"], num_neighbors: Sequence[int], key: int
+    ) -> tuple[
+        Int64[Tensor, " nodes"],
+        Int64[Tensor, " rows_plus_1"],
+        Int32[Tensor, " edges"],
+        Int64[Tensor, " edges"],
+    ]:
+        """Sample as `sample`, and find the position of each edge in the graph's `col`.
+
+        The neighbours of a node depend on its number of them and the key alone: they are picked
+        again.
+        """
+        node_ids, rowptr, col = self.sample(targets, num_neighbors, key)
+        pointers, entries = rowptr.numpy(), np.empty(len(col), np.int64)
+        nodes = node_ids.numpy()[: len(pointers) - 1]
+        picked = pointers, self._rowptr, nodes, np.uint64(key), entries
+        run_on_rows(pick_entries, *picked, entries_a_task=PICKS_A_TASK)
+        return node_ids, rowptr, col, torch.from_numpy(entries)
 
     def _neighbors(
         self, nodes: np.ndarray, fanout: int, key: np.uint64

@@ -7,6 +7,7 @@ process, which the loader seeds: a seed gives the same batches again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -21,6 +22,7 @@ class PygNeighborSampler:
     """The batches of `torch_geometric.loader.NeighborLoader`."""
 
     has_halo = True
+    gives_edge_weight = True
 
     def __init__(
         self,
@@ -40,9 +42,11 @@ class PygNeighborSampler:
 
         self._graph, self._num_layers = graph, num_layers
         edge_index = torch.stack([graph.col.long(), row_of_edge(graph.rowptr)])
+        weights = {} if graph.edge_weight is None else {"edge_weight": graph.edge_weight}
+        self._degree = graph.weighted_degree
         self._num_targets = int(graph.train_mask.sum())
         self._loader = NeighborLoader(
-            Data(edge_index=edge_index, num_nodes=graph.num_nodes),
+            Data(edge_index=edge_index, num_nodes=graph.num_nodes, **weights),
             num_neighbors,
             input_nodes=graph.train_mask,
             batch_size=batch_size,
@@ -60,7 +64,7 @@ class PygNeighborSampler:
             source, destination = data.edge_index
             order = (destination * self._graph.num_nodes + data.n_id[source]).argsort()
             counts = torch.bincount(destination, minlength=data.num_nodes)
-            yield sampled_batch(
+            batch = sampled_batch(
                 self._graph,
                 data.n_id,
                 pointers(counts),
@@ -69,6 +73,9 @@ class PygNeighborSampler:
                 num_layers=self._num_layers,
                 loss_weight=len(self) / self._num_targets,
             )
+            degree = self._degree.index_select(0, data.n_id)
+            weight = None if self._graph.edge_weight is None else data.edge_weight[order]
+            yield replace(batch, degree=degree, edge_weight=weight)
 
 
 def _refuse_without_extension() -> None:

@@ -28,24 +28,38 @@ class TorchNeighborhoods:
         Returns:
             Global node ids in breadth-first order, and the CSR of all but the last hop's nodes.
         """
+        return self.sample_with_entries(targets, num_neighbors, key)[:3]
+
+    def sample_with_entries(
+        self, targets: Int64[Tensor, " targets"], num_neighbors: Sequence[int], key: int
+    ) -> tuple[
+        Int64[Tensor, " nodes"],
+        Int64[Tensor, " rows_plus_1"],
+        Int32[Tensor, " edges"],
+        Int64[Tensor, " edges"],
+    ]:
+        """Sample as `sample`, and return the position of each edge in the graph's `col`."""
         generator = torch.Generator(self._rowptr.device).manual_seed(key)
         nodes, start = targets, 0
         self._local_id[nodes] = torch.arange(len(nodes), device=nodes.device)
-        counts, sources = [], []
+        counts, sources, entries = [], [], []
         for fanout in num_neighbors:
             hop = nodes[start:]
             start = len(nodes)
-            hop_counts, neighbors = self._neighbors(hop, fanout, generator)
+            hop_counts, hop_entries = self._pick(hop, fanout, generator)
+            neighbors = self._col[hop_entries].long()
             nodes = torch.cat([nodes, self._number_new_nodes(neighbors, start)])
             counts.append(hop_counts)
             sources.append(self._local_id[neighbors])
+            entries.append(hop_entries)
         self._local_id[nodes] = -1
-        return nodes, pointers(torch.cat(counts)), torch.cat(sources).to(torch.int32)
+        rowptr, col = pointers(torch.cat(counts)), torch.cat(sources).to(torch.int32)
+        return nodes, rowptr, col, torch.cat(entries)
 
-    def _neighbors(
+    def _pick(
         self, nodes: Tensor, fanout: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return the number of sampled neighbours of each node, and their global ids row by row.
+        """Return the number of sampled neighbours of each node, and their positions in `col`.
 
         The total is the size of the tensors that follow: this waits for the device.
         """
@@ -58,7 +72,7 @@ class TorchNeighborhoods:
         if fanout > 0:
             picks = draw_distinct(degree, fanout, generator)
             offset = torch.where((degree > fanout)[rows], picks[offset, rows], offset)
-        return counts, self._col[first[rows] + offset].long()
+        return counts, first[rows] + offset
 
     def _number_new_nodes(self, neighbors: Tensor, num_nodes: int) -> Tensor:
         """Number the new nodes in order of first occurrence, and return them.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -27,8 +28,8 @@ from redditgnn.sampler.side_stream import SideStream
 class TreeSampler:
     """Batches of training nodes with `num_neighbors[h]` draws for each place at hop h.
 
-    A node without in-neighbours draws itself, with edges of weight 0. Sums and means ignore these
-    edges. Attention and maxima, which use no weights, see the node itself. The last batch of an
+    A node without in-neighbours draws itself, with edges of scale 0. Sums and means ignore these
+    edges. Attention and maxima, which use no scales, see the node itself. The last batch of an
     epoch is padded with the first targets of that epoch, at loss weight 0.
 
     Attributes:
@@ -38,6 +39,7 @@ class TreeSampler:
     """
 
     has_halo = True
+    gives_edge_weight = True
 
     def __init__(
         self,
@@ -65,6 +67,8 @@ class TreeSampler:
             needs="device=cuda, and features that the device reads by itself "
             "(sampler.feature_tier=device, or pinned with Triton installed)",
         )
+        weighted = graph.edge_weight is not None
+        self._degree = self._placed.graph.weighted_degree if weighted else None
         self._targets = graph.train_mask.nonzero().view(-1)
         self._num_neighbors = num_neighbors
         self._batch_size = max(1, min(batch_size, len(self._targets)))
@@ -98,15 +102,14 @@ class TreeSampler:
         self, targets: Int64[Tensor, " targets"], loss_weight: Float[Tensor, " targets"]
     ) -> Batch:
         """Grow a tree from each target. No size depends on the draws."""
-        hops, degrees, weights = [targets], [], []
+        hops, degrees, scales, weights = [targets], [], [], []
         for fanout in self._num_neighbors:
-            neighbors, degree, weight = self._neighbors(hops[-1], fanout)
+            neighbors, degree, scale, weight = self._neighbors(hops[-1], fanout)
             hops.append(neighbors)
             degrees.append(degree)
+            scales.append(scale)
             weights.append(weight)
         node_ids = torch.cat(hops)
-        last = hops[-1]
-        rowptr = self._placed.graph.rowptr
         return Batch(
             features=self._placed.rows(node_ids),
             y=self._placed.graph.y.index_select(0, targets),
@@ -114,14 +117,25 @@ class TreeSampler:
             node_ids=node_ids,
             rowptr=self._rowptr,
             col=self._col,
-            degree=torch.cat([*degrees, rowptr[last + 1] - rowptr[last]]),
+            degree=self._degrees(hops, degrees),
             num_dst=self._num_dst,
             num_edges=self._num_edges,
-            edge_weight=torch.cat(weights),
+            edge_scale=torch.cat(scales),
+            edge_weight=None if self._degree is None else torch.cat(weights),
         )
 
-    def _neighbors(self, nodes: Tensor, fanout: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the draws of all nodes in a row, the nodes' degrees, and the draws' weights."""
+    def _degrees(self, hops: list[Tensor], degrees: list[Tensor]) -> Tensor:
+        """Return the degrees of all hops, given the numbers of edges of all but the last."""
+        if self._degree is not None:
+            return self._degree[torch.cat(hops)]
+        rowptr = self._placed.graph.rowptr
+        return torch.cat([*degrees, rowptr[hops[-1] + 1] - rowptr[hops[-1]]])
+
+    def _neighbors(self, nodes: Tensor, fanout: int) -> tuple[Tensor, Tensor, Tensor, Any]:
+        """Return the draws of all nodes in a row, the nodes' degrees, and the draws' scales.
+
+        Last come the draws' weights, or None in a graph without weights.
+        """
         graph = self._placed.graph
         first = graph.rowptr[nodes]
         degree = graph.rowptr[nodes + 1] - first
@@ -134,9 +148,20 @@ class TreeSampler:
         edge = first[:, None] + (uniform * degree[:, None]).long()
         edge.clamp_(max=graph.num_edges - 1)  # after the last row's end there is nothing to read
         draws = graph.col[edge] if graph.num_edges else nodes[:, None].expand_as(edge)
-        neighbors = torch.where((degree > 0)[:, None], draws, nodes[:, None])
-        weight = (degree / fanout)[:, None].expand_as(neighbors)
-        return neighbors.flatten(), degree, weight.flatten()
+        has_edges = (degree > 0)[:, None]
+        neighbors = torch.where(has_edges, draws, nodes[:, None])
+        scale = (degree / fanout)[:, None].expand_as(neighbors)
+        weight = self._weights(edge, has_edges)
+        return neighbors.flatten(), degree, scale.flatten(), weight
+
+    def _weights(self, edge: Tensor, has_edges: Tensor) -> Tensor | None:
+        """Return the weights of drawn edges, and 1 where a node has drawn itself."""
+        weight = self._placed.graph.edge_weight
+        if weight is None:
+            return None
+        if len(weight) == 0:
+            return weight.new_ones(edge.numel())
+        return torch.where(has_edges, weight[edge], 1.0).flatten()
 
     def _build_csr(self, device: torch.device) -> None:
         """Build the CSR that all batches share: a tree's edges lead to its places in order."""

@@ -46,6 +46,7 @@ class SaintSampler(ABC):
     """
 
     has_halo = False
+    gives_edge_weight = True
 
     bytes_per_draw: int
     """Approximate bytes of host memory that each of the `batch_size` draws takes."""
@@ -68,7 +69,7 @@ class SaintSampler(ABC):
         self._generator = torch.Generator().manual_seed(settings["seed"])
         self.generators = (self._generator,)
         self._refuse_too_large(free_memory(torch.device("cpu")))
-        self._subgraphs, self._degree = build_subgraphs(graph), graph.degree
+        self._subgraphs, self._degree = build_subgraphs(graph), graph.weighted_degree
         self._count_inclusions(sample_coverage * graph.num_nodes)
 
     @abstractmethod
@@ -97,7 +98,7 @@ class SaintSampler(ABC):
         loss_weight = mask / (self.node_probability * mask.sum())
         for _ in range(self._num_steps):
             node_ids = self._subgraphs.distinct(self.draw())
-            rowptr, col, edge_weight = self._subgraphs.weighted_edges(node_ids, self._inclusions)
+            rowptr, col, edge_scale = self._subgraphs.scaled_edges(node_ids, self._inclusions)
             yield subgraph_batch(
                 self._graph,
                 node_ids,
@@ -106,7 +107,8 @@ class SaintSampler(ABC):
                 num_layers=self._num_layers,
                 loss_weight=loss_weight.index_select(0, node_ids),
                 degree=self._degree.index_select(0, node_ids),
-                edge_weight=edge_weight,
+                edge_weight=self._subgraphs.weights(node_ids),
+                edge_scale=edge_scale,
             )
 
     def _refuse_too_large(self, free: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int32, Int64, Real
 from torch import Tensor
 
 from redditgnn.graph.batch import Batch
@@ -35,7 +35,11 @@ class Subgraphs(Protocol):
         """Return the CSR of the edges among `node_ids`, in local indices."""
         ...
 
-    def weighted_edges(
+    def weights(self, node_ids: Int64[Tensor, " nodes"]) -> Float[Tensor, " edges"] | None:
+        """Return the weights of the edges that `edges` gives, None in a graph without weights."""
+        ...
+
+    def scaled_edges(
         self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         """Return the edges among `node_ids`, and each one's inverse share.
@@ -74,8 +78,9 @@ def subgraph_batch(
     *,
     num_layers: int,
     loss_weight: Float[Tensor, " nodes"],
-    degree: Int64[Tensor, " nodes"],
+    degree: Real[Tensor, " nodes"],
     edge_weight: Float[Tensor, " edges"] | None = None,
+    edge_scale: Float[Tensor, " edges"] | None = None,
 ) -> Batch:
     """Build a batch from a subgraph, in which every layer computes every node."""
     return Batch(
@@ -87,6 +92,7 @@ def subgraph_batch(
         col=col,
         degree=degree,
         edge_weight=edge_weight,
+        edge_scale=edge_scale,
         num_dst=(len(node_ids),) * num_layers,
     )
 

@@ -17,7 +17,8 @@ from redditgnn.sampler.csr_numba import (
     count_inside,
     forget_nodes,
     list_inside,
-    list_inside_weighted,
+    list_inside_scaled,
+    list_inside_weights,
     list_sources,
     mark_sources,
     number_nodes,
@@ -34,6 +35,7 @@ class NumbaSubgraphs:
 
     def __init__(self, graph: GraphData) -> None:
         self._rowptr, self._col = graph.rowptr.numpy(), graph.col.numpy().view(np.uint32)
+        self._weight = None if graph.edge_weight is None else graph.edge_weight.numpy()
         self._local_id = np.full(graph.num_nodes, -1, np.int32)
         self._is_marked = np.zeros(graph.num_nodes, np.bool_)
 
@@ -54,19 +56,32 @@ class NumbaSubgraphs:
         forget_nodes(nodes, self._local_id)
         return torch.from_numpy(pointers), torch.from_numpy(sources)
 
-    def weighted_edges(
+    def weights(self, node_ids: Int64[Tensor, " nodes"]) -> Float[Tensor, " edges"] | None:
+        if self._weight is None:
+            return None
+        nodes = node_ids.numpy()
+        number_nodes(nodes, self._local_id)
+        rowptr, pointers = self._find_pointers(nodes)
+        weights = np.empty(pointers[-1], np.float32)
+        self._run(
+            list_inside_weights, rowptr, nodes, self._local_id, pointers, self._weight, weights
+        )
+        forget_nodes(nodes, self._local_id)
+        return torch.from_numpy(weights)
+
+    def scaled_edges(
         self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         nodes = node_ids.numpy()
         number_nodes(nodes, self._local_id)
         rowptr, pointers = self._find_pointers(nodes)
-        sources, weights = np.empty(pointers[-1], np.int32), np.empty(pointers[-1], np.float32)
+        sources, scales = np.empty(pointers[-1], np.int32), np.empty(pointers[-1], np.float32)
         counts = inclusions.node_counts.numpy(), inclusions.edge_counts.numpy()
         self._run(
-            list_inside_weighted, rowptr, nodes, self._local_id, pointers, sources, *counts, weights
+            list_inside_scaled, rowptr, nodes, self._local_id, pointers, sources, *counts, scales
         )
         forget_nodes(nodes, self._local_id)
-        return torch.from_numpy(pointers), torch.from_numpy(sources), torch.from_numpy(weights)
+        return torch.from_numpy(pointers), torch.from_numpy(sources), torch.from_numpy(scales)
 
     def include(self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions) -> None:
         nodes = node_ids.numpy()

@@ -27,7 +27,11 @@ class TorchSubgraphs:
         rowptr, col, _ = self._inside(node_ids)
         return rowptr, col
 
-    def weighted_edges(
+    def weights(self, node_ids: Int64[Tensor, " nodes"]) -> Float[Tensor, " edges"] | None:
+        weight = self._graph.edge_weight
+        return None if weight is None else weight[self._inside(node_ids)[2]]
+
+    def scaled_edges(
         self, node_ids: Int64[Tensor, " nodes"], inclusions: Inclusions
     ) -> tuple[Int64[Tensor, " nodes_plus_1"], Int32[Tensor, " edges"], Float[Tensor, " edges"]]:
         rowptr, col, positions = self._inside(node_ids)
