@@ -12,15 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 GROUP = r"[\w/]+"
 MOST_OPTIONS = 30  # that one line lists
 HOW_TO_QUOTE = "quote lists and spaces: 'KEY=[1,2]'"
+OWN_FILES = "your own graph: dataset=files dataset.edges=edges.csv dataset.nodes=nodes.csv"
 ALL_KEYS = "'redditgnn train --cfg job' prints all keys"
 
 
 def describe_error(error: BaseException, conf_dir: Path) -> str:
     """Describe an error of Hydra or OmegaConf; `conf_dir` holds the known options."""
     text = join_lines(error).split(" Config search path")[0]
-    if match := re.search(
-        rf"Could not find '({GROUP})/([^'/]+)' Available options in .*: (.*)", text
-    ):
+    if match := re.search(r"Could not find '(\w+)/([^']+)' Available options in .*: (.*)", text):
         return _describe_unknown_option(*match.groups())
     if match := re.search(rf"Could not load '({GROUP})/([^'/]+)'", text):
         return "{0}={1}: {0} must be the name of one option, got {1}".format(*match.groups())
@@ -48,7 +47,8 @@ def _describe_unknown_option(group: str, option: str, rest: str) -> str:
     if len(options) > MOST_OPTIONS:
         choices = f"'redditgnn list {group}s' lists all {len(options)} of them"
     suggestion = _suggest(option, options, f"{group}=")
-    return f"{group}={option}: no such option{suggestion}; {choices}"
+    own = f"; {OWN_FILES}" if group == "dataset" else ""
+    return f"{group}={option}: no such option{suggestion}; {choices}{own}"
 
 
 def join_lines(error: BaseException) -> str:

@@ -1,0 +1,247 @@
+"""Features from columns and files: numbers as they are, words one-hot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from numpy import ndarray
+
+from redditgnn.dataset.array_tables import array_names, load_arrays
+from redditgnn.dataset.edge_files import is_number
+from redditgnn.dataset.label_columns import encode
+from redditgnn.dataset.node_ids import NodeIds
+from redditgnn.dataset.rawfiles import describe_error
+from redditgnn.dataset.tables import as_numpy, check_file
+from redditgnn.errors import DataError
+from redditgnn.runtime.memory import GIB, free_memory
+
+Missing = Literal["refuse", "zero", "mean"]
+_BLANKS = ("", "nan", "na", "null")
+
+
+@dataclass(slots=True)
+class FeatureColumn:
+    """A column that is read block by block, as numbers or as words.
+
+    More than `max_words` different words make `too_many`: they are no categories.
+    """
+
+    where: str
+    name: str
+    max_words: int
+    numbers: list[Float32[ndarray, " rows"]] = field(default_factory=list)
+    words: list[tuple[list[str], ndarray]] = field(default_factory=list)
+    too_many: bool = False
+    unusable: str = ""
+    _is_words: bool | None = None
+    _num_rows: int = 0
+
+    def add(self, array: Any) -> None:
+        """Take the next block.
+
+        Raises:
+            DataError: it has numbers and words.
+        """
+        if self.too_many or self.unusable:
+            return
+        if not _is_text(array):
+            self._add_numbers(array)
+        else:
+            self._add_text(array)
+        self._num_rows += len(array)
+
+    def _add_numbers(self, array: Any) -> None:
+        import pyarrow as pa
+
+        try:
+            self.numbers.append(as_numpy(array.cast(pa.float64())).astype(np.float32))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            if not pa.types.is_boolean(array.type):
+                self.unusable = str(array.type)
+                return
+            self.numbers.append(as_numpy(array.cast(pa.int8())).astype(np.float32))
+        self._is_words = False
+
+    def _add_text(self, array: Any) -> None:
+        numbers = None if self._is_words else _parse_numbers(array)
+        if numbers is not None:
+            self.numbers.append(numbers)
+            if not np.isnan(numbers).all():
+                self._is_words = False
+            return
+        self._refuse_mixture(array)
+        values, code = encode(array)
+        self.words.append((values, code))
+        self._is_words = True
+        if len({value for block, _ in self.words for value in block if value}) > self.max_words:
+            self.too_many = True
+            self.words.clear()
+
+    def _refuse_mixture(self, array: Any) -> None:
+        """Refuse words in a column that holds mostly numbers, or held only numbers so far."""
+        cells = array.to_pylist()
+        filled = [cell for cell in cells if cell and cell.lower() not in _BLANKS]
+        words = [cell for cell in filled if not is_number(cell)]
+        if words and (self._is_words is False or 2 * len(words) < len(filled)):
+            row = self._num_rows + cells.index(words[0]) + 1
+            raise DataError(
+                f"{self.where}: {self.name!r} holds numbers, except {words[0]!r} at node number "
+                f"{row:,}; correct it, or name the features with dataset.feature_columns"
+            )
+
+    @property
+    def width(self) -> int:
+        return len(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """The name of the feature, or one for each word."""
+        if not self._is_words:
+            return [self.name]
+        return [f"{self.name}={word}" for word in self._distinct()]
+
+    def _distinct(self) -> list[str]:
+        return sorted({word for block, _ in self.words for word in block if word})
+
+    def write(self, x: Float32[ndarray, "nodes width"]) -> None:
+        """Write the column into its part of the features, and forget it."""
+        if not self._is_words:
+            x[:, 0] = np.concatenate(self.numbers)
+            self.numbers.clear()
+            return
+        index = {word: position for position, word in enumerate(self._distinct())}
+        start = sum(map(len, self.numbers))  # blocks of blanks before the first word
+        x[:] = 0
+        for values, code in self.words:
+            position = np.array([index.get(value, -1) for value in values])[code]
+            rows = np.flatnonzero(position >= 0)
+            x[start + rows, position[rows]] = 1
+            start += len(code)
+        self.words.clear()
+
+
+def _is_text(array: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(array.type))
+
+
+def _parse_numbers(array: Any) -> Float32[ndarray, " rows"] | None:
+    """Return text as numbers with NaN for blanks, or None if it is no text of numbers."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    blank = compute.is_in(compute.utf8_lower(array), value_set=pa.array(_BLANKS))
+    try:
+        numbers = compute.if_else(blank, None, array).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return as_numpy(numbers).astype(np.float32)
+
+
+def join_features(
+    columns: Sequence[FeatureColumn],
+    matrix: Float32[ndarray, "nodes features"] | None,
+    num_nodes: int,
+) -> tuple[Float32[ndarray, "nodes features"], tuple[str, ...] | None]:
+    """Return features of a file and of columns side by side, with their names."""
+    offset = 0 if matrix is None else matrix.shape[1]
+    width = offset + sum(column.width for column in columns)
+    names = [str(number) for number in range(offset)]
+    if matrix is not None and not columns:
+        return matrix, None
+    x = np.empty((num_nodes, width), dtype=np.float32)
+    if matrix is not None:
+        x[:, :offset] = matrix
+    for column in columns:
+        names += column.names
+        end = offset + column.width
+        column.write(x[:, offset:end])
+        offset = end
+    return x, tuple(names)
+
+
+def fill_missing(
+    where: str,
+    x: Float32[ndarray, "nodes features"],
+    names: Sequence[str] | None,
+    ids: NodeIds,
+    missing: Missing,
+) -> int:
+    """Replace NaN in place, and return how many there were.
+
+    Raises:
+        DataError: `missing` is "refuse" and there is one, or a number is infinite.
+    """
+    count = 0
+    for column in range(x.shape[1]):
+        values = x[:, column]
+        finite = np.isfinite(values)
+        if finite.all():
+            continue
+        blank = np.isnan(values)
+        label = names[column] if names else str(column)
+        if missing == "refuse" or (~finite & ~blank).any():
+            bad = ~finite if missing == "refuse" else ~finite & ~blank
+            node = int(np.argmax(bad))
+            raise DataError(
+                f"{where}: features must be finite numbers, node {ids.names[node]} has "
+                f"{'none' if blank[node] else values[node]} in {label!r} ({int(bad.sum()):,} such "
+                "cells); correct them (blank ones: or set dataset.missing=zero or mean)"
+            )
+        count += int(blank.sum())
+        mean = 0.0 if missing == "zero" or blank.all() else values[finite].mean(dtype=np.float64)
+        values[blank] = mean
+    return count
+
+
+def read_feature_file(path: Path, num_nodes: int) -> Float32[ndarray, "nodes features"]:
+    """Read features from an .npy file, or from an .npz file with a sparse matrix or one array.
+
+    Raises:
+        DataError: it is damaged, has no row for each node, or does not fit the memory.
+    """
+    where = f"dataset.features={path}"
+    check_file(where, path)
+    if path.suffix not in (".npy", ".npz"):
+        raise DataError(f"{where} must be an .npy file, or an .npz file with a sparse matrix")
+    matrix = _load_matrix(where, path)
+    if matrix.ndim != 2 or matrix.shape[0] != num_nodes or matrix.shape[1] == 0:
+        raise DataError(
+            f"{where}: features must be a table with a row for each of the {num_nodes:,} nodes, in "
+            f"their order, its shape is {list(matrix.shape)}"
+        )
+    needed, free = 4 * matrix.shape[0] * matrix.shape[1], free_memory(torch.device("cpu"))
+    if needed > free:
+        raise DataError(
+            f"{where}: the features take {needed / GIB:,.1f} GiB as float32 and "
+            f"{free / GIB:,.1f} GiB are free; reduce their number, for example by truncated SVD"
+        )
+    if matrix.dtype.kind not in "fiub":
+        raise DataError(f"{where}: features must be real numbers, they are {matrix.dtype}")
+    dense = matrix if isinstance(matrix, ndarray) else matrix.toarray()
+    return np.asarray(dense, dtype=np.float32)
+
+
+def _load_matrix(where: str, path: Path) -> Any:
+    from scipy import sparse
+
+    if path.suffix == ".npz" and "format" in array_names(where, path):
+        try:
+            return sparse.load_npz(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{where} cannot be read ({describe_error(error)})") from error
+    arrays = load_arrays(where, path)
+    matrices = [array for array in arrays.values() if array.ndim == 2]
+    if len(matrices) != 1:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise DataError(
+            f"{where}: one table with a row for each node is needed, it has {shapes or 'nothing'}"
+        )
+    return matrices[0]
