@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ if sys.version_info < (3, 11):
 
 if TYPE_CHECKING:
     from redditgnn.graph.data import GraphData
+    from tests.forks import Fork
 
 # While jaxtyping's hook imports a module of redditgnn, Python finds no bytecode of what that
 # imports, and compiles its source. Imported before, 2,400 modules are read from their bytecode.
@@ -56,6 +57,7 @@ TINY = (  # a run of half a second, by the names that the command line knows
     *("model.hidden_channels=8", "trainer.epochs=1", "device=cpu"),
 )
 TEST_DATA = "REDDITGNN_TEST_DATA"
+ANCESTOR = pytest.StashKey["Ancestor"]()
 NO_REAL_DATA = "no real data"
 NO_BROWSER = "no browser"
 LOUD = {  # reason of a skipped test -> what is said at the end, in red
@@ -186,6 +188,37 @@ def call(*argv: str) -> tuple[int, str]:
         root.setLevel(before[2])
         signal.signal(signal.SIGTERM, before[3])
     return code, stderr.getvalue()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Make the ancestor of all forks, if there is a test that forks, before the first one."""
+    if any("fork" in item.fixturenames for item in session.items):
+        from tests.forks import Ancestor
+
+        session.config.stash[ANCESTOR] = Ancestor()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if ANCESTOR in session.config.stash:
+        session.config.stash[ANCESTOR].close()
+
+
+@pytest.fixture
+def fork(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Fork]]:
+    """Start `redditgnn` with arguments, or `script`, in a process that the end of a test kills."""
+    forks: list[Fork] = []
+
+    def started(*arguments: str, script: Path | None = None) -> Fork:
+        output = tmp_path / f"output{len(forks)}"
+        program = ["redditgnn" if script is None else str(script), *arguments]
+        forks.append(request.config.stash[ANCESTOR].fork(program, output))
+        return forks[-1]
+
+    yield started
+    for process in forks:
+        process.kill()
 
 
 @pytest.fixture(name="call", scope="session")

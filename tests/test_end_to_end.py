@@ -6,13 +6,13 @@ import csv
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.forks import Fork
 
 SMALL = ["dataset=sbm", "dataset.scale=0.002", "dataset.num_features=32", "device=cpu"]
 Call = Callable[..., tuple[int, str]]
@@ -28,11 +28,6 @@ def overrides(data_dir: Path, results_dir: Path, *arguments: str) -> list[str]:
     return [*SMALL, f"data_dir={data_dir}", f"results_dir={results_dir}", *arguments]
 
 
-def command(data_dir: Path, results_dir: Path, *arguments: str) -> list[str]:
-    train = [sys.executable, "-m", "redditgnn", "train"]
-    return [*train, *overrides(data_dir, results_dir, *arguments)]
-
-
 def rows_of(results_dir: Path) -> list[dict[str, str]]:
     with (results_dir / "runs.csv").open(newline="") as file:
         return list(csv.DictReader(file))
@@ -44,15 +39,14 @@ def num_epochs(results_dir: Path) -> int:
 
 
 def test_a_sweep_is_a_row_a_run_and_leaves_nothing_where_it_was_started(
-    data_dir: Path, tmp_path: Path
+    fork: Callable[..., Fork], data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "here"
     here.mkdir()
+    monkeypatch.chdir(here)
     sweep = ["-m", "model=sage,gcn", "sampler=neighbor,saint_rw", "trainer.epochs=2"]
-    done = subprocess.run(
-        command(data_dir, tmp_path, *sweep), cwd=here, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    done = fork("train", *overrides(data_dir, tmp_path, *sweep))
+    assert done.wait(600) == 0, done.stderr
     found = [(row["status"], row["model"], row["sampler"]) for row in rows_of(tmp_path)]
     assert found == [
         ("completed", model, sampler)
@@ -101,25 +95,16 @@ def test_a_model_learns_what_the_synthetic_graph_holds(
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_termination_leave_a_row_and_exit_with_130(
-    sent: signal.Signals, data_dir: Path, tmp_path: Path
+    sent: signal.Signals, fork: Callable[..., Fork], data_dir: Path, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        command(data_dir, tmp_path, "sampler=full", "trainer.epochs=1000000"),
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background jobs, and all that they start, ignore SIGINT: undo that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    endless = ["sampler=full", "trainer.epochs=1000000"]
+    process = fork("train", *overrides(data_dir, tmp_path, *endless))
     deadline = time.monotonic() + 120
     while num_epochs(tmp_path) < 1 and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(0.02)
     process.send_signal(sent)
-    try:
-        _, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "Traceback" not in stderr
+    assert process.wait(60) == 130
+    assert "Traceback" not in process.stderr
     (row,) = rows_of(tmp_path)
     assert row["status"] == "interrupted"
     assert row["test_micro_f1"] == ""

@@ -72,9 +72,20 @@ def graphs(draw: st.DrawFn, min_nodes: int = 1) -> GraphData:
     )
 
 
-@cache
 def chosen(model: str, sampler: str) -> Settings:
-    overrides = [*model.split(), *sampler.split(), "trainer.epochs=1", "device=cpu"]
+    """Put the composed settings of both together: they are far fewer than the pairs."""
+    of_model, of_sampler = composed(model), composed(sampler)
+    own = {"sampler": of_sampler.components["sampler"]}
+    choices = {"sampler": of_sampler.choices["sampler"]}
+    return replace(
+        of_model, components=of_model.components | own, choices=of_model.choices | choices
+    )
+
+
+@cache
+def composed(model: str) -> Settings:
+    """Compose the settings of a small model, or of a sampler."""
+    overrides = [*model.split(), "trainer.epochs=1", "device=cpu"]
     if not model.startswith("model=sgc"):
         overrides.insert(1, "model.hidden_channels=4")
     if not model.startswith(("model=sgc", "model=sign")):

@@ -33,6 +33,7 @@ FACTS = {
 PRIMARY = sorted(CONF_DIR.glob("*.yaml"))
 OPTIONS = sorted(CONF_DIR.glob("*/*.yaml"))
 COMPONENT_FILES = [path for path in OPTIONS if path.parent.name in GROUPS]
+NAMES = {group: [p.stem for p in COMPONENT_FILES if p.parent.name == group] for group in GROUPS}
 EXPERIMENTS = [path for path in OPTIONS if path.parent.name == "experiment"]
 
 
@@ -41,11 +42,17 @@ def named(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=ids)
 
 
-@cache
 def component(path: Path) -> dict[str, Any]:
     """Return what choosing the option `path` puts into its group."""
-    settings = compose_settings([f"{path.parent.name}={path.stem}"])
-    return {**settings.components, "tracker": settings.tracker}[path.parent.name]
+    return composed(NAMES[path.parent.name].index(path.stem))[path.parent.name]
+
+
+@cache
+def composed(number: int) -> dict[str, Any]:
+    """Return the components of the options with this number, of every group at once."""
+    chosen = {group: names[number % len(names)] for group, names in NAMES.items()}
+    settings = compose_settings([f"{group}={name}" for group, name in chosen.items()])
+    return {**settings.components, "tracker": settings.tracker}
 
 
 def keyword_only(target: Any) -> dict[str, inspect.Parameter]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,10 +155,11 @@ print(graph.fingerprint)
 """
 
 
-def test_two_processes_convert_once(tmp_path):
-    command = [sys.executable, "-c", CONVERT_SLOWLY, str(tmp_path)]
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [run.communicate(timeout=60)[0].split() for run in runs]
-    assert [run.returncode for run in runs] == [0, 0]
+def test_two_processes_convert_once(fork, tmp_path):
+    script = tmp_path / "convert.py"
+    script.write_text(CONVERT_SLOWLY)
+    runs = [fork(str(tmp_path), script=script) for _ in range(2)]
+    assert [run.wait(60) for run in runs] == [0, 0]
+    outputs = [run.stdout.split() for run in runs]
     assert sum(output.count("converted") for output in outputs) == 1
     assert outputs[0][-1] == outputs[1][-1]

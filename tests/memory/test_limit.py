@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ import torch
 from redditgnn.errors import ConfigError
 from redditgnn.memory.out_of_memory import is_out_of_memory
 from redditgnn.runtime.memory import GIB, free_memory, memory_limit, private_bytes
+from tests.forks import Fork
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 KEY = "trainer.memory_limit_gib"
@@ -107,13 +108,15 @@ ALLOCATIONS = {
 
 
 @linux
-def test_beyond_the_limit_allocations_of_all_kinds_are_out_of_memory_and_succeed_later() -> None:
+def test_beyond_the_limit_allocations_of_all_kinds_are_out_of_memory_and_succeed_later(
+    fork: Callable[..., Fork], tmp_path: Path
+) -> None:
     """In a process of its own: what it leaves behind is no matter of other tests."""
-    folder = str(Path(__file__).parent)
-    code = f"import sys; sys.path.insert(0, {folder!r}); from test_limit import *; exhaust()"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
-    expected = [f"{name}: out of memory, then not" for name in ALLOCATIONS]
-    assert done.stdout.decode().splitlines() == expected, done.stderr.decode()
+    script = tmp_path / "exhaust.py"
+    script.write_text("from tests.memory.test_limit import exhaust; exhaust()")
+    done = fork(script=script)
+    assert done.wait() == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{name}: out of memory, then not" for name in ALLOCATIONS]
 
 
 def exhaust() -> None:
@@ -127,22 +130,25 @@ def exhaust() -> None:
         print(f"{name}: {outcome}, then not")
 
 
-def private_bytes_of_a_new_process() -> int:
-    program = (
-        "import redditgnn.run.execution; from redditgnn.runtime.memory import private_bytes;"
-        "print(private_bytes())"
-    )
-    return int(subprocess.check_output([sys.executable, "-c", program]))
+CAPPED = f"""
+import sys
+from redditgnn.cli import main
+from redditgnn.runtime.memory import GIB, private_bytes
+
+sys.exit(main(["train", *sys.argv[1:], f"{KEY}={{private_bytes() / GIB + 1:.3f}}"]))
+"""
 
 
 @linux
-def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(tmp_path: Path) -> None:
+def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(
+    fork: Callable[..., Fork], tmp_path: Path
+) -> None:
     chosen = ["dataset=sbm", "dataset.scale=0.02", "sampler=full", "model=pyg", "device=cpu"]
-    limit = f"{KEY}={private_bytes_of_a_new_process() / GIB + 1:.3f}"
     places = [f"data_dir={tmp_path}", f"results_dir={tmp_path}"]
-    command = [sys.executable, "-m", "redditgnn", "train", *chosen, limit, *places]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 3, done.stderr
+    script = tmp_path / "capped.py"
+    script.write_text(CAPPED)
+    done = fork(*chosen, *places, script=script)
+    assert done.wait() == 3, done.stderr
     (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
     assert row["status"] == "oom"
     for part in (

@@ -6,8 +6,6 @@ import csv
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from redditgnn.runtime.signals import SIGNALS, Interruption
+from tests.forks import Fork
 
 SMALL = ["dataset=sbm", "dataset.scale=0.005", "device=cpu", "model=gcn"]
 GAS = ["sampler=gas", "sampler.num_parts=20", "sampler.batch_size=2", "sampler.refresh_every=2"]
@@ -28,7 +27,7 @@ from redditgnn.runtime import signals as interrupt
 from redditgnn.cli import main
 
 interrupt.BOUNDARY_S, interrupt.FORCED_S, interrupt.AT_ONCE_S = 0.5, 1.0, 0.2
-sleep = {"python": time.sleep, "c": ctypes.CDLL(None).sleep}[sys.argv.pop(1)]
+sleep = {SLEEP}
 
 
 def evaluate(self, model, split):
@@ -114,26 +113,17 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(data_dir: Path) -> Callable[..., subprocess.Popen[str]]:
+def start(fork: Callable[..., Fork], data_dir: Path) -> Callable[..., Fork]:
     """Start a training in a process of its own."""
 
-    def started(
-        results_dir: Path, *overrides: str, program: tuple[str, ...] = ("-m", "redditgnn")
-    ) -> subprocess.Popen[str]:
+    def started(results_dir: Path, *overrides: str, script: Path | None = None) -> Fork:
         places = [f"data_dir={data_dir}", f"results_dir={results_dir}"]
-        return subprocess.Popen(
-            [sys.executable, *program, "train", *SMALL, *places, *overrides],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A shell's background jobs, and all that they start, ignore SIGINT: undo that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        return fork("train", *SMALL, *places, *overrides, script=script)
 
     return started
 
 
-def wait_for_checkpoint(process: subprocess.Popen[str], results_dir: Path) -> Path:
+def wait_for_checkpoint(process: Fork, results_dir: Path) -> Path:
     """Wait until the process has written a checkpoint; return it."""
 
     def written() -> dict[Path, int]:
@@ -159,35 +149,33 @@ def epochs_of(results_dir: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("sent", SIGNALS)
 def test_a_signal_in_the_middle_of_an_epoch_leaves_a_checkpoint_and_a_row(
-    sent: signal.Signals, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    sent: signal.Signals, start: Callable[..., Fork], tmp_path: Path
 ) -> None:
     endless = [*SAINT, "sampler.num_steps=100000000", "trainer.checkpoint_every=0.1s"]
     process = start(tmp_path, *endless)
     path = wait_for_checkpoint(process, tmp_path)
-    periodic = path.stat().st_ino
-    process.send_signal(sent)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in stderr
-    assert path.stat().st_ino != periodic
+    with path.open("rb") as periodic:  # while it is open no other file gets its number
+        process.send_signal(sent)
+        assert process.wait(60) == 130
+        assert "Traceback" not in process.stderr
+        assert path.stat().st_ino != os.fstat(periodic.fileno()).st_ino
     (row,) = rows_of(tmp_path)
     assert (row["status"], row["epochs"]) == ("interrupted", "")
 
 
-@pytest.mark.parametrize("kind", ["python", "c"])
+@pytest.mark.parametrize("sleep", ["time.sleep", "ctypes.CDLL(None).sleep"])
 def test_a_signal_in_an_evaluation_that_does_not_end_ends_the_process(
-    kind: str, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    sleep: str, start: Callable[..., Fork], tmp_path: Path
 ) -> None:
     script = tmp_path / "busy.py"
-    script.write_text(BUSY)
-    process = start(tmp_path, *SAINT, program=(str(script), kind))
-    assert process.stdout is not None
-    assert process.stdout.readline() == "evaluating\n"
+    script.write_text(BUSY.replace("{SLEEP}", sleep))
+    process = start(tmp_path, *SAINT, script=script)
+    while process.stdout != "evaluating\n" and process.poll() is None:
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "redditgnn: interrupted" in stderr
-    assert "Traceback" not in stderr
+    assert process.wait(60) == 130
+    assert "redditgnn: interrupted" in process.stderr
+    assert "Traceback" not in process.stderr
     (row,) = rows_of(tmp_path)
     assert row["status"] == "interrupted"
 
@@ -195,24 +183,22 @@ def test_a_signal_in_an_evaluation_that_does_not_end_ends_the_process(
 @pytest.mark.slow
 @pytest.mark.parametrize("choice", [GAS, ["sampler=neighbor", "sampler.batch_size=64"]])
 def test_a_run_killed_at_random_moments_gives_what_an_undisturbed_one_gives(
-    choice: list[str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    choice: list[str], start: Callable[..., Fork], tmp_path: Path
 ) -> None:
     chosen = [*choice, "trainer.epochs=30", "trainer.checkpoint_every=0.05s"]
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     whole = start(undisturbed, *chosen)
-    _, stderr = whole.communicate(timeout=300)
-    assert whole.returncode == 0, stderr
+    assert whole.wait(300) == 0, whole.stderr
     moment = random.Random(0)
     for _ in range(2):
         process = start(killed, *chosen)
         wait_for_checkpoint(process, killed)
         time.sleep(moment.uniform(0, 0.2))
         process.kill()
-        process.communicate()
+        process.wait(60)
     last = start(killed, *chosen)
-    _, stderr = last.communicate(timeout=300)
-    assert last.returncode == 0, stderr
-    assert stderr.count("resumes after epoch") == 1
+    assert last.wait(300) == 0, last.stderr
+    assert last.stderr.count("resumes after epoch") == 1
     assert epochs_of(killed) == epochs_of(undisturbed)
     (row,), (other,) = rows_of(killed), rows_of(undisturbed)
     for name in ("status", "epochs", "best_epoch", "test_micro_f1", "test_macro_f1"):

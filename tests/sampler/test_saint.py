@@ -39,16 +39,19 @@ def build(kind: tuple, graph: GraphData, seed: int = 0, coverage: int = 2000):
 
 
 def frequencies(kind: tuple, graph: GraphData) -> tuple[Tensor, Tensor, int]:
-    """How often independent subgraphs contain each node, and each edge."""
-    nodes, edges = torch.zeros(graph.num_nodes), torch.zeros(graph.num_edges)
-    sampler, trials = build(kind, graph, seed=1, coverage=1), 4000
+    """How often independent subgraphs contain each node, and each edge.
+
+    Draws are independent, so that one large subgraph is drawn and cut into those of the size.
+    """
+    cls, sizes = kind
+    size, trials = sizes["batch_size"], 4000
+    large = (cls, {**sizes, "batch_size": size * trials})
+    drawn = build(large, graph, seed=1, coverage=1).draw().view(-1, trials, size)
+    inside = torch.zeros(trials, graph.num_nodes, dtype=torch.bool)
+    inside[torch.arange(trials)[:, None], drawn] = True
     rows = torch.arange(graph.num_nodes).repeat_interleave(graph.degree)
-    for _ in range(trials):
-        inside = torch.zeros(graph.num_nodes, dtype=torch.bool)
-        inside[sampler.draw()] = True
-        nodes += inside
-        edges += inside[rows] & inside[graph.col]
-    return nodes / trials, edges / trials, trials
+    both = inside[:, rows] & inside[:, graph.col.long()]
+    return inside.float().mean(0), both.float().mean(0), trials
 
 
 @every_kind
@@ -75,11 +78,9 @@ def test_node_probabilities_have_their_closed_form(normalised: Callable, graph: 
 
 
 def test_edges_are_drawn_by_the_sum_of_inverse_degrees(graph: GraphData) -> None:
-    sampler = build(KINDS["edge"], graph, coverage=1)
-    drawn = torch.zeros(30, 30)
-    for _ in range(4000):
-        ends = sampler.draw().view(2, -1)
-        drawn.index_put_((ends[0], ends[1]), torch.ones(6), accumulate=True)
+    sampler = build((SaintEdge, {"batch_size": 6 * 4000}), graph, coverage=1)
+    ends, drawn = sampler.draw().view(2, -1), torch.zeros(30, 30)
+    drawn.index_put_((ends[0], ends[1]), torch.ones(ends.shape[1]), accumulate=True)
     undirected = drawn + drawn.T
     rows = torch.arange(30).repeat_interleave(graph.degree)
     degree = graph.degree.double()

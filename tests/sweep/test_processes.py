@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 
 from redditgnn.sweep.processes import Pool
 from redditgnn.sweep.protocol import WorkerDied
+from tests.forks import Fork
 
 SMALL = ["dataset=sbm", "dataset.scale=0.005", "device=cpu", "sampler=full", "model=sage"]
 ENDLESS = ["trainer.epochs=1000000", "trainer.patience=null"]
@@ -27,21 +29,10 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(data_dir: Path, tmp_path: Path) -> Iterator[object]:
-    """A function that starts a sweep; it and its workers are ended after the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def sweep(*arguments: str) -> subprocess.Popen[str]:
-        places = [f"data_dir={data_dir}", f"results_dir={tmp_path}"]
-        command = [sys.executable, "-m", "redditgnn", "train", "-m", *SMALL, *places, *arguments]
-        pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
-        return started[-1]
-
-    yield sweep
-    for process in started:
-        process.kill()
-        process.communicate()
+def start(fork: Callable[..., Fork], data_dir: Path, tmp_path: Path) -> Callable[..., Fork]:
+    """A function that starts a sweep. Its workers are interpreters of their own."""
+    places = [f"data_dir={data_dir}", f"results_dir={tmp_path}"]
+    return partial(fork, "train", "-m", *SMALL, *places)
 
 
 def rows_of(results_dir: Path) -> list[dict[str, str]]:
@@ -60,7 +51,7 @@ def wait_for_epochs(results_dir: Path, num_runs: int) -> None:
     raise AssertionError("no run began")
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def workers_of(process: Fork) -> list[psutil.Process]:
     return psutil.Process(process.pid).children()
 
 
@@ -70,14 +61,13 @@ def test_a_killed_worker_costs_its_run_and_a_signal_ends_the_sweep_with_its_tabl
     workers_of(sweep)[0].kill()
     wait_for_rows(tmp_path, 1)
     sweep.send_signal(signal.SIGTERM)
-    stdout, stderr = sweep.communicate(timeout=WAIT_S)
-    assert sweep.returncode == 130
+    assert sweep.wait(WAIT_S) == 130
     failed, interrupted = rows_of(tmp_path)
     assert failed["status"] == "failed"
     assert "killed by signal 9 (SIGKILL)" in failed["error"]
     assert interrupted["status"] == "interrupted"
-    assert "1 failed, 1 interrupted" in stdout
-    assert "Traceback" not in stderr
+    assert "1 failed, 1 interrupted" in sweep.stdout
+    assert "Traceback" not in sweep.stderr
 
 
 def wait_for_rows(results_dir: Path, number: int) -> None:
@@ -103,10 +93,9 @@ def test_a_sweep_runs_as_jobs_of_a_cluster(start, tmp_path):
     pytest.importorskip("submitit")
     cluster = ["sweep.launcher=submitit", "sweep.slurm.cluster=local", "sweep.slurm.gpus=0"]
     sweep = start("trainer.epochs=1", *cluster)
-    stdout, stderr = sweep.communicate(timeout=WAIT_S)
-    assert sweep.returncode == 0, stderr
+    assert sweep.wait(WAIT_S) == 0, sweep.stderr
     assert [row["status"] for row in rows_of(tmp_path)] == ["completed"]
-    assert "1 completed" in stdout
+    assert "1 completed" in sweep.stdout
 
 
 SLEEPER = "import sys,time,os; sys.stdin.readline(); print('x\\rline', file=sys.stderr); {}"
