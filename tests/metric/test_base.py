@@ -12,7 +12,7 @@ import pytest
 from redditgnn.metric.base import METRIC_NAMES
 from redditgnn.metric.classification import COMPUTE
 from redditgnn.record.rows import COLUMNS, EpochRow, columns_of
-from redditgnn.trainer.monitor import CRITERIA
+from redditgnn.metric.base import CRITERIA
 
 RUNS = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
 
