@@ -36,14 +36,16 @@ ALLOWED = {
     "model": {"errors", "graph", "kernels", "nn"},
     "evaluation": {"graph", "metric", "model", "record", "runtime", "sampler"},
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
-    "parts": {"config", "errors", "evaluation", "graph", "kernels", "model", "sampler", "trainer"},
+    "parts": {"config", "errors", "evaluation", "graph", "kernels", "metric", "model", "sampler"}
+    | {"trainer"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
     "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
     | {"record", "runtime", "sampler", "tracker", "trainer"},
-    "sweep": {"config", "errors", "graph", "parts", "record", "run", "runtime", "trainer"},
-    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "parts", "record"}
-    | {"report", "run", "runtime", "sweep", "verify"},
+    "sweep": {"config", "errors", "graph", "metric", "parts", "record", "run", "runtime"}
+    | {"trainer"},
+    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "metric", "parts"}
+    | {"record", "report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},
 }

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
 
 from redditgnn.errors import ConfigError, require
+from redditgnn.metric.base import Metric
 from redditgnn.record.runs_file import Row
+from redditgnn.sweep.goal import goal_of
 from redditgnn.sweep.plan import Job, Planner
 from redditgnn.sweep.protocol import Outcome
 from redditgnn.sweep.summary import Result
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
-SCORE = "val_micro_f1"
 BAD_SETTINGS_STATUSES = ("oom", "diverged")  # other failures say nothing about settings
 
 
@@ -47,6 +49,16 @@ class Search:
         self._trials: dict[int, Trial] = {}
         self._study: Study | None = None
 
+    @cached_property
+    def _goal(self) -> Metric:
+        """The metric that the validation score is of."""
+        return goal_of(self.corners())
+
+    @property
+    def _score(self) -> str:
+        """The column of runs.csv to find the best of."""
+        return f"val_{self._goal.name}"
+
     def corners(self) -> list[Job]:
         """Compose a job with each end of the search space, so that mistakes show at once.
 
@@ -67,9 +79,11 @@ class Search:
         # After an interruption the first proposals must differ from those of the first call.
         seed = self._planner.sweep.search_seed + len(trials)
         sampler = optuna.samplers.TPESampler(seed=seed)
-        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._study = optuna.create_study(
+            direction="maximize" if self._goal.higher_is_better else "minimize", sampler=sampler
+        )
         for params, result in trials:
-            score = float(result.outcome.row[SCORE])
+            score = float(result.outcome.row[self._score])
             trial = optuna.create_trial(params=params, distributions=self._space, value=score)
             self._study.add_trial(trial)
         return [result for _, result in trials]
@@ -91,7 +105,7 @@ class Search:
 
         assert self._study is not None
         trial = self._trials.pop(job.number)
-        score = outcome.row.get(SCORE)
+        score = outcome.row.get(self._score)
         if outcome.status in ("completed", "skipped") and score:
             self._study.tell(trial, float(score))
         elif outcome.status in BAD_SETTINGS_STATUSES:
@@ -102,7 +116,8 @@ class Search:
     def _find_trials(self, rows: Sequence[Row]) -> list[tuple[dict[str, Any], Result]]:
         trials: dict[str, tuple[dict[str, Any], Result]] = {}
         for row in rows:
-            if row["config_hash"] in trials or row["status"] != "completed" or not row[SCORE]:
+            has_score = row["status"] == "completed" and row.get(self._score)
+            if row["config_hash"] in trials or not has_score:
                 continue
             params = self._read_params(row)
             if params is None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from redditgnn.config.arguments import check_types
 from redditgnn.errors import ConfigError, require, require_positive
 from redditgnn.graph.fingerprint import Fingerprint
-from redditgnn.metric.base import TEST_SCORES
+from redditgnn.metric.base import BY_NAME, TEST_SCORES
 from redditgnn.verify.verdict import Sample, Verdict
 
 TRUST = {
@@ -73,6 +73,11 @@ class Target:
     def num_seeds(self) -> int:
         """The number of runs in the source, within `FEWEST_SEEDS` and `MOST_BY_DEFAULT`."""
         return min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
+
+    def is_met_by(self, verdict: Verdict) -> bool:
+        """Whether ours is as good as the published value, or better."""
+        better = "ABOVE" if BY_NAME[self.metric.removeprefix("test_")].higher_is_better else "BELOW"
+        return verdict.name in ("REPRODUCED", better)
 
     def describe(self, verdict: Verdict) -> str:
         """Return the verdict in words. A recalled number gets none."""
