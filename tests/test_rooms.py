@@ -36,15 +36,16 @@ ALLOWED = {
     "model": {"errors", "graph", "kernels", "nn"},
     "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
-    "parts": {"config", "errors", "evaluation", "graph", "kernels", "model", "sampler", "trainer"},
+    "parts": {"config", "errors", "evaluation", "graph", "kernels", "metric", "model", "sampler"}
+    | {"trainer"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
     "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
     | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
-    "sweep": {"config", "dataset", "errors", "graph", "parts", "record", "run", "runtime"}
-    | {"trainer"},
-    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "parts"}
+    "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
+    | {"runtime", "trainer"},
+    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "metric", "parts"}
     | {"prediction", "record", "report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},

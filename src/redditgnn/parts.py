@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -20,6 +21,7 @@ from redditgnn.errors import ConfigError, require
 from redditgnn.evaluation.exact import precomputed
 from redditgnn.graph.data import GraphData
 from redditgnn.kernels.backend import use_backend
+from redditgnn.metric.class_weight import ClassWeight, class_weights
 from redditgnn.model.base import Backbone
 from redditgnn.sampler.base import Sampler
 from redditgnn.trainer.loop import Trainer
@@ -109,6 +111,20 @@ class Parts:
         ):
             yield
 
+    @cached_property
+    def class_weight(self) -> Tensor | None:
+        """The factor of each class in the loss, on the device. None if all count alike.
+
+        Raises:
+            ConfigError: `trainer.class_weight` does not fit the labels.
+        """
+        weight, graph = self.trainer.class_weight, self.train_graph
+        if weight is None:
+            return None
+        y = graph.y[graph.train_mask]
+        _refuse_class_weight(weight, y, graph)
+        return class_weights(y, graph.num_classes, weight).to(self.device)
+
     @property
     def components(self) -> dict[str, dict[str, Any]]:
         """The components as they are used: keys of `sampler` that the model overrules are changed.
@@ -172,6 +188,26 @@ def resolve_device(name: str) -> torch.device:
         f"use device=cuda:{num_gpus - 1} or lower",
     )
     return torch.device("cuda", index)
+
+
+def _refuse_class_weight(weight: ClassWeight, y: Tensor, graph: GraphData) -> None:
+    name = f"trainer.class_weight={weight}"
+    require(
+        y.dim() == 1,
+        f"{name} needs one label a node, and nodes of dataset={graph.name} may have several; "
+        "use trainer.class_weight=null",
+    )
+    if weight == "balanced":
+        return
+    require(
+        len(weight) == graph.num_classes,
+        f"{name} must have a number for each of the {graph.num_classes} classes of "
+        f"dataset={graph.name}, got {len(weight)}",
+    )
+    require(
+        any(weight[c] > 0 for c in y.unique().tolist()),
+        f"{name} must be positive for a class that training nodes have",
+    )
 
 
 def _refuse_missing_edges(model: Backbone, sampler: Sampler, settings: Settings) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from redditgnn.metric.base import METRIC_NAMES
+from redditgnn.metric.base import CRITERIA, METRIC_NAMES
 from redditgnn.metric.classification import COMPUTE
 from redditgnn.record.rows import COLUMNS, EpochRow, columns_of
-from redditgnn.trainer.monitor import CRITERIA
 
 RUNS = Path(__file__).parents[2] / "results" / "reference" / "runs.csv"
 

@@ -249,6 +249,48 @@ def test_a_search_without_time_starts_nothing(tiny, monkeypatch):
     assert len(list(search.jobs())) == 1
 
 
+def row_with(**cells: str) -> dict[str, str]:
+    """A completed row of equal data."""
+    return {"fingerprint": "f", "status": "completed", "val_micro_f1": "0.5", **cells}
+
+
+def table_of(jobs: list[Job], rows: list[dict[str, str]]) -> list[str]:
+    outcomes = [Outcome(status="completed", row=row) for row in rows]
+    return format_table([Result(*pair) for pair in zip(jobs, outcomes, strict=True)])
+
+
+def test_the_best_of_a_sweep_is_best_in_what_its_runs_monitor(tiny):
+    jobs = Planner([*tiny, "model.norm=batch,null", "trainer.monitor=val_roc_auc"]).jobs()
+    table = table_of(jobs, [row_with(val_roc_auc="0.7"), row_with(val_roc_auc="0.9")])
+    assert "val_roc_auc" in table[0]
+    assert "test_roc_auc" in table[0]
+    assert [line.startswith("*") for line in table[1:]] == [False, True]
+
+
+def test_the_best_of_a_sweep_has_the_lowest_calibration_error(tiny):
+    jobs = Planner([*tiny, "model.norm=batch,null", "trainer.monitor=val_ece"]).jobs()
+    table = table_of(jobs, [row_with(val_ece="0.2"), row_with(val_ece="0.3")])
+    assert [line.startswith("*") for line in table[1:]] == [True, False]
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_micro_f1,val_roc_auc"])
+def test_a_sweep_is_judged_by_micro_f1_if_its_runs_monitor_no_score_in_common(tiny, monitor):
+    jobs = Planner([*tiny, "model.norm=batch,null", f"trainer.monitor={monitor}"]).jobs()
+    assert "val_micro_f1" in table_of(jobs, [row_with() for _ in jobs])[0]
+
+
+def test_a_search_minimises_a_monitored_calibration_error(tiny):
+    pytest.importorskip("optuna")
+    keys = ["model.norm=batch,null", "trainer.monitor=val_ece", "sweep.search=optuna"]
+    search = Search(Planner([*tiny, *keys, "sweep.trials=2"]))
+    search.start([])
+    first, second = search.jobs()
+    search.learn(first, Outcome(status="completed", row=row_with(val_ece="0.3")))
+    search.learn(second, Outcome(status="completed", row=row_with(val_ece="0.1")))
+    assert search._study is not None
+    assert search._study.best_value == 0.1
+
+
 @pytest.mark.parametrize(
     ("jobs", "per_gpu", "expected"),
     [(2, 1, ["0", "1"]), (4, 2, ["0", "1", "0", "1"]), (3, 1, None)],

@@ -24,6 +24,7 @@ USUAL = {
     "eval_every": 1,
     "patience": None,
     "monitor": "val_micro_f1",
+    "class_weight": None,
     "grad_clip": None,
     "eval_chunk_edges": None,
     "precision": "fp32",

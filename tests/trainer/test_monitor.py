@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from redditgnn.errors import ConfigError
 from redditgnn.metric.base import METRIC_NAMES
 from redditgnn.record.rows import EpochRow
 from redditgnn.trainer.monitor import Monitor
@@ -54,3 +57,18 @@ def test_epochs_without_evaluation_do_not_try_patience() -> None:
     monitor.is_best(row(1, 0.5, 1.0))
     assert not monitor.is_best(row(2, None, None))
     assert not monitor.is_over
+
+
+def test_of_a_metric_that_should_be_low_the_lowest_is_best():
+    falling = [(0.3, 9.0), (0.1, 8.0), (0.2, 7.0), (0.2, 6.0), (0.0, 5.0)]
+    assert best_and_end("val_ece", falling) == (5, 5)
+    assert best_and_end("val_ece", falling, patience=2) == (2, 4)
+
+
+def test_a_metric_that_is_not_defined_cannot_be_monitored():
+    scores = row(1, 0.5, 1.0)
+    assert scores.val is not None
+    del scores.val["roc_auc"]
+    with pytest.raises(ConfigError, match="val_roc_auc is not defined on the validation nodes"):
+        Monitor("val_roc_auc", None).is_best(scores)
+    assert Monitor("val_accuracy", None).is_best(scores)

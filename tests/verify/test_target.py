@@ -94,3 +94,9 @@ def test_a_target_of_ours_is_of_the_data_of_its_experiment(name: str) -> None:
         if key in expected and part in target.fingerprint:
             value = str(target.fingerprint[part]).partition(":")[0]
             assert value == str(expected[key]), f"{name}: target.fingerprint.{part}"
+
+
+@pytest.mark.parametrize(("metric", "is_met"), [("test_ece", True), ("test_roc_auc", False)])
+def test_a_lower_calibration_error_than_the_published_one_is_met(metric: str, is_met: bool) -> None:
+    verdict = judge(Sample(70.0, 0.1, 20), Sample(79.0, 0.3, 100))
+    assert target_from({**VALUES, "metric": metric}, "e").is_met_by(verdict) is is_met

@@ -19,6 +19,7 @@ keys     seed  device=auto|cpu|cuda|cuda:1  protocol=transductive|inductive  dat
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -43,14 +44,17 @@ from redditgnn.config.compose import (
 )
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError
+from redditgnn.metric.base import monitored_metric
 from redditgnn.record.rows import cells_of
 from redditgnn.runtime.logs import log_to_stderr
 
 DRY_RUN = "--dry-run"
 HYDRA_ONLY = ("config_name", "config_path", "experimental_rerun", "hydra_help")
+MONITORED = "monitored"  # stands for the columns of the metric that chose the epoch
 COLUMNS = (
     *("status", "dataset", "model", "sampler", "seed", "protocol", "epochs", "best_epoch"),
-    *("val_micro_f1", "test_micro_f1", "test_macro_f1", "epoch_median_s", "train_s", "eval_s"),
+    *("val_micro_f1", "test_micro_f1", "test_macro_f1", MONITORED),
+    *("epoch_median_s", "train_s", "eval_s"),
     *("wall_s", "peak_rss_mib", "peak_cuda_allocated_mib"),
 )
 
@@ -157,7 +161,11 @@ def describe_one(settings: Settings) -> None:
 
 def table(row: Mapping[str, Any]) -> str:
     """Format the columns of a run that a reader looks for first, except those without a value."""
-    cells = {name: row[name] for name in COLUMNS if row[name] is not None}
+    criterion = json.loads(row["hyperparameters"]).get("trainer.monitor")
+    scores = [f"{split}_{monitored_metric(criterion).name}" for split in ("val", "test")]
+    groups = (scores if name == MONITORED else [name] for name in COLUMNS)
+    names = dict.fromkeys(name for group in groups for name in group)
+    cells = {name: row[name] for name in names if row[name] is not None}
     width = max(map(len, cells))
     return "\n".join(f"{name:{width}}  {_format_value(value)}" for name, value in cells.items())
 

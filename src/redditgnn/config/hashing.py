@@ -12,11 +12,17 @@ import json
 import re
 from typing import Any
 
+from hydra.utils import get_object
+
 from redditgnn import CONF_DIR
+from redditgnn.config.arguments import parameters_of
 from redditgnn.config.settings import Settings
 
 NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph")  # no score depends on these
-HASHED_IF_SET = ("trainer.max_time",)  # keys added later: unset, they change no earlier hash
+HASHED_IF_SET = (
+    "trainer.class_weight",
+    "trainer.max_time",
+)  # keys added later: unset, they change no earlier hash
 
 # The first rows were hashed by import path. Options of that time keep that path, wherever the code
 # is now. An option that is not listed here is hashed by its own name.
@@ -79,6 +85,15 @@ def hash_of_config(settings: Settings) -> str:
 def is_hashed(key: str, value: Any) -> bool:
     """Whether a score may depend on the setting `key` of this `value`."""
     return key not in NOT_HASHED and not (key in HASHED_IF_SET and value is None)
+
+
+def with_later_keys(components: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Add the keys of `HASHED_IF_SET` that the settings of an earlier run lack, unset."""
+    completed = {group: dict(values) for group, values in components.items()}
+    for group, name in (key.split(".") for key in HASHED_IF_SET):
+        if name in parameters_of(get_object(completed[group]["_target_"])):
+            completed[group].setdefault(name, None)
+    return completed
 
 
 def _component_id(group: str, target: str) -> str:

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import cast
 
 import torch
+from torch import Tensor
 
+from redditgnn.evaluation.coverage import Coverage, class_coverage
 from redditgnn.evaluation.exact import ExactInference
 from redditgnn.graph.data import GraphData, Split
 from redditgnn.metric.base import Scores
@@ -23,17 +25,27 @@ from redditgnn.sampler.base import (
 
 
 class Evaluator:
-    """Scores a model on one split of a graph by exact inference."""
+    """Scores a model on one split of a graph by exact inference.
+
+    Attributes:
+        coverage: What the weights that were tested predict on the validation nodes. None before.
+    """
 
     def __init__(self, graph: GraphData, inference: ExactInference) -> None:
         self._graph, self._inference = graph, inference
+        self.coverage: Coverage | None = None
 
     def __call__(self, model: torch.nn.Module, split: Split) -> tuple[float, Scores]:
         """Return mean loss and scores of the nodes in `split`; leaves the model in eval mode."""
         logits = self._inference(cast(LayeredModel, model.eval()))
-        mask = self._graph.mask(split)
-        logits, y = logits[mask], self._graph.y[mask]
+        if split == "test":  # of the best weights
+            self.coverage = class_coverage(*self._labelled(logits, "val"))
+        logits, y = self._labelled(logits, split)
         return mean_loss(logits, y), scores(logits, y)
+
+    def _labelled(self, logits: Tensor, split: Split) -> tuple[Tensor, Tensor]:
+        mask = self._graph.mask(split)
+        return logits[mask], self._graph.y[mask]
 
 
 class HistoryRefresh:

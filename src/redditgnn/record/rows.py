@@ -57,6 +57,7 @@ class RunRow:
     """One line of runs.csv; what a run that failed did not reach stays empty.
 
     Scores are those of the weights with the best validation score. `train_loss` is that epoch's.
+    `classes_never_predicted` counts classes that validation nodes have and no prediction has.
     `config_hash` covers every setting that scores depend on, except `seed`: rows that share it and
     `fingerprint` are repetitions of one experiment. Seconds depend on `device_name`, `num_threads`
     and `kernels_backend` as well. CUDA columns are empty on a CPU. `train_s` and `eval_s` sum up
@@ -89,6 +90,7 @@ class RunRow:
     train_loss: float | None = None
     val: Scores | None = None
     test: Scores | None = None
+    classes_never_predicted: int | None = None
     load_s: float | None = None
     preprocess_s: float | None = None
     train_s: float | None = None

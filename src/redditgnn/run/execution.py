@@ -25,7 +25,7 @@ from redditgnn.record.recorder import EpochRecorder, prepare_record
 from redditgnn.record.resume import RunFolder
 from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.run.batch_size import resolve_batch_size
-from redditgnn.run.row import RunRecord, hyperparameters, row_at_start, with_best
+from redditgnn.run.row import RunRecord, hyperparameters, row_at_start, with_best, with_coverage
 from redditgnn.runtime.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.signals import Interruption
@@ -112,7 +112,8 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         chunk_edges=parts.trainer.eval_chunk_edges,
         precision=parts.trainer.precision,
     )
-    evaluate = memory.evaluator(Evaluator(parts.graph, inference))
+    evaluator = Evaluator(parts.graph, inference)
+    evaluate = memory.evaluator(evaluator)
     facts = TrainingFacts.of(dataset.train_graph).as_dict()
     folder = record.claim({"settings": asdict(settings), **provenance(device), "graph": facts})
     with closing(folder.recorder()) as recorder, interruption.deferred():
@@ -122,11 +123,15 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
     record.row = with_best(record.row, training)
     _, scores = evaluate(parts.model, "test")
     record.row = replace(record.row, test=scores)
+    if evaluator.coverage is not None:
+        record.row = with_coverage(record.row, evaluator.coverage)
+        if evaluator.coverage.never:
+            log.warning(evaluator.coverage.describe(parts.graph.names.classes))
 
 
 def _build_all(parts: Parts) -> None:
     """Build what training needs now, so that its seconds count as preprocessing."""
-    _ = parts.sampler, parts.scheduler
+    _ = parts.sampler, parts.scheduler, parts.class_weight
 
 
 def _tell_changes(parts: Parts, memory: MemoryWatch) -> None:
@@ -174,4 +179,5 @@ def _train(
         record_epoch,
         refresh,
         checkpointer,
+        parts.class_weight,
     )

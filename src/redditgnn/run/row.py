@@ -17,6 +17,7 @@ import torch
 
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import COMPONENTS, Settings
+from redditgnn.evaluation.coverage import Coverage
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, write_json
 from redditgnn.record.resume import RunFolder, claim, identity
@@ -93,6 +94,11 @@ def with_best(row: RunRow, training: TrainingResult) -> RunRow:
         train_loss=best.train_loss,
         val=best.val,
     )
+
+
+def with_coverage(row: RunRow, coverage: Coverage) -> RunRow:
+    """Return `row` with the number of classes that are never predicted."""
+    return replace(row, classes_never_predicted=len(coverage.never))
 
 
 def epoch_median_s(epochs: list[EpochRow]) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from redditgnn.config.changes import names_data, with_changes
 from redditgnn.config.compose import compose_settings
-from redditgnn.config.hashing import current_target
+from redditgnn.config.hashing import current_target, with_later_keys
 from redditgnn.config.settings import Settings
 from redditgnn.errors import DataError
 from redditgnn.evaluation.exact import EdgeAttention, EdgeListener, ExactInference
@@ -306,9 +306,9 @@ def load_run(
 
 
 def _with_current_targets(settings: dict[str, Any]) -> dict[str, Any]:
-    """Let components of ours that have moved since be found where they are now."""
+    """Let components that have moved be found where they are now, with keys added since."""
     components = {
         group: values | {"_target_": current_target(group, values["_target_"])}
         for group, values in settings["components"].items()
     }
-    return settings | {"components": components}
+    return settings | {"components": with_later_keys(components)}

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
 
 from redditgnn.errors import ConfigError, require
+from redditgnn.metric.base import DEFAULT, Metric
 from redditgnn.record.runs_file import Row
+from redditgnn.sweep.goal import goal_of
 from redditgnn.sweep.plan import REPEATED_KEYS, Job, Planner
 from redditgnn.sweep.protocol import Outcome
 from redditgnn.sweep.summary import Result
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
-SCORE = "val_micro_f1"
 BAD_SETTINGS_STATUSES = ("oom", "diverged")  # other failures say nothing about settings
 
 
@@ -45,8 +46,8 @@ class _KnownTrial(NamedTuple):
         return len(self.results) == self.num_jobs
 
     @property
-    def score(self) -> float:
-        return _mean_score([result.outcome.row for result in self.results])
+    def rows(self) -> list[Row]:
+        return [result.outcome.row for result in self.results]
 
 
 class Search:
@@ -72,7 +73,13 @@ class Search:
         self._num_waiting: dict[int, int] = {}  # runs that a trial waits for
         self._outcomes: dict[int, list[Outcome]] = defaultdict(list)  # of trials
         self._num_repetitions = 1
+        self._goal: Metric = DEFAULT
         self._study: Study | None = None
+
+    @property
+    def _score(self) -> str:
+        """The column of runs.csv to find the best of."""
+        return f"val_{self._goal.name}"
 
     def corners(self) -> list[Job]:
         """Compose a job with each end of the search space, so that mistakes show at once.
@@ -87,6 +94,7 @@ class Search:
         self._num_repetitions = len(jobs)
         for values in corners[1:]:
             jobs += self._planner.repetitions(len(jobs) + 1, values)[:1]
+        self._goal = goal_of(jobs)
         return jobs
 
     @property
@@ -110,8 +118,10 @@ class Search:
         # After an interruption the first proposals must differ from those of the first call.
         seed = self._planner.sweep.search_seed + len(complete)
         sampler = optuna.samplers.TPESampler(seed=seed)
-        self._study = optuna.create_study(direction="maximize", sampler=sampler)
-        for params, score in ((known.params, known.score) for known in complete):
+        self._study = optuna.create_study(
+            direction="maximize" if self._goal.higher_is_better else "minimize", sampler=sampler
+        )
+        for params, score in ((known.params, self._mean_score(known.rows)) for known in complete):
             trial = optuna.create_trial(params=params, distributions=self._space, value=score)
             self._study.add_trial(trial)
         for known in trials:
@@ -153,9 +163,11 @@ class Search:
         from optuna.trial import TrialState
 
         assert self._study is not None
-        done = [o for o in outcomes if o.status in ("completed", "skipped") and o.row.get(SCORE)]
+        done = [
+            o for o in outcomes if o.status in ("completed", "skipped") and o.row.get(self._score)
+        ]
         if len(done) == len(outcomes):
-            self._study.tell(trial, _mean_score([outcome.row for outcome in done]))
+            self._study.tell(trial, self._mean_score([outcome.row for outcome in done]))
         elif any(outcome.status in BAD_SETTINGS_STATUSES for outcome in outcomes):
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
@@ -167,7 +179,8 @@ class Search:
         trials: list[_KnownTrial] = []
         known: set[str] = set()  # config_hash of their jobs
         for row in rows:
-            if row["config_hash"] in known or row["status"] != "completed" or not row[SCORE]:
+            has_score = row["status"] == "completed" and row.get(self._score)
+            if row["config_hash"] in known or not has_score:
                 continue
             params = self._read_params(row)
             jobs = [] if params is None else self._jobs(len(trials), params)
@@ -176,10 +189,15 @@ class Search:
             known |= {job.config_hash for job in jobs}
             pairs = [(job, find_completed(job)) for job in jobs]
             results = [
-                Result(job, Outcome(status="skipped", row=r)) for job, r in pairs if r and r[SCORE]
+                Result(job, Outcome(status="skipped", row=row))
+                for job, row in pairs
+                if row and row.get(self._score)
             ]
             trials.append(_KnownTrial(params, results, len(jobs)))
         return trials
+
+    def _mean_score(self, rows: Sequence[Row]) -> float:
+        return statistics.mean(float(row[self._score]) for row in rows)
 
     def _jobs(self, trial: int, params: Mapping[str, Any]) -> list[Job]:
         """Compose the runs of the trial with this number, which counts from 0."""
@@ -201,10 +219,6 @@ class Search:
 
 def _ran(job: Job, row: Row) -> bool:
     return (job.config_hash, str(job.settings.seed)) == (row["config_hash"], row["seed"])
-
-
-def _mean_score(rows: Sequence[Row]) -> float:
-    return statistics.mean(float(row[SCORE]) for row in rows)
 
 
 def _build_distribution(override: Override) -> BaseDistribution:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from redditgnn.metric.base import Metric
 from redditgnn.record.runs_file import Row
 from redditgnn.record.splits import RunCount, data_of, most_splits
+from redditgnn.sweep.goal import goal_of
 from redditgnn.sweep.plan import REPEATED_KEYS, Job
 from redditgnn.sweep.protocol import Outcome
 
@@ -47,26 +50,27 @@ class _Configuration(NamedTuple):
         begun = ((job.split, job.settings.seed) for job in self.jobs)
         return RunCount.of(len(self.rows), begun)
 
-    @property
-    def validation(self) -> float:
-        """Mean validation score, or -1 where there is none."""
-        scores = _read_numbers(self.rows, "val_micro_f1")
-        return statistics.mean(scores) if scores else -1.0
+    def merit(self, goal: Metric) -> float:
+        """Mean validation score, so that more is better. Minus infinity where there is none."""
+        scores = _read_numbers(self.rows, f"val_{goal.name}")
+        return goal.merit(statistics.mean(scores)) if scores else -math.inf
 
 
 def format_table(results: Sequence[Result]) -> list[str]:
     """Format mean, standard deviation and number of runs, and mark the best by validation.
 
-    Configurations compete only on equal data, and on equal splits of them. So each dataset has a
-    best configuration.
+    The score is that of `goal_of`. Configurations compete only on equal data, and on equal splits
+    of them. So each dataset has a best configuration.
     """
     groups = _group_by_configuration(results)
     keys = list(dict.fromkeys(key for group in groups for key in group.values))
-    names = ("n", "val_micro_f1", "test_micro_f1", "epoch_s", "peak_mib", "runs")
+    goal = goal_of(result.job for result in results)
+    scores = (f"val_{goal.name}", f"test_{goal.name}")
+    names = ("n", *scores, "epoch_s", "peak_mib", "runs")
     lines = [["", *(key.lstrip("+") for key in keys), *names]]
-    best = _find_best(groups)
+    best = _find_best(groups, goal)
     for number, group in enumerate(groups):
-        lines.append([BEST if number in best else "", *_format_cells(group, keys)])
+        lines.append([BEST if number in best else "", *_format_cells(group, keys, scores)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (map(str.ljust, line, widths) for line in lines)
     table = ["  ".join(line).rstrip() for line in padded]
@@ -99,7 +103,7 @@ def _group_by_configuration(results: Sequence[Result]) -> list[_Configuration]:
     return list(groups.values())
 
 
-def _find_best(groups: Sequence[_Configuration]) -> set[int]:
+def _find_best(groups: Sequence[_Configuration], goal: Metric) -> set[int]:
     if len(groups) < 2:
         return set()
     best = set()
@@ -107,11 +111,11 @@ def _find_best(groups: Sequence[_Configuration]) -> set[int]:
         rivals = {n: group for n, group in enumerate(groups) if group.rows and group.data == data}
         splits = most_splits([group.splits for group in rivals.values()])
         complete = [number for number, group in rivals.items() if group.splits >= splits]
-        best.add(max(complete, key=lambda number: groups[number].validation))
+        best.add(max(complete, key=lambda number: groups[number].merit(goal)))
     return best
 
 
-def _format_cells(group: _Configuration, keys: Sequence[str]) -> list[str]:
+def _format_cells(group: _Configuration, keys: Sequence[str], scores: Sequence[str]) -> list[str]:
     seconds = _read_numbers(group.rows, "epoch_median_s")
     peaks = _read_numbers(group.rows, "peak_cuda_reserved_mib") or _read_numbers(
         group.rows, "peak_rss_mib"
@@ -119,8 +123,7 @@ def _format_cells(group: _Configuration, keys: Sequence[str]) -> list[str]:
     return [
         *(group.values.get(key, "") for key in keys),
         str(group.run_count),
-        _format_spread(_read_numbers(group.rows, "val_micro_f1")),
-        _format_spread(_read_numbers(group.rows, "test_micro_f1")),
+        *(_format_spread(_read_numbers(group.rows, score)) for score in scores),
         f"{statistics.mean(seconds):.4f}" if seconds else "-",
         f"{max(peaks):.0f}" if peaks else "-",
         ", ".join(f"{count} {status}" for status, count in sorted(group.statuses.items())),

@@ -19,6 +19,7 @@ from redditgnn.record.rows import RunRow, cells_of
 from redditgnn.record.runs_file import Row
 from redditgnn.run.row import row_at_start
 from redditgnn.sweep.data import Data, load_data
+from redditgnn.sweep.goal import goal_of
 from redditgnn.sweep.plan import Job, Planner
 from redditgnn.sweep.processes import Pool
 from redditgnn.sweep.protocol import Outcome, WorkerDied, Workers, build_request
@@ -124,15 +125,16 @@ class Sweep:
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self.results.append(Result(job, outcome))
         self.learn(job, outcome)
-        _log(f"{self._position(job)} {self._describe(outcome)}: {job.label}")
+        _log(f"{self._position(job)} {self._describe(job, outcome)}: {job.label}")
 
-    def _describe(self, outcome: Outcome) -> str:
-        row = outcome.row
+    def _describe(self, job: Job, outcome: Outcome) -> str:
+        row, goal = outcome.row, goal_of([job])
         if outcome.status == "skipped":
             return f"skipped, completed as {row['run_id']}{self.policy.remark(row)}"
         if outcome.status == "completed":
-            scores = [f"{name} {float(row[f'{name}_micro_f1']):.4f}" for name in ("val", "test")]
-            return f"completed, micro-F1 {', '.join(scores)}, {float(row['wall_s']):.1f} s"
+            cells = {name: row.get(f"{name}_{goal.name}") for name in ("val", "test")}
+            scores = [f"{name} {float(cell):.4f}" for name, cell in cells.items() if cell]
+            return f"completed, {goal.title} {', '.join(scores)}, {float(row['wall_s']):.1f} s"
         return f"{outcome.status} ({outcome.error})" if outcome.error else outcome.status
 
     def _position(self, job: Job) -> str:

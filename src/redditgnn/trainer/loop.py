@@ -19,6 +19,7 @@ from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import Split
 from redditgnn.metric.base import Scores
+from redditgnn.metric.class_weight import ClassWeight
 from redditgnn.metric.classification import per_node_loss
 from redditgnn.record import checkpoint
 from redditgnn.record.rows import EpochRow
@@ -62,6 +63,8 @@ class Trainer:
             evaluated.
         patience: Evaluations without improvement before training stops early; None: never.
         monitor: The criterion of the best epoch on the validation nodes, see `Monitor`.
+        class_weight: How much nodes of each class count in the training loss, see
+            `redditgnn.metric.class_weight`; None: all alike. The validation loss is not weighted.
         grad_clip: Largest norm of the gradient over all parameters; None: as it is.
         eval_chunk_edges: Most edges to evaluate at once; None: what half of the free memory holds.
         precision: What matrix products are computed in, see `redditgnn.runtime.precision`.
@@ -81,6 +84,7 @@ class Trainer:
         eval_every: int,
         patience: int | None,
         monitor: str,
+        class_weight: ClassWeight | None,
         grad_clip: int | float | None,
         eval_chunk_edges: int | None,
         precision: Precision,
@@ -96,6 +100,10 @@ class Trainer:
         for key, value in (("patience", patience), ("eval_chunk_edges", eval_chunk_edges)):
             require(value is None or value > 0, f"trainer.{key} must be positive, got {value}")
         require(
+            not isinstance(class_weight, list) or all(number >= 0 for number in class_weight),
+            f"trainer.class_weight must have no negative numbers, got {class_weight}",
+        )
+        require(
             grad_clip is None or grad_clip > 0,
             f"trainer.grad_clip must be positive, or null for no clipping, got {grad_clip}",
         )
@@ -107,6 +115,7 @@ class Trainer:
         if compile:
             _refuse_to_compile(compile_obstacle())
         self.eval_chunk_edges, self.precision = eval_chunk_edges, precision
+        self.class_weight = class_weight
         self._compile, self._memory_limit_gib, self._device = compile, memory_limit_gib, device
         self._epochs, self._eval_every = epochs, eval_every
         self._patience, self._monitor, self._grad_clip = patience, monitor, grad_clip
@@ -139,11 +148,12 @@ class Trainer:
         record: Callable[[EpochRow], None],
         between_epochs: BetweenEpochs = nothing_between_epochs,
         checkpointer: Checkpointer | None = None,
+        class_weight: Tensor | None = None,
     ) -> TrainingResult:
         """Train `model` in place and leave it with the weights of the best epoch.
 
-        Those are also written to `best_weights`, even if the training is cut short. It resumes from
-        what `checkpointer` has.
+        The best weights are also written to `best_weights`, even if the training is cut short. It
+        resumes from what `checkpointer` has. `class_weight` has each class's factor in the loss.
 
         Raises:
             TrainingDiverged: the loss is not finite.
@@ -155,7 +165,7 @@ class Trainer:
             checkpointer.restore(state)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
-        take_step = partial(self.step, model, forward, optimizer)
+        take_step = partial(self.step, model, forward, optimizer, class_weight=class_weight)
         captured = captured_training(sampler, take_step, optimizer, self._device)
         bar = progress_bar(self._epochs * len(sampler), state.num_steps)
         loop = _Loop(state, take_step, captured, evaluate, between_epochs, checkpointer, bar)
@@ -199,7 +209,8 @@ class Trainer:
             if epoch % self._eval_every == 0 or is_last:
                 val_loss, scores = loop.evaluate(state.model, "val")
                 _refuse_not_finite("validation", val_loss)
-                shown = {"loss": f"{train_loss:.4f}", "val": f"{scores['micro_f1']:.4f}"}
+                score = scores.get(state.monitor.metric.name, math.nan)
+                shown = {"loss": f"{train_loss:.4f}", "val": f"{score:.4f}"}
                 loop.bar.set_postfix(epoch=epoch, **shown)
         return EpochRow(
             epoch=epoch,
@@ -229,14 +240,19 @@ class Trainer:
             clock.pause(loop.maybe_save(clock))
 
     def step(
-        self, model: nn.Module, forward: Forward, optimizer: Optimizer, batch: Batch
+        self,
+        model: nn.Module,
+        forward: Forward,
+        optimizer: Optimizer,
+        batch: Batch,
+        class_weight: Tensor | None = None,
     ) -> Tensor:
         """Take one step of the optimizer; return the loss before it. Nothing else changes."""
         batch.begin()
         with autocast(self.precision, self._device):
             logits = forward(batch)
             penalty = batch.penalty(model)
-        per_node = per_node_loss(at_least_float32(logits), batch.y)
+        per_node = per_node_loss(at_least_float32(logits), batch.y, class_weight)
         loss = (batch.loss_weight * per_node).sum()
         if penalty is not None:
             loss = loss + penalty

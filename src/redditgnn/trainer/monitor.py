@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from redditgnn.errors import require
-from redditgnn.metric.base import METRICS
+from redditgnn.errors import ConfigError, require
+from redditgnn.metric.base import AND_LOSS, CRITERIA, LOSS, monitored_metric
 from redditgnn.record.rows import EpochRow
-
-LOSS = "val_loss"
-AND_LOSS = "_and_loss"
-CRITERIA = (LOSS, *(f"val_{metric.name}{end}" for end in ("", AND_LOSS) for metric in METRICS))
 
 
 def check_criterion(criterion: str) -> None:
@@ -31,14 +27,13 @@ class Monitor:
     or improved, as in the code of GAT (Velickovic et al. 2018, section 3.3).
 
     Attributes:
+        metric: What the criterion names, micro-F1 where it is the loss.
         best: The best epoch so far.
     """
 
     def __init__(self, criterion: str, patience: int | None) -> None:
-        name = criterion.removeprefix("val_").removesuffix(AND_LOSS)
-        self._metric = next((metric for metric in METRICS if metric.name == name), None)
-        self._needs_both = criterion.endswith(AND_LOSS)
-        self._patience = patience
+        self.metric = monitored_metric(criterion)
+        self._criterion, self._patience = criterion, patience
         self._highest, self._lowest = float("-inf"), float("inf")
         self._stale = 0
         self.best: EpochRow | None = None
@@ -49,12 +44,16 @@ class Monitor:
         return self._stale == self._patience
 
     def is_best(self, row: EpochRow) -> bool:
-        """Take notice of an epoch; return whether it is the best so far."""
+        """Take notice of an epoch; return whether it is the best so far.
+
+        Raises:
+            ConfigError: the metric is not defined on the validation nodes.
+        """
         if row.val_loss is None:
             return False
         score = self._score(row)
         holds = score >= self._highest, row.val_loss <= self._lowest
-        if self._needs_both:
+        if self._criterion.endswith(AND_LOSS):
             is_best, improves = all(holds), any(holds)
         else:
             is_best = improves = self.best is None or self._merit(row) > self._merit(self.best)
@@ -67,10 +66,14 @@ class Monitor:
 
     def _score(self, row: EpochRow) -> float:
         """Return the score, negative if less is better; of the loss alone, always 0."""
-        if self._metric is None or row.val is None:
+        if self._criterion == LOSS or row.val is None:
             return 0.0
-        score = row.val[self._metric.name]
-        return score if self._metric.higher_is_better else -score
+        if self.metric.name not in row.val:
+            raise ConfigError(
+                f"trainer.monitor={self._criterion} is not defined on the validation nodes, which "
+                "need two classes at least; use trainer.monitor=val_loss, or another split"
+            )
+        return self.metric.merit(row.val[self.metric.name])
 
     def _merit(self, row: EpochRow) -> tuple[float, float]:
         assert row.val_loss is not None

@@ -13,7 +13,7 @@ from redditgnn.config.settings import Settings
 from redditgnn.config.splits import split_of, with_split
 from redditgnn.errors import ConfigError, require, require_positive
 from redditgnn.graph.fingerprint import Fingerprint
-from redditgnn.metric.base import TEST_SCORES
+from redditgnn.metric.base import BY_NAME, TEST_SCORES
 from redditgnn.verify.verdict import Sample, Verdict
 
 TRUST = {
@@ -86,6 +86,11 @@ class Target:
         """
         num_runs = min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
         return -(-num_runs // (self.splits or 1))
+
+    def is_met_by(self, verdict: Verdict) -> bool:
+        """Whether ours is as good as the published value, or better."""
+        better = "ABOVE" if BY_NAME[self.metric.removeprefix("test_")].higher_is_better else "BELOW"
+        return verdict.name in ("REPRODUCED", better)
 
     def describe(self, verdict: Verdict) -> str:
         """Return the verdict in words. A recalled number gets none."""
