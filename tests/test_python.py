@@ -86,6 +86,7 @@ def test_settings_and_results_are_tables_and_plain_values(
     assert results["test_micro_f1"].dtype == float
     assert results["model.hidden_channels"].iloc[0] == 256
     assert isinstance(results["config_hash"].iloc[0], str)
+    assert isinstance(results["configuration"].iloc[0], str)
 
 
 def test_a_sweep_returns_its_rows_and_runs_nothing_twice(folder: Path) -> None:
