@@ -29,6 +29,7 @@ class OurTraining:
 
     Attributes:
         overrides: The settings of the model, the sampler and the training.
+        has_own_sampler: Whether the sampler is another than that of the settings.
         losses: Mean training loss of every epoch so far.
     """
 
@@ -42,7 +43,7 @@ class OurTraining:
     ) -> None:
         settings = compose_settings([*overrides, f"device={device}", "trainer.epochs=1"])
         torch.manual_seed(settings.seed)
-        self.overrides, self.device = overrides, device
+        self.overrides, self.device, self.has_own_sampler = overrides, device, sampler is not None
         self._parts = parts = Parts(settings, graph=graph)
         self.model: Any = parts.model
         self.sampler = sampler or parts.sampler
