@@ -109,10 +109,15 @@ def run_group(command: Sequence[str], limit_s: float) -> tuple[int | None, str]:
         timer = threading.Timer(max(limit_s, 0), kill)
         timer.start()
         assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            last = line.strip() or last
-    timer.cancel()
+        try:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                last = line.strip() or last
+        except BaseException:  # this program is interrupted: it leaves nothing running
+            kill()
+            raise
+        finally:
+            timer.cancel()
     return (None if late.is_set() else process.returncode), last
 
 
@@ -172,4 +177,5 @@ def page_lines(folder: Path, device: str, device_name: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
