@@ -20,7 +20,7 @@ TABLES = $(BIN)/python -m scripts.tables
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
     table wheel clean bench bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
-    bench-cuda gpu-day gpu-pack dgl performance chaos
+    compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -118,9 +118,6 @@ bench-memory: $(VENV)/installed  ## memory of a training step against the size o
 staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
 	$(BENCH).staleness experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
 
-bench-cuda: $(VENV)/installed  ## all of it on a GPU, at Reddit's size, under 24 GiB
-	PYTHON=$(BIN)/python scripts/bench/cuda.sh $(BENCH_ARGS)
-
 # The next call resumes after the last completed stage. A rehearsal: docs/gpu.md.
 DEVICE ?= cuda
 SCALE ?= 1
@@ -128,16 +125,26 @@ GPU_DAY_S ?= 540
 gpu-day: $(VENV)/installed-test  ## tests and measurements of a GPU in stages, for at most GPU_DAY_S seconds
 	$(BENCH).gpu_day --device $(DEVICE) --scale $(SCALE) --seconds $(GPU_DAY_S) $(BENCH_ARGS)
 
+# Several CPU minutes. The tests do it for one GPU, the slow ones for all.
+compile-kernels: $(VENV)/installed  ## compile the Triton kernels for sm_80 to sm_90, without a GPU
+	$(BIN)/python scripts/compile_kernels.py
+
 # What a machine with a GPU, torch, PyG and Numba but without a package registry still lacks, for its Python.
 PACK = .gpu
 GPU_PYTHON ?= 3.12
+GPU_TORCH ?= 2.11.0
 PLATFORMS = $(patsubst %,--platform manylinux_%_x86_64,2_28 2_27 2_17) --platform manylinux2014_x86_64
 PACKED = hydra-core omegaconf antlr4-python3-runtime beartype
-gpu-pack: $(VENV)/installed  ## wheels for scripts/bench/gpu_day.sh, which needs no environment
-	rm -rf $(PACK)
+gpu-pack: $(VENV)/installed  ## wheels and METIS partitions for scripts/bench/gpu_day.sh (minutes, 8 GiB)
+	rm -rf $(PACK)/*.whl $(PACK)/site
 	$(BIN)/python -m pip wheel --quiet -c constraints.txt --no-deps -w $(PACK) $(PACKED)
 	$(BIN)/python -m pip download --quiet -c constraints.txt --no-deps --only-binary=:all: \
 	    --python-version $(GPU_PYTHON) $(PLATFORMS) -d $(PACK) pymetis
+	$(BENCH).prepare --pack --scale $(SCALE) $(BENCH_ARGS)
+	@du -sh $(PACK)
+
+gpu-peer: $(VENV)/installed  ## what PyG's NeighborLoader needs there, for torch GPU_TORCH (half an hour)
+	PYTHON=$(BIN)/python scripts/bench/pack_peer.sh $(GPU_TORCH) $(GPU_PYTHON) $(PACK)/peers
 	@du -sh $(PACK)
 
 performance: $(VENV)/installed  ## put results/bench/*.csv into docs/speed.md and docs/performance.md

@@ -29,6 +29,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction, mangle_type
 
+from redditgnn.graph.gather_triton import gather_split
 from redditgnn.kernels.aggregate_triton import row_sums
 from redditgnn.kernels.attention.gat_triton import gat_backward, gat_forward
 from redditgnn.kernels.attention.gatv2_triton import gatv2_backward, gatv2_forward
@@ -102,7 +103,7 @@ def table(names: Sequence[str], architectures: Sequence[int]) -> Iterator[dict[s
 
 
 def launches(setting: Setting) -> list[Launch]:
-    """Call the five functions on tiny tensors and return what they would have launched."""
+    """Call the six functions on tiny tensors and return what they would have launched."""
     recorded: list[Launch] = []
 
     def record(kernel: JITFunction, *args: Any, **options: Any) -> None:
@@ -119,6 +120,8 @@ def launches(setting: Setting) -> list[Launch]:
         result = gatv2_forward(value, value, att, *csr, slope, dropout, seed)
         gatv2_backward(value, value, value, att, *result, *csr, *csr, slope, dropout, seed)
         row_sums(value.flatten(1), *csr, torch.empty(0) if dropout else None)
+        slot, node_ids = torch.zeros(num_nodes, dtype=torch.int32), torch.zeros(num_nodes).long()
+        gather_split(value.flatten(1), value.flatten(1), slot, node_ids)
     return recorded
 
 

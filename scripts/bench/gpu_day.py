@@ -2,7 +2,7 @@
 
 usage: python -m scripts.bench.gpu_day [--seconds 540] [--only STAGE,...] [--again] [...]
 
-A stage is a few programs of this package, each in a process group of its own that is killed at the
+A stage (gpu_stages.py) is a few programs, each in a process group of its own that is killed at the
 stage's limit. They append their rows to results/bench/DEVICE-*.csv as they finish, so that a stage
 that is cut loses no more than its last row. results/bench/gpu-day.csv has a row for every stage
 that ended. The next call skips what is completed there, on this device and at this scale. At the
@@ -28,21 +28,12 @@ import torch
 from redditgnn.record.provenance import provenance
 from scripts import ROOT
 from scripts.bench.gpu_page import page
+from scripts.bench.gpu_stages import Stage, stages
 from scripts.bench.options import add_place, names_of, new_parser
 from scripts.bench.rows.sheet import FACTS, append, now
 
 PATH = ROOT / "results" / "bench" / "gpu-day.csv"
-CAP_GIB = 24  # of memory: as if the device were the one that most people have
 LEAST_S = 20  # a stage is not begun for less
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """Commands that belong together, and the seconds that they get; the first failure ends them."""
-
-    name: str
-    limit_s: float
-    commands: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,45 +43,6 @@ class Ending:
     status: str
     seconds: float
     note: str = ""
-
-
-def stages(device: str, scale: float, data_dir: Path, folder: Path) -> list[Stage]:
-    """Return the stages, most valuable first. Their rows go to files in `folder`."""
-    place = ["--device", device, "--data-dir", str(data_dir), "--scale", f"{scale:g}"]
-    cap = ["--memory-limit-gib", str(CAP_GIB), "--budget-s", "5"]
-
-    def bench(program: str, *options: str) -> list[str]:
-        module = [sys.executable, "-W", "ignore", "-m", f"scripts.bench.{program}"]
-        return [*module, "--out", str(folder / f"{device}-{program}.csv"), *place, *options]
-
-    def kernels(works: str) -> list[str]:
-        return bench("kernels", *cap, "--only", works)
-
-    def step(works: str, *options: str) -> list[str]:
-        return bench("step", *cap, "--only", works, *options)
-
-    matrix = bench("matrix", "--pairs", "sage/saint_rw,sage/cluster,sage/gas,gcn/gas")
-    tests = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "tests/gpu", "tests/memory"]
-    return [
-        Stage(name="tests", limit_s=240, commands=[tests]),
-        Stage(name="sage", limit_s=240, commands=[step("sage epoch", "--batches", "0")]),
-        Stage(name="layers 8x8", limit_s=180, commands=[kernels("gatv2 8x8,gat 8x8")]),
-        Stage(
-            name="full gat",
-            limit_s=180,
-            commands=[step("full gat 3 layers 1 head,full gat 3 layers 2 heads")],
-        ),
-        Stage(name="layers 1x256", limit_s=180, commands=[kernels("gat 1x256,gatv2 1x256")]),
-        Stage(name="evaluation", limit_s=180, commands=[step("exact evaluation")]),
-        Stage(name="samplers", limit_s=240, commands=[[*matrix, "--epochs", "3", "--seeds", "1"]]),
-        Stage(name="histories", limit_s=180, commands=[step("gas epoch")]),
-        Stage(name="sums", limit_s=120, commands=[kernels("sage 256,gcn 256")]),
-        Stage(
-            name="sampled attention",
-            limit_s=240,
-            commands=[step("gat epoch,gatv2 epoch", "--batches", "20")],
-        ),
-    ]
 
 
 def run_day(
@@ -157,10 +109,15 @@ def run_group(command: Sequence[str], limit_s: float) -> tuple[int | None, str]:
         timer = threading.Timer(max(limit_s, 0), kill)
         timer.start()
         assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            last = line.strip() or last
-    timer.cancel()
+        try:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                last = line.strip() or last
+        except BaseException:  # this program is interrupted: it leaves nothing running
+            kill()
+            raise
+        finally:
+            timer.cancel()
     return (None if late.is_set() else process.returncode), last
 
 
@@ -220,4 +177,5 @@ def page_lines(folder: Path, device: str, device_name: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

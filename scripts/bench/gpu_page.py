@@ -1,4 +1,7 @@
-"""One page about the rows of a GPU: each piece of work beside its peer, its floor and its aim."""
+"""One page about the rows of a GPU: each piece of work beside its peer, its floor and its aim.
+
+A ratio says how many times as long as ours the peer takes.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,50 @@ AIMS = {
 
 
 def page(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield the lines of a table, a line for each work and graph with a side of ours."""
-    latest = rows.sort_values("measured_at", kind="stable")
-    latest = latest.drop_duplicates(["dataset", "work", "side"], keep="last")
-    lines: list[tuple[str, ...]] = [HEAD]
-    for (work, graph), sides in latest.groupby(["work", "dataset"], sort=False):
-        ours = sides[sides.side.str.startswith("ours")]
-        if len(ours):
-            lines.append(_line(str(work), str(graph), ours, sides.drop(ours.index)))
+    """Yield the lines of `cells`, in columns."""
+    lines = [HEAD, *cells(rows)]
     widths = [max(len(line[place]) for line in lines) for place in range(len(HEAD))]
     for line in lines:
         yield "  ".join(
             text.ljust(width) for text, width in zip(line, widths, strict=True)
         ).rstrip()
+
+
+def cells(rows: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each work and graph of which a side is ours, beside the peers.
+
+    Works whose sides are all ours, under other names, have a line for each side.
+    """
+    latest = rows.sort_values("measured_at", kind="stable")
+    latest = latest.drop_duplicates(["dataset", "work", "side"], keep="last")
+    for (work, graph), sides in latest.groupby(["work", "dataset"], sort=False):
+        ours = sides[sides.side.str.startswith("ours")]
+        if len(ours):
+            yield _line(str(work), str(graph), ours, sides.drop(ours.index))
+        else:
+            yield from (_side_line(side) for _, side in sides.iterrows())
+
+
+def _side_line(side: pd.Series) -> tuple[str, ...]:
+    is_reference = side.side == side.reference
+    return (
+        f"{side.work}: {side.side}",
+        str(side.dataset),
+        _number(side.median_s, ".4g"),
+        "" if is_reference else str(side.reference),
+        "" if is_reference or pd.isna(side.ratio) else _number(1 / side.ratio, ".2f"),
+        "",
+        _number(side.extra_mib, ",.0f"),
+        " ".join(text for text in (_failure(side), _note(side)) if text),
+    )
+
+
+def _failure(row: pd.Series) -> str:
+    return "" if row.status == "completed" else f"MISSED: {row.status}"
+
+
+def _note(row: pd.Series) -> str:
+    return "" if pd.isna(row.note) else str(row.note)
 
 
 def _line(work: str, graph: str, ours: pd.DataFrame, peers: pd.DataFrame) -> tuple[str, ...]:
@@ -65,11 +99,9 @@ def _line(work: str, graph: str, ours: pd.DataFrame, peers: pd.DataFrame) -> tup
 
 
 def verdict(aim: Aim | None, graph: str, ours: pd.Series, ratio: float | None) -> str:
-    """Say in a word or two whether the aim is met; nothing on another graph than `FULL`."""
-    if aim is None or graph != FULL:
-        return ""
-    if ours.status != "completed":
-        return f"MISSED: {ours.status}"
+    """Say in a word or two whether the aim is met, on `FULL`, or what failed, on any graph."""
+    if ours.status != "completed" or aim is None or graph != FULL:
+        return _failure(ours)
     missed = []
     if aim.at_most_s is not None and ours.median_s > aim.at_most_s:
         missed.append(f"more than {aim.at_most_s:g} s")

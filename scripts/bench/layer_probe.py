@@ -21,7 +21,7 @@ from scripts.bench.cases.layer_works import LayerWork, Phase
 from scripts.bench.cases.layers import LayerCase
 from scripts.bench.cases.setup import Setup
 from scripts.bench.peers.layers import SIDES
-from scripts.bench.peers.reference import errors_of
+from scripts.bench.peers.reference import errors_of, wrong_numbers
 from scripts.bench.timing.memory import PeakMemory, die_first, limit_memory, out_of_memory_text
 from scripts.bench.timing.processes import run_module
 
@@ -31,7 +31,10 @@ TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """The first call: `status` is completed, oom, timeout or failed; numbers only if completed."""
+    """The first call: `status` is completed, oom, timeout or failed.
+
+    `seconds` only if it is completed. Numbers that are wrong are a failure.
+    """
 
     status: str
     note: str = ""
@@ -76,9 +79,11 @@ def _probe(
     extra = memory.extra_mib  # waits for the device
     seconds = time.perf_counter() - start
     errors = errors_of(case, out) if work.attention_dropout == 0 else (None, None)
+    fault = wrong_numbers(*errors)
     return Probe(
-        status="completed",
-        seconds=seconds,
+        status="failed" if fault else "completed",
+        note=fault,
+        seconds=None if fault else seconds,
         extra_mib=extra,
         output_error=errors[0],
         gradient_error=errors[1],

@@ -11,6 +11,7 @@ fastest here. Its memory is that of the main process alone.
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,8 +30,9 @@ from torch_geometric.loader import GraphSAINTEdgeSampler
 from redditgnn.config.compose import compose_settings
 from redditgnn.evaluation.exact import ExactInference
 from redditgnn.graph.batch import Batch
+from redditgnn.graph.csr import entries_of_rows
 from redditgnn.graph.data import GraphData
-from scripts.bench.cases.training import OurTraining, WithoutHistories
+from scripts.bench.cases.training import OurTraining
 from scripts.bench.options import add_setup, new_parser, setup_from
 from scripts.bench.peers.pyg_training import (
     Convolutions,
@@ -55,10 +57,14 @@ from scripts.bench.step_bench import (
     SAMPLED,
     StepBench,
 )
+from scripts.bench.step_histories import HISTORIES
+from scripts.bench.step_precision import PRECISIONS
+from scripts.bench.step_subgraphs import SUBGRAPHS
+from scripts.bench.step_tiers import TIERS
 from scripts.bench.timing.alternate import Side
 
 SAINT_EDGES, SAINT_BATCHES = (4000, 400, 40), 3
-PARTS, PARTS_A_BATCH = 40, 10
+CHECKED_ROWS = 64
 
 
 def epoch(
@@ -93,20 +99,7 @@ def epoch(
         "dropout": DROPOUT,
         "pyg_num_workers": num_workers,
     }
-    return compare_epochs(work, bench, trainings, settings, note)
-
-
-def compare_epochs(
-    work: str,
-    bench: StepBench,
-    trainings: Mapping[str, OurTraining | PygTraining],
-    settings: dict[str, Any],
-    note: str = "",
-) -> list[Row]:
-    """Compare the epochs of several trainings, and their losses."""
-    sides = [Side(name, training.epoch) for name, training in trainings.items()]
-    losses = {name: training.losses for name, training in trainings.items()}
-    return bench.compare(work, sides, settings, note, losses)
+    return bench.compare_epochs(work, trainings, settings, note)
 
 
 def evaluation(work: str, bench: StepBench) -> list[Row]:
@@ -131,25 +124,47 @@ def evaluation(work: str, bench: StepBench) -> list[Row]:
         for name, sparse in (("pyg", False), ("pyg sparse", True)):
             computations[name] = partial(peer.inference, x, loader(sparse=sparse), bench.device)
     sides = [Side(name, partial(store, name, compute)) for name, compute in computations.items()]
-    exact = float64_sage(bench.graph, model.convs)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randperm(bench.graph.num_nodes, generator=generator)[:CHECKED_ROWS]
+    exact = float64_sage(bench.graph, model.convs, rows)
     return bench.compare(
-        work, sides, settings, error=lambda name: relative_error(results[name], exact)
+        work, sides, settings, error=lambda name: relative_error(results[name][rows], exact)
     )
 
 
-def float64_sage(graph: GraphData, convs: nn.ModuleList) -> Tensor:
-    """Compute two layers of mean aggregation in float64, with scipy."""
-    degree = graph.degree.clamp(min=1).double()
-    values = (1 / degree).repeat_interleave(graph.degree).numpy()
-    shape = (graph.num_nodes, graph.num_nodes)
-    mean = scipy.sparse.csr_matrix((values, graph.col.numpy(), graph.rowptr.numpy()), shape)
-    h = graph.x.double().numpy()
-    for number, conv in enumerate(convs):
-        weights = {name: w.detach().cpu().double().numpy() for name, w in conv.named_parameters()}
-        h = np.maximum(h, 0) if number else h
-        neighbors = mean @ (h @ weights["lin_l.weight"].T)
-        h = neighbors + weights["lin_l.bias"] + h @ weights["lin_r.weight"].T
-    return torch.from_numpy(h)
+def float64_sage(graph: GraphData, convs: nn.ModuleList, rows: Tensor) -> Tensor:
+    """Compute some rows of two layers of mean aggregation in float64, with scipy."""
+    first, second = (
+        {n: w.detach().cpu().double().numpy() for n, w in c.named_parameters()} for c in convs
+    )
+    outer, inner = _mean_of(graph, rows.numpy())
+    hidden, outermost = _mean_of(graph, inner)
+    x = graph.x.numpy()
+    h = _sage(hidden, x[outermost].astype(np.float64), x[inner].astype(np.float64), first)
+    h = np.maximum(h, 0)
+    own = np.searchsorted(inner, rows.numpy())
+    return torch.from_numpy(_sage(outer, h, h[own], second))
+
+
+def _sage(mean: Any, sources: Any, own: Any, weights: Mapping[str, Any]) -> Any:
+    neighbors = mean @ (sources @ weights["lin_l.weight"].T)
+    return neighbors + weights["lin_l.bias"] + own @ weights["lin_r.weight"].T
+
+
+def _mean_of(graph: GraphData, rows: Any) -> tuple[Any, Any]:
+    """Return the mean over the in-neighbours of `rows`, as a matrix, and the nodes it reads.
+
+    Those are sorted, and `rows` are among them.
+    """
+    rowptr, _, entries = entries_of_rows(graph.rowptr, torch.from_numpy(rows))
+    col = graph.col[entries].numpy()
+    read = np.union1d(col, rows)
+    degree = np.diff(rowptr.numpy())
+    values = np.repeat(1 / np.maximum(degree, 1), degree)
+    shape = (len(rows), len(read))
+    return scipy.sparse.csr_matrix(
+        (values, np.searchsorted(read, col), rowptr.numpy()), shape
+    ), read
 
 
 def saint_edge(work: str, bench: StepBench) -> Iterator[Row]:
@@ -200,44 +215,18 @@ def edges_of(batch: Any) -> int:
     return batch.col.numel() if isinstance(batch, Batch) else batch.num_edges
 
 
-def gas(work: str, bench: StepBench) -> list[Row]:
-    """Time an epoch with histories against the same batches without, and against clusters."""
-    parts = [f"sampler.num_parts={PARTS}", f"sampler.batch_size={PARTS_A_BATCH}"]
-    model = ["model=gcn", f"model.hidden_channels={HIDDEN}", f"model.dropout={DROPOUT}"]
-    with_histories = bench.ours([*model, "sampler=gas", *parts])
-    plain = OurTraining(
-        bench.graph,
-        [*model, "sampler=gas", *parts],
-        bench.device,
-        bench.folder,
-        WithoutHistories(with_histories.sampler),
-    )
-    clusters = bench.ours([*model, "sampler=cluster", *parts])
-    trainings = {"without histories": plain, "gas": with_histories, "cluster": clusters}
-    settings = {"model": "gcn", "hidden": HIDDEN, "parts": PARTS, "parts_a_batch": PARTS_A_BATCH}
-    return compare_epochs(work, bench, trainings, settings)
-
-
-def full_gat(heads: int, work: str, bench: StepBench) -> list[Row]:
-    """Time a full-graph epoch of a three-layer GAT; its peak memory is what matters."""
-    settings = {"layers": 3, "hidden": HIDDEN, "heads": heads, "dropout": DROPOUT}
-    overrides = ["model=gat", "sampler=full", "model.num_layers=3", f"model.heads={heads}"]
-    overrides += [f"model.hidden_channels={HIDDEN}", f"model.dropout={DROPOUT}"]
-    training = bench.ours([*overrides, "model.attention_dropout=0.0"])
-    return compare_epochs(work, bench, {"ours": training}, settings)
-
-
 WORKS: dict[str, Callable[[str, StepBench], Iterable[Row]]] = {
     "sage epoch": partial(epoch, "sage", (), sage_convs, F.relu),
     "gat epoch": partial(epoch, "gat", ATTENTION, gat_convs, F.elu),
     "gatv2 epoch": partial(epoch, "gatv2", ATTENTION, gatv2_convs, F.elu),
     "exact evaluation": evaluation,
     "saint_edge batches": saint_edge,
-    "gas epoch": gas,
-    "full gat 3 layers 1 head": partial(full_gat, 1),
-    "full gat 3 layers 2 heads": partial(full_gat, 2),
+    **HISTORIES,
+    **SUBGRAPHS,
+    **TIERS,
+    **PRECISIONS,
 }
-DEFAULT = [name for name in WORKS if not name.startswith("full")]
+DEFAULT = [*list(WORKS)[:5], "gas epoch"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -247,6 +236,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--batches", type=int, default=10, help="batches that make an epoch; 0 for all (10)"
     )
+    parser.add_argument(
+        "--patience-s", type=float, default=math.inf, help="a slower call is timed once (no limit)"
+    )
     parser.add_argument("--num-workers", type=int, help="of PyG's loaders (the fastest number)")
     options = parser.parse_args(argv)
     setup = setup_from(options)
@@ -254,7 +246,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     sheet = Sheet(path, setup.device, setup.memory_limit_gib)
     with tempfile.TemporaryDirectory() as folder:
         bench = StepBench(
-            setup, Path(folder), batches=options.batches, num_workers=options.num_workers
+            setup,
+            Path(folder),
+            batches=options.batches,
+            num_workers=options.num_workers,
+            patience_s=options.patience_s,
         )
         for name in options.only:
             for row in WORKS[name](name, bench):

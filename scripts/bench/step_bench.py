@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.nn import functional as F
 from torch_geometric.data import Data
 from torch_geometric.transforms import ToSparseTensor
 
 from redditgnn.graph.data import GraphData
+from scripts.bench.cases.exact_training import training_fault
 from scripts.bench.cases.setup import Setup
 from scripts.bench.cases.training import OurTraining, first_targets
 from scripts.bench.peers.pyg_training import (
@@ -24,8 +27,9 @@ from scripts.bench.peers.pyg_training import (
     pyg_data,
     sage_convs,
 )
+from scripts.bench.peers.reference import wrong_numbers
 from scripts.bench.rows.row import Row, with_times
-from scripts.bench.timing.alternate import Side, alternate
+from scripts.bench.timing.alternate import Side, Timing, alternate
 from scripts.bench.timing.memory import Memory, limit_memory, memory_of
 
 FANOUTS, BATCH_SIZE, HIDDEN, DROPOUT, LR = [25, 10], 1024, 256, 0.5, 0.01
@@ -40,7 +44,15 @@ SAMPLED = (
     f"model.dropout={DROPOUT}",
 )
 ATTENTION = ("model.heads=8", "model.out_heads=1", "model.attention_dropout=0.0")
+SMALL_SCALE = 0.003  # of the graph on which trainings are compared with float64
 Losses = Mapping[str, list[float]]
+
+
+class FirstCall(NamedTuple):
+    """The memory of a side's first call, None if it was not enough, and its seconds."""
+
+    memory: Memory | None
+    seconds: float
 
 
 class StepBench:
@@ -58,9 +70,11 @@ class StepBench:
         batches: int,
         num_workers: int | None,
         program: str = "step",
+        patience_s: float = math.inf,
     ) -> None:
         self.setup, self.folder, self.device = setup, folder, setup.device
         self._program, self._batches, self._given_workers = program, batches, num_workers
+        self._patience_s = patience_s
         self.graph = setup.load_graph()
         limit_memory(self.device, setup.memory_limit_gib)
 
@@ -74,6 +88,11 @@ class StepBench:
         """The graph with as many training nodes as an epoch needs."""
         num_targets = self._batches * BATCH_SIZE
         return first_targets(self.graph, num_targets) if num_targets else self.graph
+
+    @cached_property
+    def small_graph(self) -> GraphData:
+        """A graph on which float64 takes no time."""
+        return replace(self.setup, dataset="sbm", scale=SMALL_SCALE).load_graph()
 
     @cached_property
     def num_workers(self) -> tuple[int, str]:
@@ -97,6 +116,7 @@ class StepBench:
             batches=self._batches,
             num_workers=self._given_workers,
             program=self._program,
+            patience_s=self._patience_s,
         )
 
     @property
@@ -129,6 +149,33 @@ class StepBench:
         """Return the training that `redditgnn train` runs."""
         return OurTraining(graph or self.graph, overrides, self.device, self.folder)
 
+    def faults(self, trainings: Mapping[str, Any]) -> dict[str, str]:
+        """Return which of our trainings compute wrong losses on a small graph, and how wrong."""
+        ours = {name: each for name, each in trainings.items() if isinstance(each, OurTraining)}
+        faults = {
+            name: training_fault(training, self.small_graph, self.folder)
+            for name, training in ours.items()
+            if not training.has_own_sampler
+        }
+        return {name: fault for name, fault in faults.items() if fault}
+
+    def compare_epochs(
+        self,
+        work: str,
+        trainings: Mapping[str, OurTraining | PygTraining],
+        settings: dict[str, Any],
+        note: str = "",
+        faults: Mapping[str, str] | None = None,
+    ) -> list[Row]:
+        """Compare the epochs of several trainings, and their losses; ours with float64 first.
+
+        Unless `faults` says already which of them are wrong.
+        """
+        faults = self.faults(trainings) if faults is None else faults
+        sides = [Side(name, training.epoch) for name, training in trainings.items()]
+        losses = {name: training.losses for name, training in trainings.items()}
+        return self.compare(work, sides, settings, note, losses, faults=faults)
+
     def compare(
         self,
         work: str,
@@ -137,33 +184,62 @@ class StepBench:
         note: str = "",
         losses: Losses | None = None,
         error: Callable[[str], float] | None = None,
+        faults: Mapping[str, str] | None = None,
     ) -> list[Row]:
         """Measure memory, then time; return a row for every side, of which the first is reference.
 
-        `losses` are lists that the sides append to; `error` gives that of a side's last result.
-        `settings` are read once everything is measured.
+        `losses` are lists that the sides append to; `error` gives that of a side's first result.
+        `faults` names sides with wrong numbers. Neither they nor sides with too large an error are
+        timed. `settings` are read once everything is measured.
         """
-        memory_of(sides[0].call, self.device)  # compiles what has to be: it does not count
-        memory = {side.name: memory_of(side.call, self.device) for side in sides}
+        faults = dict(faults or {})
+        right = [side for side in sides if side.name not in faults]
+        calls = self._first_calls(right)
+        errors = {name: error(name) for name in calls if error and calls[name].memory}
+        faults |= {name: fault for name in errors if (fault := wrong_numbers(errors[name]))}
+        timings = self._timings([side for side in right if side.name not in faults], calls)
+        losses = losses or {}
+        epochs = min((len(losses[name]) for name in timings if name in losses), default=0)
+        rows = []
+        for side in sides:
+            memory = calls[side.name].memory if side.name in calls else None
+            row = self.row(work, side.name, sides[0].name, memory)
+            row = replace(row, settings=json.dumps(settings), output_error=errors.get(side.name))
+            if side.name in faults:
+                rows.append(replace(row, status="failed", note=faults[side.name]))
+                continue
+            row = with_times(row, timings[side.name], timings.get(sides[0].name))
+            if row.status == "completed" and side.name in losses:
+                row = replace(row, train_loss=losses[side.name][epochs - 1])
+            rows.append(replace(row, note=row.note or note))
+        return rows
+
+    def _first_calls(self, sides: Sequence[Side]) -> dict[str, FirstCall]:
+        """Call each side once for its memory. What the first one compiles does not count."""
+        for side in sides[:1]:
+            memory_of(side.call, self.device)
+        calls = {}
+        for side in sides:
+            start = time.perf_counter()
+            memory = memory_of(side.call, self.device)
+            calls[side.name] = FirstCall(memory, time.perf_counter() - start)
+        return calls
+
+    def _timings(self, sides: Sequence[Side], calls: Mapping[str, FirstCall]) -> dict[str, Timing]:
+        """Time the sides in turn; one slower than our patience has its first call's time."""
+        slow = {
+            side.name: Timing([calls[side.name].seconds])
+            for side in sides
+            if calls[side.name].memory and calls[side.name].seconds > self._patience_s
+        }
         timings = alternate(
-            sides,
+            [side for side in sides if side.name not in slow],
             repeats=self.setup.repeats,
             budget_s=self.setup.budget_s,
             warmup=0,
             device=self.device,
         )
-        epochs = min(map(len, losses.values())) if losses else 0  # that every side has trained
-        rows = []
-        for side in sides:
-            row = self.row(work, side.name, sides[0].name, memory[side.name])
-            row = with_times(row, timings[side.name], timings[sides[0].name])
-            row = replace(row, settings=json.dumps(settings), note=row.note or note)
-            if row.status == "completed" and losses:
-                row = replace(row, train_loss=losses[side.name][epochs - 1])
-            if row.status == "completed" and error:
-                row = replace(row, output_error=error(side.name))
-            rows.append(row)
-        return rows
+        return timings | slow
 
     def row(self, work: str, side: str, reference: str, memory: Memory | None = None) -> Row:
         """Return a row of this graph without times."""

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from scripts import ROOT
+from scripts.tables import gpu_day
 from scripts.tables.documents import commits, insert, table_row, update
 
 BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
@@ -73,7 +74,8 @@ def render(root: Path) -> dict[Path, str]:
     overview = [f"**{name}**\n\n{short_table(rows)}" for name, rows in parts.items()]
     details = [f"## {name}\n\n{table(rows)}" for name, rows in parts.items()]
     section = "\n\n".join([*overview, OVERVIEW_NOTE] if parts else [NOTHING])
-    whole = "\n\n".join([TITLE.rstrip(), *details, NOTE, *plots(root)] if parts else [NOTHING])
+    day = gpu_day.section(root / BENCH)
+    whole = "\n\n".join([TITLE.rstrip(), *details, NOTE, day, *plots(root)] if parts else [NOTHING])
     return {
         root / DOCUMENT: f"{whole}\n",
         root / OVERVIEW: insert(section, root / OVERVIEW, BEGIN, END),

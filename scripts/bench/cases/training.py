@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ from redditgnn.graph.data import GraphData, Split
 from redditgnn.metric.base import METRIC_NAMES, Scores
 from redditgnn.parts import Parts
 from redditgnn.record.rows import EpochRow
+from redditgnn.runtime.precision import Precision, float32_products
 from redditgnn.sampler.base import Sampler
+from redditgnn.trainer.cuda_graph import captured_training
 
 
 class OurTraining:
     """Epochs of `redditgnn.trainer.loop.Trainer`, without evaluation.
 
+    A step that CUDA captures is captured once, as in a run, not anew in every epoch.
+
     Attributes:
+        overrides: The settings of the model, the sampler and the training.
+        has_own_sampler: Whether the sampler is another than that of the settings.
         losses: Mean training loss of every epoch so far.
     """
 
@@ -36,14 +43,31 @@ class OurTraining:
     ) -> None:
         settings = compose_settings([*overrides, f"device={device}", "trainer.epochs=1"])
         torch.manual_seed(settings.seed)
-        self._parts = Parts(settings, graph=graph)
-        self.model: Any = self._parts.model
-        self.sampler = sampler or self._parts.sampler
+        self.overrides, self.device, self.has_own_sampler = overrides, device, sampler is not None
+        self._parts = parts = Parts(settings, graph=graph)
+        self.model: Any = parts.model
+        self.sampler = sampler or parts.sampler
         self._best = folder / f"{id(self)}.pt"
         self.losses: list[float] = []
+        take_step = partial(parts.trainer.step, self.model, self.model, parts.optimizer)
+        self._captured = captured_training(self.sampler, take_step, parts.optimizer, device)
+
+    @property
+    def precision(self) -> Precision:
+        """The number format of matrix products."""
+        return self._parts.trainer.precision
 
     def epoch(self) -> None:
         """Train on every batch once."""
+        with float32_products(self.precision):
+            if self._captured is None:
+                self._fit()
+            else:
+                self.model.train()
+                losses = self._captured.run_epoch(_nothing)
+                self.losses.append(float(losses.mean()))
+
+    def _fit(self) -> None:
         self._parts.trainer.fit(
             self.model,
             self._parts.optimizer,
@@ -56,6 +80,10 @@ class OurTraining:
 
     def _record(self, row: EpochRow) -> None:
         self.losses.append(row.train_loss)
+
+
+def _nothing() -> None:
+    """Do nothing after a step."""
 
 
 def _no_evaluation(model: nn.Module, split: Split) -> tuple[float, Scores]:

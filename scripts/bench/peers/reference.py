@@ -9,6 +9,14 @@ from torch_geometric import nn as pyg
 from scripts.bench.cases.layers import LayerCase
 from scripts.bench.peers.pyg_layers import PYG_KINDS
 
+LARGEST_ERROR = 1e-4  # numbers further from float64 are wrong, and a side that has them no time
+
+
+def wrong_numbers(*errors: float | None) -> str:
+    """Say how far from float64 the numbers are if that is too far, else nothing."""
+    wrong = [error for error in errors if error is not None and not error <= LARGEST_ERROR]
+    return f"wrong numbers: {max(wrong):.1e} from float64" if wrong else ""
+
 
 def errors_of(case: LayerCase, out: Tensor) -> tuple[float, float | None]:
     """Compare output and gradient of `h` (if there is one) with float64."""

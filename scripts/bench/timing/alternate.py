@@ -62,7 +62,12 @@ class Timing:
 
 
 def paired_ratio(side: Timing, reference: Timing) -> Spread:
-    """Summarise, over the rounds, how many times as long as `reference` the `side` took."""
+    """Summarise, over the rounds, how many times as long as `reference` the `side` took.
+
+    A side that was called once, outside the rounds, is compared with the median.
+    """
+    if len(side.seconds) == 1:
+        return spread([side.seconds[0] / reference.spread.median])
     rounds = zip(side.seconds, reference.seconds, strict=True)
     return spread([seconds / of_reference for seconds, of_reference in rounds])
 
@@ -86,7 +91,7 @@ def alternate(
             if side.warms_up:
                 _time(side, timings[side.name], device, clock, counts=False)
     start = clock()
-    for number in range(MOST_ROUNDS):
+    for number in range(MOST_ROUNDS if sides else 0):
         if number >= repeats and clock() - start > budget_s:
             break
         first = number % len(sides)

@@ -176,9 +176,15 @@ def _draw_distinct(
     """Draw until there are `quota` distinct keys, and drop a surplus at random."""
     keys = np.empty(0, dtype=np.int64)
     while (num_missing := quota - len(keys)) > 0:
-        keys = np.unique(np.concatenate([keys, draw(num_missing + num_missing // 2 + 64)]))
+        keys = _distinct(np.concatenate([keys, draw(num_missing + num_missing // 2 + 64)]))
     surplus = rng.choice(len(keys), len(keys) - quota, replace=False, shuffle=False)
     return np.delete(keys, surplus)
+
+
+def _distinct(keys: Int64[ndarray, " drawn"]) -> Int64[ndarray, " distinct"]:
+    """Return what `np.unique` does: by a sort, which is faster than its hashing."""
+    keys.sort()
+    return keys[np.diff(keys, prepend=-1) > 0]
 
 
 def _split_keys(keys: Int64[ndarray, " edges"], num_nodes: int) -> Int32[ndarray, "2 edges"]:

@@ -51,6 +51,25 @@ child.wait()
     assert not _is_alive(pid)
 
 
+def test_an_interrupted_day_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = f"""
+import os, time
+open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.print", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(stage("interrupted", program), limit_s=60)
+    assert not _is_alive(int((tmp_path / "pid").read_text()))
+
+
 def _is_alive(pid: int) -> bool:
     """Whether a process runs: one that ended and whose parent did not ask is a zombie."""
     try:
@@ -99,7 +118,7 @@ def test_stages_name_programs_and_works_that_exist(tmp_path: Path) -> None:
 
 
 ROW = {"measured_at": "2026-01-01", "dataset": "sbm 1", "status": "completed", "floor_s": None}
-ROW |= {"extra_mib": 100.0, "median_s": 1.0}
+ROW |= {"extra_mib": 100.0, "median_s": 1.0, "note": None, "ratio": None}
 
 
 def lines(*rows: dict) -> list[str]:
@@ -123,10 +142,23 @@ def test_the_page_says_what_ran_out_of_memory_and_nothing_about_other_graphs() -
         "MISSED: oom"
     )
     assert "met" not in lines({"work": work, "side": "ours", "dataset": "sbm 0.1"})[1]
+    wrong = {"work": work, "side": "ours", "dataset": "sbm 0.1", "status": "failed"}
+    assert lines(wrong)[1].endswith("MISSED: failed")
     attention = "gatv2 8x8 forward_backward"
     ours = {"work": attention, "side": "ours", "median_s": 0.09, "floor_s": 0.03}
     _, line = lines(ours, {"work": attention, "side": "pyg", "status": "oom", "median_s": None})
     assert line.split()[-5:] == ["0.09", "oom", "3.0", "100", "met"]
+
+
+def test_works_without_a_peer_have_a_line_for_each_side() -> None:
+    work = {"work": "history transfers", "reference": "near"}
+    near = {**work, "side": "near", "median_s": 0.5}
+    far = {**work, "side": "far", "median_s": 0.6, "ratio": 1.25, "note": "80% hidden"}
+    _, first, second = lines(near, far)
+    assert first.split() == ["history", "transfers:", "near", "sbm", "1", "0.5", "100"]
+    assert second.split()[2:] == ["far", "sbm", "1", "0.6", "near", "0.80", "100", "80%", "hidden"]
+    failed = {**far, "status": "failed", "median_s": None, "ratio": None, "note": "wrong numbers"}
+    assert lines(near, failed)[2].endswith("MISSED: failed wrong numbers")
 
 
 def test_every_aim_is_of_a_work_of_some_stage(tmp_path: Path) -> None:
