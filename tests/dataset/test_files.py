@@ -65,7 +65,6 @@ def test_words_and_blanks_become_a_graph_that_keeps_their_names(load):
     assert graph.train_mask.nonzero().view(-1).tolist() == [0, 4]
     assert graph.val_mask.nonzero().view(-1).tolist() == [1]
     assert graph.test_mask.nonzero().view(-1).tolist() == [2, 5]
-    assert conversion_facts(graph)["unlabelled"] == 1
 
 
 FORMS = {
