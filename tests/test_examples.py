@@ -19,8 +19,8 @@ def code_cells(path: Path) -> list[dict]:
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
-def test_there_are_four_of_them() -> None:
-    assert len(NOTEBOOKS) == 4
+def test_there_are_five_of_them() -> None:
+    assert len(NOTEBOOKS) == 5
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

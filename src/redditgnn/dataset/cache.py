@@ -244,12 +244,19 @@ def _write_graph(folder: Path, graph: ConvertedGraph) -> None:
             "feature_names": graph.names.features,
             "class_names": graph.names.classes,
             "arrays": arrays,
-            "raw_files": {
-                os.path.relpath(path, data_dir): _stamp(path) for path in graph.raw_files
-            },
+            "raw_files": {_relative_path(path, data_dir): _stamp(path) for path in graph.raw_files},
             **graph.facts,
         }
         (partial / "meta.json").write_text(json.dumps(meta, indent=1))
+
+
+def _relative_path(path: Path, data_dir: Path) -> str:
+    """Return a raw file's path below `data_dir`, or its whole path if it is elsewhere."""
+    absolute = Path(os.path.abspath(path))
+    try:
+        return str(absolute.relative_to(os.path.abspath(data_dir)))
+    except ValueError:
+        return str(absolute)
 
 
 def _fingerprint(graph: ConvertedGraph, facts: Mapping[str, Mapping[str, Any]]) -> Fingerprint:

@@ -104,6 +104,7 @@ class DelimitedTable:
                 block_size=BLOCK_BYTES,
                 column_names=list(self.columns),
                 skip_rows=self._skip_rows,
+                use_threads=False,  # else errors do not tell the row
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self._delimiter, newlines_in_values=True

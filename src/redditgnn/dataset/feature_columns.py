@@ -147,7 +147,7 @@ def _parse_numbers(array: Any) -> Float32[ndarray, " rows"] | None:
 
 def join_features(
     columns: Sequence[FeatureColumn],
-    matrix: Float32[ndarray, "nodes features"] | None,
+    matrix: Float32[ndarray, "nodes columns"] | None,
     num_nodes: int,
 ) -> tuple[Float32[ndarray, "nodes features"], tuple[str, ...] | None]:
     """Return features of a file and of columns side by side, with their names."""

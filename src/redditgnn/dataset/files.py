@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from typing_extensions import TypedDict, Unpack
+
 from redditgnn.dataset.base import ConvertedGraph, EdgeRules, Mask, RawGraph
-from redditgnn.dataset.cache import LOADING_KEYS, cached
+from redditgnn.dataset.cache import cached
 from redditgnn.dataset.edge_files import EdgeColumns, read_edges
 from redditgnn.dataset.feature_columns import (
     Missing,
@@ -22,13 +24,40 @@ from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.label_columns import NodeLabels, read_labels
 from redditgnn.dataset.node_files import NodeColumns, Nodes, read_nodes
 from redditgnn.dataset.split_columns import DrawRule, SplitKind, read_split
-from redditgnn.dataset.validation import convert_graph, is_labelled
+from redditgnn.dataset.validation import convert_graph
 from redditgnn.errors import ConfigError, DataError, require, require_positive
 from redditgnn.graph.data import GraphData, Names
 
 Column = str | int
 _GENERIC = re.compile(r"(edges?|edge_?list|edge_?index|graph|links|nodes)?", re.IGNORECASE)
 _LOG = logging.getLogger(__name__)
+
+
+class FileSettings(TypedDict):
+    """The keys by which files are read. Columns are names, numbers without a header, or `auto`."""
+
+    source_column: Column
+    destination_column: Column
+    edge_weight: Column | None
+    edges_header: bool | None
+    id_column: Column | None
+    label_column: Column | list[Column]
+    label_separator: str | None
+    feature_columns: Column | list[Column]
+    split_column: Column | list[Column] | None
+    nodes_header: bool | None
+    max_categories: int
+    missing: Missing
+    undirected: bool
+    duplicates: Literal["first", "sum", "refuse"]
+    self_loops: Literal["drop", "refuse"]
+    unknown_ids: Literal["drop", "refuse"]
+    split: SplitKind
+    split_seed: int
+    train_ratio: int | float
+    val_ratio: int | float
+    train_per_class: int
+    val_per_class: int
 
 
 def load(
@@ -38,29 +67,8 @@ def load(
     edges: str | None,
     nodes: str | None,
     features: str | None,
-    source_column: Column,
-    destination_column: Column,
-    edge_weight: Column | None,
-    edges_header: bool | None,
-    id_column: Column | None,
-    label_column: Column | list[Column],
-    label_separator: str | None,
-    feature_columns: Column | list[Column],
-    split_column: Column | list[Column] | None,
-    nodes_header: bool | None,
-    max_categories: int,
-    missing: Missing,
-    undirected: bool,
-    duplicates: Literal["first", "sum", "refuse"],
-    self_loops: Literal["drop", "refuse"],
-    unknown_ids: Literal["drop", "refuse"],
-    split: SplitKind,
-    split_seed: int,
-    train_ratio: int | float,
-    val_ratio: int | float,
-    train_per_class: int,
-    val_per_class: int,
     feature_dtype: FeatureDtype,
+    **settings: Unpack[FileSettings],
 ) -> GraphData:
     """Load from the cache, or read the files. Their paths are relative to the current folder.
 
@@ -68,42 +76,46 @@ def load(
         DataError: a file is missing, damaged, or contradicts itself or the other.
         ConfigError: a file has no such column, or a value is outside its range.
     """
-    require_positive("dataset.max_categories", max_categories)
     paths = _Paths.of(edges=edges, nodes=nodes, features=features)
     name = name or paths.graph_name()
-    parameters = {key: value for key, value in locals().items() if key not in LOADING_KEYS}
-    reader = _Reader(
-        name=name,
-        paths=paths,
-        edge_columns=EdgeColumns(
-            source=str(source_column),
-            destination=str(destination_column),
-            weight=_text(edge_weight),
-            header=edges_header,
-            unknown_ids=unknown_ids,
-        ),
-        node_columns=NodeColumns(
-            id=_text(id_column),
-            label=_texts(label_column),
-            split=None if split_column is None else _texts(split_column),
-            features=_texts(feature_columns),
-            has_feature_file=features is not None,
-            header=nodes_header,
-            max_categories=max_categories,
-        ),
-        label_separator=label_separator,
-        missing=missing,
-        rules=EdgeRules(undirected=undirected, duplicates=duplicates, self_loops=self_loops),
-        draw=DrawRule(
-            kind=split,
-            seed=split_seed,
-            train_per_class=train_per_class,
-            val_per_class=val_per_class,
-            train_ratio=train_ratio,
-            val_ratio=val_ratio,
-        ),
-    )
+    reader = _Reader.of(name, paths, settings)
+    parameters = {"name": name, "files": list(map(str, paths.all())), **settings}
     return cached(data_dir, name, parameters, reader.convert, feature_dtype)
+
+
+def _edge_columns(settings: FileSettings) -> EdgeColumns:
+    return EdgeColumns(
+        source=str(settings["source_column"]),
+        destination=str(settings["destination_column"]),
+        weight=_text(settings["edge_weight"]),
+        header=settings["edges_header"],
+        unknown_ids=settings["unknown_ids"],
+    )
+
+
+def _node_columns(settings: FileSettings, *, has_feature_file: bool) -> NodeColumns:
+    require_positive("dataset.max_categories", settings["max_categories"])
+    split = settings["split_column"]
+    return NodeColumns(
+        id=_text(settings["id_column"]),
+        label=_texts(settings["label_column"]),
+        split=None if split is None else _texts(split),
+        features=_texts(settings["feature_columns"]),
+        has_feature_file=has_feature_file,
+        header=settings["nodes_header"],
+        max_categories=settings["max_categories"],
+    )
+
+
+def _draw_rule(settings: FileSettings) -> DrawRule:
+    return DrawRule(
+        kind=settings["split"],
+        seed=settings["split_seed"],
+        train_per_class=settings["train_per_class"],
+        val_per_class=settings["val_per_class"],
+        train_ratio=settings["train_ratio"],
+        val_ratio=settings["val_ratio"],
+    )
 
 
 def _text(column: Column | None) -> str | None:
@@ -161,6 +173,23 @@ class _Reader:
     rules: EdgeRules
     draw: DrawRule
 
+    @classmethod
+    def of(cls, name: str, paths: _Paths, settings: FileSettings) -> _Reader:
+        return cls(
+            name=name,
+            paths=paths,
+            edge_columns=_edge_columns(settings),
+            node_columns=_node_columns(settings, has_feature_file=paths.features is not None),
+            label_separator=settings["label_separator"],
+            missing=settings["missing"],
+            rules=EdgeRules(
+                undirected=settings["undirected"],
+                duplicates=settings["duplicates"],
+                self_loops=settings["self_loops"],
+            ),
+            draw=_draw_rule(settings),
+        )
+
     def convert(self) -> ConvertedGraph:
         """Read all files."""
         nodes = read_nodes(self.name, self.paths.nodes, self.node_columns)
@@ -186,13 +215,8 @@ class _Reader:
             names=Names(nodes=nodes.ids.names, features=feature_names, classes=labels.classes),
         )
         graph = convert_graph(self.name, raw, None, self.paths.all(), self.rules)
-        facts = {
-            **edges.facts,
-            "columns_left_out": nodes.left_out,
-            "missing_features": num_missing,
-            "unlabelled": int((~is_labelled(labels.y)).sum()),
-        }
-        return replace(graph, facts={**graph.facts, **facts})
+        left_out = {"columns_left_out": nodes.left_out, "missing_features": num_missing}
+        return replace(graph, facts={**graph.facts, **edges.facts, **left_out})
 
     def _masks(self, nodes: Nodes, labels: NodeLabels) -> tuple[Mask, Mask, Mask]:
         if self.draw.kind == "public" and not nodes.split:

@@ -66,7 +66,7 @@ def read_labels(
 
 def _read_classes(where: str, name: str, codes: _Codes, ids: NodeIds) -> NodeLabels:
     values = {value for value in codes.values if value.lower() not in BLANKS}
-    if values and all(map(is_number, values)) and not all(map(_WHOLE.fullmatch, values)):
+    if values and all(map(is_number, values)) and any(map(_has_fraction, values)):
         _refuse_fractions(where, name, codes, ids)
     whole = all(map(_WHOLE.fullmatch, values))
     spelling = {value: value.partition(".")[0] if whole else value for value in values}
@@ -76,6 +76,10 @@ def _read_classes(where: str, name: str, codes: _Codes, ids: NodeIds) -> NodeLab
     y = np.array(table, dtype=np.int64)[codes.code]
     _check_classes(where, name, classes, int((y >= 0).sum()))
     return NodeLabels(y, tuple(classes))
+
+
+def _has_fraction(number: str) -> bool:
+    return float(number) % 1 != 0
 
 
 def _check_classes(where: str, name: str, classes: Sequence[str], num_labelled: int) -> None:
@@ -98,7 +102,7 @@ def _check_classes(where: str, name: str, classes: Sequence[str], num_labelled: 
 
 def _refuse_fractions(where: str, name: str, codes: _Codes, ids: NodeIds) -> None:
     for position, value in enumerate(codes.values):
-        if value.lower() not in BLANKS and not _WHOLE.fullmatch(value):
+        if value.lower() not in BLANKS and _has_fraction(value):
             row = int(np.argmax(codes.code == position))
             raise DataError(
                 f"{where}: labels in {name!r} must be words or whole numbers, node "

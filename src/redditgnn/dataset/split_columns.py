@@ -100,16 +100,20 @@ def _read_words(where: str, name: str, array: Any, ids: NodeIds) -> tuple[Mask, 
     rest = {cell for cell in cells if cell not in _BLANKS}
     known = next((k for k in (_WORDS, _FROM_0, _FROM_1) if _fits(rest, k)), None)
     if known is None:
-        strange = sorted(rest - _WORDS.keys()) or ["nothing"]
-        cell = strange[0]
-        node = ids.names[int(np.argmax(np.isin(code, [cells.index(cell)])))] if rest else "any node"
         raise DataError(
             f"{where}: the split in {name!r} must be train, val or test (or 0, 1, 2, or 1, 2, 3), "
-            f"and have all three, node {node} has {cell!r}; correct it, or set "
+            f"and have all three, {_strange(rest, cells, code, ids)}; correct it, or set "
             "dataset.split=ratio to draw one"
         )
     part = np.array([known.get(cell, -1) for cell in cells], dtype=np.int8)[code]
     return part == 0, part == 1, part == 2
+
+
+def _strange(rest: set[str], cells: list[str], code: ndarray, ids: NodeIds) -> str:
+    """Describe a cell that is no part of a split, or all cells if each is one."""
+    for cell in sorted(rest - _WORDS.keys()):
+        return f"node {ids.names[int(np.argmax(code == cells.index(cell)))]} has {cell!r}"
+    return f"the cells are {', '.join(sorted(rest)) or 'blank'}"
 
 
 def _fits(cells: set[str], known: Mapping[str, int]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy import ndarray
@@ -28,6 +28,7 @@ Block: TypeAlias = Mapping[str, Any]  # an Arrow array for each column
 HeaderRule = Callable[[Sequence[str]], bool]  # whether a first row names the columns
 
 
+@runtime_checkable
 class Table(Protocol):
     """A file with named columns.
 
