@@ -46,7 +46,7 @@ def test_the_citations_can_stay_directed(tmp_path, build):
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        ("raw/node-label.csv.gz", "1\nnan\n1\n", "a node has no label"),
+        ("raw/node-label.csv.gz", "1\nnan\n1\n", "split have no label"),
         ("raw/node-feat.csv.gz", "1,2\n3\n4,5\n", "node-feat.csv.gz is damaged"),
         ("split/time/test.csv.gz", "3\n", r"must hold node ids in \[0, 3\)"),
     ],

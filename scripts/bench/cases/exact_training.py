@@ -92,7 +92,7 @@ def _in_float64(drawn: Batch, histories: HistoryTable) -> Batch:
         features=Rows(batch.x.double()),
         loss_weight=batch.loss_weight.double(),
         edge_weight=_double(batch.edge_weight),
-        row_weight=_double(batch.row_weight),
+        row_scale=_double(batch.row_scale),
         histories=None if batch.histories is None else histories,
         _blocks={},
     )

@@ -19,10 +19,13 @@ from redditgnn.config.arguments import parameters_of
 from redditgnn.config.settings import Settings
 
 NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph")  # no score depends on these
-HASHED_IF_SET = (
+HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
     "trainer.class_weight",
     "trainer.max_time",
-)  # keys added later: unset, they change no earlier hash
+    *(f"dataset.{key}" for key in ("edge_weight", "labels", "train_ratio", "val_ratio")),
+    "dataset.undirected",
+)
+EARLIER_DEFAULTS = {"dataset.folder": "WikiCS"}  # of keys that are null by default since then
 
 # The first rows were hashed by import path. Options of that time keep that path, wherever the code
 # is now. An option that is not listed here is hashed by its own name.
@@ -72,7 +75,7 @@ def hash_of_config(settings: Settings) -> str:
     """Hash every setting that a score may depend on, except the seed."""
     components = {
         group: {
-            key: _component_id(group, value) if key == "_target_" else value
+            key: _hashed_value(group, key, value)
             for key, value in values.items()
             if is_hashed(f"{group}.{key}", value)
         }
@@ -80,6 +83,12 @@ def hash_of_config(settings: Settings) -> str:
     }
     text = json.dumps([settings.protocol, components], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _hashed_value(group: str, key: str, value: Any) -> Any:
+    if key == "_target_":
+        return _component_id(group, value)
+    return EARLIER_DEFAULTS.get(f"{group}.{key}") if value is None else value
 
 
 def is_hashed(key: str, value: Any) -> bool:

@@ -63,13 +63,14 @@ class EdgeRules:
     """What becomes of edges in the files that a graph cannot hold, or holds only in part.
 
     Attributes:
-        undirected: Whether the reverse of every edge is added where the files lack it.
+        undirected: Whether the reverse of every edge is added where the files lack it. None adds
+            none either, and warns.
         duplicates: What becomes of an edge that is listed again: only the `first` counts, the
             `sum` of their weights does (1 each where the files have no weights), or an error.
         self_loops: Whether an edge from a node to itself is left out or is an error.
     """
 
-    undirected: bool = False
+    undirected: bool | None = None
     duplicates: Literal["first", "sum", "refuse"] = "first"
     self_loops: Literal["drop", "refuse"] = "drop"
 

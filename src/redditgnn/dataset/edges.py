@@ -132,6 +132,17 @@ def _with_reverses(name: str, rows: _Rows, num_nodes: int) -> _Rows:
     return joined
 
 
+def num_with_reverse(rowptr: Int64[ndarray, " nodes_plus_1"], col: Int32[ndarray, " edges"]) -> int:
+    """Count the edges whose reverse is an edge as well."""
+    from scipy import sparse
+
+    num_nodes = len(rowptr) - 1
+    matrix = sparse.csr_array(
+        (np.ones(len(col), dtype=np.int8), col, rowptr), shape=(num_nodes, num_nodes)
+    )
+    return int(matrix.multiply(matrix.T.tocsr()).nnz)
+
+
 def _refuse_unequal_reverses(name: str, rows: _Rows, num_nodes: int) -> None:
     """Compare the weights with those of the transposed matrix, which has the same pattern."""
     from scipy import sparse

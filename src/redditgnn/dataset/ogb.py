@@ -5,26 +5,30 @@ Read without the `ogb` package, which unpickles whole objects. The files are pla
 
 from __future__ import annotations
 
+import gzip
+import logging
 import shutil
 import urllib.request
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
 from numpy import ndarray
 
 from redditgnn.dataset.base import ConvertedGraph, EdgeRules, Mask, RawGraph
 from redditgnn.dataset.cache import LOADING_KEYS, cached
+from redditgnn.dataset.download import TIMEOUT_S, progress_logged
 from redditgnn.dataset.half_precision import FeatureDtype
+from redditgnn.dataset.labels import label_column, read_labels
 from redditgnn.dataset.rawfiles import damage_error, describe_error, discard_new_files, fetch_error
 from redditgnn.dataset.validation import convert_graph
 from redditgnn.errors import DataError
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import GraphData, Names
 
 _RAW = ("edge.csv.gz", "node-feat.csv.gz", "node-label.csv.gz")
 _SPLITS = ("train.csv.gz", "valid.csv.gz", "test.csv.gz")
-_TIMEOUT_S = 20.0  # of one answer from the server
+_LOG = logging.getLogger(__name__)
 
 
 def load(
@@ -64,7 +68,11 @@ def _fetch_missing(name: str, url: str, root: Path, files: list[Path], size: str
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with discard_new_files(root / "raw"), discard_new_files(root / "unpacked"):
+        with ExitStack() as stack:
+            stack.enter_context(discard_new_files(root / "raw"))
+            stack.enter_context(discard_new_files(root / "unpacked"))
+            stack.enter_context(progress_logged(name, root / "raw"))
+            _LOG.warning("dataset=%s: fetching its files (%s)", name, size)
             _download(url, root)
     except (OSError, ValueError, zipfile.BadZipFile) as error:  # ValueError: the url is invalid
         raise fetch_error(name, missing[0].parent, missing, url, error, size) from error
@@ -74,7 +82,7 @@ def _download(url: str, root: Path) -> None:
     """Download the archive, and unpack it into `root` without its single top folder."""
     archive, unpacked = root / "download.zip", root / "unpacked"
     with (
-        urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer,
+        urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer,
         archive.open("wb") as file,
     ):
         shutil.copyfileobj(answer, file)
@@ -87,30 +95,39 @@ def _download(url: str, root: Path) -> None:
 
 
 def _read_raw_graph(name: str, raw_files: list[Path], split_files: list[Path]) -> RawGraph:
-    edges, features, labels = raw_files
+    edges, node_features, node_labels = raw_files
     edge_index = _read_table(name, edges, np.int64).T
-    x = _read_table(name, features, np.float32)
-    y = _read_table(name, labels, np.float64)[:, 0]
+    x = _read_table(name, node_features, np.float32)
+    y = read_labels(name, label_column(name, _read_labels(name, node_labels), len(x)))
     train, val, test = (_read_mask(name, path, len(x)) for path in split_files)
     return RawGraph(
         x=x,
         edge_index=edge_index,
-        y=_class_indices(name, labels, y),
+        y=y.y,
         masks=(train, val, test),
+        names=Names(classes=y.classes),
     )
 
 
-def _class_indices(name: str, path: Path, y: ndarray) -> Int64[ndarray, " nodes"]:
-    if not np.isfinite(y).all():
-        raise damage_error(name, path, "a node has no label")
-    return y.astype(np.int64)
+def _read_labels(name: str, path: Path) -> ndarray:
+    """Return numbers, or words where the file has some. A blank stands for no label."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            rows = [line.rstrip("\n").split(",") for line in file]
+        table = np.array(rows)
+    except (OSError, EOFError, ValueError) as error:
+        raise damage_error(name, path, describe_error(error), fetched=False) from error
+    try:
+        return np.where(np.char.strip(table) == "", "nan", table).astype(np.float64)
+    except ValueError:
+        return table
 
 
 def _read_table(name: str, path: Path, dtype: type[np.generic]) -> ndarray:
     try:
         return np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=2)
     except (OSError, EOFError, ValueError) as error:
-        raise damage_error(name, path, describe_error(error)) from error
+        raise damage_error(name, path, describe_error(error), fetched=False) from error
 
 
 def _read_mask(name: str, path: Path, num_nodes: int) -> Mask:

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from redditgnn.dataset.base import ConvertedGraph, RawGraph
+from redditgnn.dataset.base import ConvertedGraph, EdgeRules, RawGraph
 from redditgnn.dataset.cache import LOADING_KEYS, cached
 from redditgnn.dataset.half_precision import FeatureDtype
-from redditgnn.dataset.pickles import only_arrays_unpickled
 from redditgnn.dataset.source import Source
 from redditgnn.dataset.validation import convert_graph
 from redditgnn.graph.data import GraphData
@@ -25,6 +24,7 @@ def load(
     *,
     name: str,
     folder: str,
+    undirected: bool | None,
     feature_dtype: FeatureDtype,
     expected: dict[str, int | None] | None,
     download_size: str,
@@ -41,13 +41,14 @@ def load(
         arguments={},
         root=data_dir / folder,
         size=download_size,
+        original=expected is not None,
     )
 
     def convert() -> ConvertedGraph:
-        dataset = files.open()
-        with only_arrays_unpickled(name):
-            raw = _disjoint_union(dataset)
-        return convert_graph(name, raw, expected, dataset.raw_paths)
+        with files.open() as opened:
+            raw = _disjoint_union(opened.dataset)
+        rules = EdgeRules(undirected=undirected)
+        return convert_graph(name, raw, expected, opened.files, rules)
 
     return cached(data_dir, name, parameters, convert, feature_dtype)
 

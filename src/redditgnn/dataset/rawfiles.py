@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import extract_tb
 
 import numpy as np
 
@@ -25,29 +27,34 @@ def list_names(paths: Sequence[Path]) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Describe `error` in one short line."""
-    text = " ".join(str(error).split())
+    """Describe `error` in one short line. One without a text is described by its place."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     name = type(error).__name__
-    return f"{name}: {text[:160]}" if text else name
+    if text:
+        return f"{name}: {text[:160]}"
+    frames = extract_tb(error.__traceback__)
+    return f"{name} in {frames[-1].name}" if frames else name
 
 
 def fetch_error(
     name: str, raw_dir: Path, missing: Sequence[Path], url: str, error: Exception, size: str
 ) -> DataError:
     """Return an error with the missing files, the failed download, and the two ways out."""
+    names = list_names(missing) or "files"
     return DataError(
-        f"dataset={name}: {raw_dir} has no {list_names(missing)}, and {url} could not be fetched "
-        f"({describe_error(error)}): put {list_names(missing)} ({size}) there by hand, or run "
-        "dataset=sbm, which needs no download"
+        f"dataset={name}: {raw_dir} has no {names}, and {url} could not be fetched "
+        f"({describe_error(error)}): put {names} ({size}) there by hand, or run dataset=sbm, which "
+        "needs no download"
     )
 
 
-def damage_error(name: str, path: Path, problem: str) -> DataError:
-    """Return an error with the damaged raw file and the way to replace it."""
-    return DataError(
-        f"dataset={name}: {path} is damaged ({problem}): delete it, so that it is fetched again, "
-        "or copy it again"
-    )
+def damage_error(name: str, path: Path, problem: str, *, fetched: bool) -> DataError:
+    """Return an error with the damaged raw file and the way to replace it.
+
+    `fetched`: whether a deleted file is fetched again. A user's own file is not.
+    """
+    delete = "delete it, so that it is fetched again, or " * fetched
+    return DataError(f"dataset={name}: {path} is damaged ({problem}): {delete}copy it again")
 
 
 def find_copy(paths: Sequence[Path]) -> Path | None:

@@ -1,6 +1,6 @@
-"""Dataset classes of PyG, run without output or hangs, and with errors of one line.
+"""Dataset classes and functions for PyG, run without output or hangs, with errors of one line.
 
-PyG's own processed/ folder is rewritten from raw/ each time, so a stale or foreign file in it is
+A class's process() runs each time, so that a stale or foreign file in its processed/ folder is
 never read. Repeated loads read the cache of this package.
 """
 
@@ -11,16 +11,19 @@ import importlib
 import inspect
 import io
 import logging
-import socket
+import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import clear_frames
 from typing import Any
 
-from redditgnn.dataset.pickles import only_arrays_unpickled
+from redditgnn.dataset.download import network_timeouts, progress_logged
+from redditgnn.dataset.opened import OpenDataset, foreign_place
+from redditgnn.dataset.pickles import FileWatch, only_arrays_unpickled
+from redditgnn.dataset.processed import made_anew
 from redditgnn.dataset.rawfiles import (
     damage_error,
     describe_error,
@@ -28,19 +31,24 @@ from redditgnn.dataset.rawfiles import (
     fetch_error,
     find_damage,
 )
+from redditgnn.dataset.seeding import seeded
 from redditgnn.errors import ConfigError, DataError, UserError
 
-TIMEOUT_S = 20.0  # of one answer from a server
 _DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC)
+_UNSAFE_BY_DEFAULT = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # torch.load as before 2.6
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A dataset class of PyG and the place of its files.
+    """A dataset class or function, and the place of its files.
 
-    `path` is the class's import path, `arguments` its arguments except `root`. `size` describes the
-    size of the download.
+    Attributes:
+        path: The import path.
+        arguments: Those of the class or function. `root` is added where it takes one.
+        size: A description of the size of the download.
+        seed: The seed of torch, NumPy and Python while it runs.
+        original: Whether only the published files are accepted, which can be fetched again.
     """
 
     name: str
@@ -48,95 +56,192 @@ class Source:
     arguments: Mapping[str, Any]
     root: Path
     size: str
+    seed: int = 0
+    original: bool = False
 
-    def open(self) -> Any:
-        """Return the dataset object, built from raw/, which is downloaded where necessary.
+    @contextmanager
+    def open(self) -> Iterator[OpenDataset]:
+        """Yield the dataset, built from raw/, which is downloaded where necessary.
 
         Raises:
             ConfigError: there is no such class, or it does not take these arguments.
             DataError: raw files are missing and cannot be fetched, or are damaged.
         """
-        with quiet(), network_timeouts(), only_arrays_unpickled(self.name):
-            cls = self._wrap_hooks(self._import_class())
-            return self._build_dataset(cls)
+        with ExitStack() as stack:
+            stack.enter_context(quiet())
+            stack.enter_context(network_timeouts())
+            stack.enter_context(seeded(self.seed))
+            watch = stack.enter_context(only_arrays_unpickled(self.name))
+            stack.enter_context(_any_torch_file())
+            source = self._import_source()
+            dataset = self._build_dataset(self._wrap_hooks(source, watch))
+            yield OpenDataset(self.name, self.path, source, dataset, watch)
 
-    def _import_class(self) -> type[Any]:
+    def _import_source(self) -> Callable[..., Any]:
         module, _, attribute = self.path.rpartition(".")
         try:
-            cls = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+            source = getattr(importlib.import_module(module), attribute)
+        except Exception as error:  # whatever a module raises when it is imported
+            place = foreign_place(error)
             raise ConfigError(
-                f"dataset.source={self.path} cannot be imported ({describe_error(error)}); give "
-                "the full path of a dataset class, e.g. torch_geometric.datasets.Planetoid"
+                f"dataset.source={self.path} cannot be imported ({place}{describe_error(error)}); "
+                "give the full path of a dataset class, e.g. torch_geometric.datasets.Planetoid, "
+                "and the folder of a module of your own in PYTHONPATH"
             ) from error
+        if not callable(source):
+            raise ConfigError(f"dataset.source={self.path} must be a class or a function")
         try:
-            inspect.signature(cls).bind(root=str(self.root), **self.arguments)
+            inspect.signature(source).bind(**self._arguments_of(source))
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 f"dataset.arguments do not fit {self.path}: {describe_error(error)}"
             ) from error
-        return cls
+        return source
 
-    def _wrap_hooks(self, cls: type[Any]) -> type[Any]:
-        """Derive a class whose two hooks report failures and leave no partial downloads."""
-        source = self
+    def _arguments_of(self, source: Callable[..., Any]) -> dict[str, Any]:
+        parameters = inspect.signature(source).parameters
+        any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        forwards = any_name and not str(source.__module__).startswith("torch_geometric.")
+        takes_root = "root" in parameters or (forwards and _is_pyg_class(source))
+        reload = {"force_reload": True} if "force_reload" in parameters else {}
+        return {**({"root": str(self.root)} if takes_root else {}), **reload, **self.arguments}
 
-        def download(dataset: Any) -> None:
+    def _wrap_hooks(self, source: Any, watch: FileWatch) -> Callable[..., Any]:
+        """Derive a class whose hooks report failures, run anew and leave no partial downloads."""
+        if not _is_pyg_class(source):
+            return source
+        hooks: dict[str, Any] = {"__module__": source.__module__, "_process": _process_always}
+        if _overrides(source, "download"):
+            hooks["download"] = self._wrap_download(source.download)
+        if _overrides(source, "process"):
+            hooks["process"] = self._wrap_process(source.process, watch)
+        return type(source.__name__, (source,), hooks)
+
+    def _wrap_download(self, download: Callable[[Any], None]) -> Any:
+        def wrapped(dataset: Any) -> None:
+            raw_dir = Path(dataset.raw_dir)
             try:
-                with discard_new_files(Path(dataset.raw_dir)):
-                    _LOG.warning("dataset=%s: fetching %s", source.name, source.size)
-                    cls.download(dataset)
+                with discard_new_files(raw_dir), progress_logged(self.name, raw_dir):
+                    if dataset.raw_paths:  # otherwise there may be nothing to fetch
+                        _LOG.warning("dataset=%s: fetching its files (%s)", self.name, self.size)
+                    download(dataset)
             except Exception as error:  # for any reason, the files did not arrive
-                raise source._fetch_error(dataset, error) from error
+                missing = [path for path in map(Path, dataset.raw_paths) if not path.exists()]
+                url = getattr(dataset, "url", "the files' server")
+                raise fetch_error(self.name, raw_dir, missing, url, error, self.size) from error
 
-        def process(dataset: Any) -> None:
+        return wrapped
+
+    def _wrap_process(self, process: Callable[[Any], None], watch: FileWatch) -> Any:
+        def wrapped(dataset: Any) -> None:
             try:
-                cls.process(dataset)
+                with made_anew(dataset, watch):
+                    process(dataset)
             except UserError:
                 raise
             except Exception as error:  # PyG does not check its input: anything can surface
-                if isinstance(error, MemoryError) or getattr(error, "errno", None) in _DISK_ERRORS:
+                if _is_of_the_machine(error):
                     raise
                 clear_frames(error.__traceback__)  # their frames keep files open
-                raise source._unreadable_error(Path(dataset.raw_dir), error) from error
+                raise self._process_error(dataset, error) from error
 
-        return type(cls.__name__, (cls,), {"download": download, "process": process})
+        return wrapped
 
-    def _fetch_error(self, dataset: Any, error: Exception) -> DataError:
-        missing = [path for path in map(Path, dataset.raw_paths) if not path.exists()]
-        url = getattr(dataset, "url", "the files' server")
-        return fetch_error(self.name, Path(dataset.raw_dir), missing, url, error, self.size)
+    def _process_error(self, dataset: Any, error: Exception) -> DataError:
+        if place := foreign_place(error):
+            return DataError(
+                f"dataset={self.name}: {self.path} failed in {place}{describe_error(error)}"
+            )
+        for path in sorted(Path(dataset.raw_dir).glob("*")):
+            if (problem := find_damage(path)) is not None:
+                return damage_error(self.name, path, problem, fetched=self.original)
+        delete = "delete the files there, so that they are fetched again, or " * self.original
+        return DataError(
+            f"dataset={self.name}: {self.path} cannot read {dataset.raw_dir} "
+            f"({describe_error(error)}): {delete}copy them again"
+        )
 
-    def _build_dataset(self, cls: type[Any]) -> Any:
-        reload = {"force_reload": True} if _accepts(cls, "force_reload") else {}
+    def _build_dataset(self, source: Callable[..., Any]) -> Any:
         try:
-            return cls(root=str(self.root), **self.arguments, **reload)
-        except (UserError, MemoryError):
+            return source(**self._arguments_of(source))
+        except UserError:
             raise
-        except OSError as error:
-            raise DataError(
-                f"dataset={self.name}: {error.filename or self.root} cannot be written "
-                f"({error.strerror or describe_error(error)}); PyG keeps its processed files next "
-                "to raw/, so data_dir needs write permission and free space"
-            ) from error
         except Exception as error:
+            if _is_of_the_machine(error) and not isinstance(error, OSError):
+                raise
+            if place := foreign_place(error):
+                raise DataError(
+                    f"dataset={self.name}: {self.path} failed in {place}{describe_error(error)}"
+                ) from error
+            if isinstance(error, OSError):
+                raise self._disk_error(error) from error
             raise ConfigError(
                 f"dataset={self.name}: {self.path} failed with these dataset.arguments: "
                 f"{dict(self.arguments)} ({describe_error(error)})"
             ) from error
 
-    def _unreadable_error(self, raw_dir: Path, error: Exception) -> DataError:
-        for path in sorted(raw_dir.glob("*")):
-            if (problem := find_damage(path)) is not None:
-                return damage_error(self.name, path, problem)
+    def _disk_error(self, error: OSError) -> DataError:
         return DataError(
-            f"dataset={self.name}: {self.path} cannot read {raw_dir} ({describe_error(error)}): "
-            "delete the files there, so that they are fetched again, or copy them again"
+            f"dataset={self.name}: {error.filename or self.root} cannot be written "
+            f"({error.strerror or describe_error(error)}); PyG keeps its processed files next "
+            "to raw/, so data_dir needs write permission and free space"
         )
 
 
-def _accepts(cls: type[Any], parameter: str) -> bool:
-    return parameter in inspect.signature(cls).parameters
+def default_folder(path: str) -> str:
+    """Return the folder of the class `path` below data_dir: none if it adds one for itself.
+
+    Two classes must not share a raw/ folder, where files of one name would be mixed up.
+    """
+    from torch_geometric.data import Dataset
+
+    module, _, name = path.rpartition(".")
+    try:
+        source = getattr(importlib.import_module(module), name)
+    except Exception:  # `Source.open` reports it
+        return name
+    return "" if getattr(source, "raw_dir", Dataset.raw_dir) is not Dataset.raw_dir else name
+
+
+def _is_pyg_class(source: Any) -> bool:
+    from torch_geometric.data import Dataset
+
+    return isinstance(source, type) and issubclass(source, Dataset)
+
+
+def _overrides(source: Any, method: str) -> bool:
+    from torch_geometric.data import Dataset, InMemoryDataset
+
+    return getattr(source, method) not in (
+        getattr(Dataset, method),
+        getattr(InMemoryDataset, method),
+    )
+
+
+def _process_always(dataset: Any) -> None:
+    """Replace `Dataset._process`, which skips process() where its files are there."""
+    dataset.force_reload = True
+    super(type(dataset), dataset)._process()
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Whether memory or the disk failed, not the class or its files."""
+    out_of_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    return out_of_memory or getattr(error, "errno", None) in _DISK_ERRORS
+
+
+@contextmanager
+def _any_torch_file() -> Iterator[None]:
+    """Let `torch.load` read what classes for older torch save. `only_arrays_unpickled` watches."""
+    before = os.environ.get(_UNSAFE_BY_DEFAULT)
+    os.environ[_UNSAFE_BY_DEFAULT] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_UNSAFE_BY_DEFAULT]
+        else:
+            os.environ[_UNSAFE_BY_DEFAULT] = before
 
 
 @contextmanager
@@ -148,26 +253,3 @@ def quiet() -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def network_timeouts() -> Iterator[None]:
-    """Limit the waiting times of urllib and fsspec, PyG's two ways to download."""
-    from fsspec import config as fsspec_config  # type: ignore[import-untyped]
-
-    old_timeout, old_conf = socket.getdefaulttimeout(), dict(fsspec_config.conf)
-    socket.setdefaulttimeout(TIMEOUT_S)
-    fsspec_config.conf["http"] = {"client_kwargs": _aiohttp_settings()}
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(old_timeout)
-        fsspec_config.conf.clear()
-        fsspec_config.conf.update(old_conf)
-
-
-def _aiohttp_settings() -> dict[str, Any]:
-    import aiohttp
-
-    limits = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S)
-    return {"timeout": limits, "trust_env": True}

@@ -1,4 +1,4 @@
-"""The split into training, validation and test nodes: from the files, or drawn per class."""
+"""The split into training, validation and test nodes: from the files, or drawn."""
 
 from __future__ import annotations
 
@@ -9,42 +9,94 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Int64
 from numpy import ndarray
+from typing_extensions import TypedDict
 
+from redditgnn.dataset.arrays import numbers
 from redditgnn.dataset.base import MASKS, Labels, Mask
-from redditgnn.errors import ConfigError
+from redditgnn.dataset.validation import is_labelled
+from redditgnn.errors import ConfigError, DataError
 
 # Sizes as in the files: a later check compares them.
 Masks = tuple[
     Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
 ]
+MaskTable = Bool[ndarray, "nodes splits"]
+
+
+class SplitSettings(TypedDict):
+    """The keys of a split."""
+
+    split: Literal["public", "random", "ratio"]
+    split_index: int
+    split_seed: int
+    train_per_class: int
+    val_per_class: int
+    train_ratio: float | None
+    val_ratio: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitRule:
-    """The rule of a split: `public` uses mask number `index`, `random` draws with `seed`."""
+    """The rule of a split.
 
-    kind: Literal["public", "random"]
+    `public` uses mask number `index`. `random` draws nodes of each class with `seed`, `ratio` draws
+    shares of all nodes.
+    """
+
+    kind: Literal["public", "random", "ratio"]
     index: int
     seed: int
     train_per_class: int
     val_per_class: int
+    train_ratio: float | None = None
+    val_ratio: float | None = None
 
-    def masks(self, data: Any, y: Labels) -> Masks:
+    @classmethod
+    def of(cls, settings: SplitSettings) -> SplitRule:
+        values: dict[str, Any] = {**settings}
+        kind, index, seed = (values.pop(key) for key in ("split", "split_index", "split_seed"))
+        return cls(kind=kind, index=index, seed=seed, **values)
+
+    def masks(
+        self,
+        tables: Sequence[MaskTable | None],
+        y: Labels,
+        graph_ids: Int64[ndarray, " nodes"] | None = None,
+    ) -> Masks:
         """Return the masks of training, validation and test nodes, None where the files lack one.
+
+        `graph_ids`: the graph of each node, where several were joined. `ratio` then draws graphs.
 
         Raises:
             ConfigError: there is no split of this number, or a class is too small to draw from.
         """
+        self._check_ratios()
         if self.kind == "public":
-            return self._select_public([getattr(data, key, None) for key in MASKS])
+            return self._select_public(tables)
+        if self.kind == "ratio":
+            assert self.train_ratio is not None
+            assert self.val_ratio is not None
+            return draw_by_ratio(y, self.train_ratio, self.val_ratio, self.seed, graph_ids)
         if y.ndim == 2:
-            raise ConfigError("dataset.split=random needs one label per node; use split=public")
+            raise ConfigError("dataset.split=random needs one label per node; use split=ratio")
         return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed)
 
-    def _select_public(self, masks: Sequence[Any]) -> Masks:
+    def _check_ratios(self) -> None:
+        ratios = (self.train_ratio, self.val_ratio)
+        if self.kind != "ratio" and ratios != (None, None):
+            raise ConfigError(
+                "dataset.train_ratio and val_ratio need dataset.split=ratio, got "
+                f"dataset.split={self.kind}; set it, or leave them out"
+            )
+        if self.kind == "ratio" and None in ratios:
+            raise ConfigError(
+                "dataset.split=ratio needs dataset.train_ratio and dataset.val_ratio, e.g. 0.6 and "
+                "0.2; the rest is for tests"
+            )
+
+    def _select_public(self, tables: Sequence[MaskTable | None]) -> Masks:
         """Select one column of each mask. A mask with a single column serves every split."""
-        tables = [None if m is None else _split_columns(m.numpy()) for m in masks]
-        num_splits = _count_columns(masks)
+        num_splits = count_splits(tables)
         if not 0 <= self.index < num_splits:
             raise ConfigError(f"dataset.split_index must be in [0, {num_splits}), got {self.index}")
         train, val, test = (
@@ -54,17 +106,41 @@ class SplitRule:
         return train, val, test
 
 
-def count_public_splits(data: Any) -> int:
-    """Return how many splits the masks of a graph from the files hold."""
-    return _count_columns([getattr(data, key, None) for key in MASKS])
+def count_splits(tables: Sequence[MaskTable | None]) -> int:
+    """Return how many splits the masks of the files hold."""
+    return max((table.shape[1] for table in tables if table is not None), default=1)
 
 
-def _count_columns(masks: Sequence[Any]) -> int:
-    return max((m.shape[1] for m in masks if m is not None and m.ndim > 1), default=1)
+def mask_tables(name: str, data: Any, num_nodes: int) -> list[MaskTable | None]:
+    """Return the masks of `data` with a column for each split, None where it has none.
+
+    Raises:
+        DataError: a mask has another shape, or numbers other than 0 and 1.
+    """
+    values = [getattr(data, key, None) for key in MASKS]
+    return [
+        None if value is None else _mask_table(name, key, value, num_nodes)
+        for key, value in zip(MASKS, values, strict=True)
+    ]
 
 
-def _split_columns(mask: ndarray) -> Bool[ndarray, "nodes splits"]:
-    return mask.astype(bool).reshape(len(mask), mask.shape[1] if mask.ndim > 1 else 1)
+def _mask_table(name: str, key: str, value: Any, num_nodes: int) -> MaskTable:
+    array = numbers(name, key, value)
+    if array.ndim > 2 or len(array) != num_nodes:
+        turned = array.ndim == 2 and array.shape[1] == num_nodes
+        way_out = "transpose it" if turned else "make it true or false for every node"
+        raise DataError(
+            f"dataset={name}: the files have no usable {key}: its shape is {list(array.shape)} "
+            f"and must be [{num_nodes}] or [{num_nodes}, splits]; {way_out}, or set "
+            "dataset.split=random"
+        )
+    wrong = (array != 0) & (array != 1)
+    if wrong.any():
+        raise DataError(
+            f"dataset={name}: the files have no usable {key}: it must be true or false, or 1 or 0, "
+            f"for every node, it holds {array[wrong][0]:g}"
+        )
+    return array.astype(bool).reshape(num_nodes, array.shape[1] if array.ndim > 1 else 1)
 
 
 def draw_per_class(
@@ -76,18 +152,56 @@ def draw_per_class(
             "dataset.train_per_class and val_per_class must be at least 1, got "
             f"{train_per_class} and {val_per_class}"
         )
-    if seed < 0:
-        raise ConfigError(f"dataset.split_seed must be at least 0, got {seed}")
-    per_class, sizes = train_per_class + val_per_class, np.bincount(y)
-    if sizes.min() < per_class:
+    _check_seed(seed)
+    per_class, labelled = train_per_class + val_per_class, y >= 0
+    classes, sizes = np.unique(y[labelled], return_counts=True)
+    if len(sizes) and sizes.min() < per_class:
         raise ConfigError(
             f"dataset.train_per_class + val_per_class must be at most {sizes.min()}, the size of "
-            f"class {sizes.argmin()}, got {per_class}"
+            f"class {classes[sizes.argmin()]}, got {per_class}; lower them, or use split=ratio"
         )
     rng = np.random.default_rng(seed)
     train, val = np.zeros(len(y), dtype=bool), np.zeros(len(y), dtype=bool)
-    for label in range(len(sizes)):
+    for label in classes:
         nodes = rng.permutation(np.flatnonzero(y == label))[:per_class]
         train[nodes[:train_per_class]] = True
         val[nodes[train_per_class:]] = True
-    return train, val, ~(train | val)
+    return train, val, labelled & ~(train | val)
+
+
+def draw_by_ratio(
+    y: Labels,
+    train_ratio: float,
+    val_ratio: float,
+    seed: int,
+    graph_ids: Int64[ndarray, " nodes"] | None = None,
+) -> tuple[Mask, Mask, Mask]:
+    """Draw shares of the labelled nodes, or of the graphs that they are in. The rest is for tests.
+
+    Raises:
+        ConfigError: a share is not between 0 and 1, or one of the three splits would be empty.
+    """
+    if not (train_ratio > 0 and val_ratio > 0 and train_ratio + val_ratio < 1):
+        raise ConfigError(
+            "dataset.train_ratio and dataset.val_ratio must be above 0 and below 1 together, got "
+            f"{train_ratio:g} and {val_ratio:g}"
+        )
+    _check_seed(seed)
+    labelled = is_labelled(y)
+    units = np.arange(len(y)) if graph_ids is None else graph_ids
+    drawn = np.random.default_rng(seed).permutation(np.unique(units[labelled]))
+    ends = np.rint(np.cumsum([train_ratio, val_ratio]) * len(drawn)).astype(int)
+    parts = np.split(drawn, ends)
+    if min(map(len, parts)) == 0:
+        kind = "labelled nodes" if graph_ids is None else "graphs"
+        raise ConfigError(
+            f"dataset.train_ratio={train_ratio:g} and dataset.val_ratio={val_ratio:g} leave a "
+            f"split of {len(drawn)} {kind} empty; choose other shares"
+        )
+    train, val, test = (labelled & np.isin(units, part) for part in parts)
+    return train, val, test
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise ConfigError(f"dataset.split_seed must be at least 0, got {seed}")

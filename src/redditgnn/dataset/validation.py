@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from redditgnn.dataset.base import MASKS, ConvertedGraph, EdgeRules, Labels, Mask, RawGraph
-from redditgnn.dataset.edges import sort_edges
-from redditgnn.errors import DataError
+from redditgnn.dataset.edges import num_with_reverse, sort_edges
+from redditgnn.errors import ConfigError, DataError
 
+_LOG = logging.getLogger(__name__)
 _SIZES = ("num_nodes", "num_edges", "num_features", "num_classes")
 _SPLITS = ("num_train", "num_val", "num_test")
 
@@ -31,13 +34,16 @@ def convert_graph(
     Raises:
         DataError: names the array and its fault, or the count that is not the `expected` one.
     """
-    num_classes = _check_labels(name, raw.y)
+    num_classes = check_labels(name, raw.y)
     _check_features(name, raw)
     _check_edges(name, raw)
     masks = _check_masks(name, raw)
     counts = _count_all(raw, num_classes, masks)
     check_expected(name, counts, expected or {})
     edges = sort_edges(name, raw.edge_index, len(raw.x), weight=raw.edge_weight, rules=rules)
+    with_reverse = num_with_reverse(edges.rowptr, edges.col)
+    if rules is not None and rules.undirected is None:
+        _warn_of_directed_edges(name, with_reverse, len(edges.col))
     arrays = {"x": raw.x, "rowptr": edges.rowptr, "col": edges.col, "y": raw.y, **masks}
     if edges.weight is not None:
         arrays["edge_weight"] = edges.weight
@@ -45,7 +51,12 @@ def convert_graph(
         arrays=arrays,
         num_classes=num_classes,
         names=raw.names,
-        facts={"read": counts, "num_splits": raw.num_splits, **edges.facts},
+        facts={
+            "read": counts,
+            "num_splits": raw.num_splits,
+            **edges.facts,
+            "edges_with_reverse": with_reverse,
+        },
         raw_files=tuple(map(Path, raw_files)),
     )
 
@@ -69,7 +80,12 @@ def check_expected(
             )
 
 
-def _check_labels(name: str, y: Labels) -> int:
+def check_labels(name: str, y: Labels) -> int:
+    """Return the number of classes.
+
+    Raises:
+        DataError: there are no labels, or they are not numbers of classes.
+    """
     if len(y) == 0:
         raise DataError(f"dataset={name}: the files hold no nodes")
     if not is_labelled(y).any():
@@ -87,9 +103,18 @@ def _check_labels(name: str, y: Labels) -> int:
         node = int(y.argmax())
         raise DataError(
             f"dataset={name}: labels must be below {len(y):,}, the number of nodes, "
-            f"node {node} has {y[node]:,}"
+            f"node {node} has {y[node]:,}; number the classes from 0"
         )
     return int(y.max()) + 1
+
+
+def _warn_of_directed_edges(name: str, with_reverse: int, num_edges: int) -> None:
+    if with_reverse < num_edges:
+        _LOG.warning(
+            "dataset=%s: %s of %s edges have their reverse, and messages follow the edges one way; "
+            "dataset.undirected=true adds the reverses, dataset.undirected=false is silent",
+            *(name, f"{with_reverse:,}", f"{num_edges:,}"),
+        )
 
 
 def is_labelled(y: Labels) -> Bool[ndarray, " nodes"]:
@@ -167,7 +192,22 @@ def _count_all(raw: RawGraph, num_classes: int, masks: Mapping[str, Mask]) -> di
     return dict(zip((*_SIZES, *_SPLITS), (*sizes, *splits), strict=True))
 
 
-def row_normalized(x: Float[ndarray, "nodes features"]) -> Float32[ndarray, "nodes features"]:
-    """Divide each row by its sum (Kipf and Welling 2017). Rows with sum 0 stay."""
-    total = x.sum(axis=1, keepdims=True, dtype=np.float64)
-    return (x / np.where(total == 0, 1.0, total)).astype(np.float32)
+def row_normalized(name: str, raw: RawGraph) -> RawGraph:
+    """Divide each row of the features by its sum (Kipf and Welling 2017). Rows of zeros stay.
+
+    Raises:
+        ConfigError: a feature is negative, so that sums may be near zero or turn signs.
+    """
+    for start in range(0, len(raw.x), 65536):
+        negative = (raw.x[start : start + 65536] < 0).any(axis=1)
+        if negative.any():
+            node = start + int(np.argmax(negative))
+            raise ConfigError(
+                "dataset.normalize_features=true divides each row by its sum and needs features of "
+                f"at least 0, node {node} has {raw.x[node].min():g}; set it to false, or use "
+                "+dataset.arguments.transform._target_=torch_geometric.transforms.NormalizeFeatures"
+                ", which shifts them first"
+            )
+    total = raw.x.sum(axis=1, keepdims=True, dtype=np.float64)
+    x = (raw.x / np.where(total == 0, 1.0, total)).astype(np.float32)
+    return replace(raw, x=x)

@@ -1,0 +1,257 @@
+"""The gate: what a dataset class returned becomes NumPy arrays, or an error that names it.
+
+Tensors, arrays, lists, tables of pandas and sparse matrices come in. Types, shapes and
+fractions are checked before anything is computed, so that no number changes silently.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
+from redditgnn.errors import DataError
+from redditgnn.runtime.memory import GIB, free_memory
+
+LARGEST_EXACT = 2**24  # float32 holds all whole numbers up to here
+_LOG = logging.getLogger(__name__)
+
+
+def as_array(name: str, key: str, value: Any) -> ndarray:
+    """Return a tensor, array, list, or column or table of pandas as an array of its own type.
+
+    Raises:
+        DataError: it is none of these, or a list of rows of different lengths.
+    """
+    try:
+        if isinstance(value, torch.Tensor):
+            return _dense_array(value)
+        array = np.asarray(value)
+    except Exception as error:  # whatever a foreign type raises when it is converted
+        raise _type_error(name, key, value) from error
+    if array.ndim == 0:
+        raise _type_error(name, key, value)
+    return array
+
+
+def _dense_array(tensor: torch.Tensor) -> ndarray:
+    tensor = tensor.detach().cpu()
+    tensor = tensor if tensor.layout is torch.strided else tensor.to_dense()
+    array: ndarray = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+    return array
+
+
+def _type_error(name: str, key: str, value: Any) -> DataError:
+    return DataError(
+        f"dataset={name}: {key} is {type(value).__module__}.{type(value).__name__}, which is no "
+        "array; make it a tensor, a NumPy array or a list with one entry for each"
+    )
+
+
+def numbers(name: str, key: str, value: Any) -> ndarray:
+    """Return `value` as an array of whole or real numbers. A missing entry (None, NA) is NaN.
+
+    Raises:
+        DataError: it holds text or complex numbers.
+    """
+    array = as_array(name, key, value)
+    if array.dtype.kind == "O":
+        array = _objects_to_numbers(name, key, array)
+    if array.dtype.kind not in "biuf":
+        example = array.reshape(-1)[:1].tolist()
+        raise DataError(
+            f"dataset={name}: {key} must hold numbers, it holds {array.dtype.name} such as "
+            f"{example[0] if example else 'none'!r}"
+        )
+    return array
+
+
+def _objects_to_numbers(name: str, key: str, array: ndarray) -> ndarray:
+    flat = [np.nan if is_missing(entry) else entry for entry in array.reshape(-1)]
+    text = next((entry for entry in flat if isinstance(entry, (str, bytes))), None)
+    try:
+        if text is None:
+            return np.array(flat, dtype=np.float64).reshape(array.shape)
+    except (TypeError, ValueError):
+        text = next(entry for entry in flat if not isinstance(entry, (int, float)))
+    raise DataError(f"dataset={name}: {key} must hold numbers, it holds {text!r}")
+
+
+def is_missing(entry: Any) -> bool:
+    """Whether an entry stands for no value: None, NaN, pandas' NA, or blank text."""
+    if isinstance(entry, str):
+        return not entry.strip()
+    return entry is None or type(entry).__name__ in ("NAType", "NaTType") or entry != entry
+
+
+def integers(name: str, key: str, array: ndarray) -> Int64[ndarray, "*shape"]:
+    """Return whole numbers as int64, whatever type of number they have.
+
+    Raises:
+        DataError: names the first position whose number has a fraction, or is not finite.
+    """
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (array == np.trunc(array))
+        if not whole.all():
+            position = np.unravel_index(int(np.argmin(whole)), array.shape)
+            place = ", ".join(str(int(index)) for index in position)
+            raise DataError(
+                f"dataset={name}: {key} must hold whole numbers, entry [{place}] is "
+                f"{array[position]:g}"
+            )
+        _refuse_inexact(name, key, array)
+    if array.size and array.dtype.kind in "fu" and float(array.max()) >= 2.0**63:
+        raise DataError(f"dataset={name}: {key} must be below 2**63, got {array.max():,}")
+    return array.astype(np.int64, copy=False)
+
+
+def _refuse_inexact(name: str, key: str, array: ndarray) -> None:
+    limit = 2.0 ** (np.finfo(array.dtype).nmant + 1)
+    if array.size and float(np.abs(array).max()) > limit:
+        raise DataError(
+            f"dataset={name}: {key} is stored as {array.dtype.name}, which cannot tell whole "
+            f"numbers above {limit:,.0f} apart; store integers"
+        )
+
+
+def features(name: str, value: Any) -> Float32[ndarray, "nodes features"]:
+    """Return node features as a dense table in float32.
+
+    Raises:
+        DataError: they are no table of numbers, or do not fit into memory.
+    """
+    matrix = _sparse_matrix(value)
+    if matrix is not None:
+        return _dense_table(name, matrix)
+    array = numbers(name, "x", value)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise DataError(
+            f"dataset={name}: features must be a table, a row a node, got the shape {array.shape}"
+        )
+    if array.dtype.kind in "iu" and array.size and abs(array).max() > LARGEST_EXACT:
+        _LOG.warning("dataset=%s: features above %s are rounded to float32", name, LARGEST_EXACT)
+    with np.errstate(over="ignore"):  # a number that becomes infinite is refused later
+        return array.astype(np.float32, copy=False)
+
+
+def _sparse_matrix(value: Any) -> Any | None:
+    """Return a sparse tensor or matrix as one of SciPy, None for anything else."""
+    from scipy import sparse
+
+    if sparse.issparse(value):
+        return value.tocsr()
+    if hasattr(value, "to_scipy"):  # torch_sparse.SparseTensor
+        return value.to_scipy(layout="csr")
+    if not isinstance(value, torch.Tensor) or value.layout is torch.strided:
+        return None
+    coo = value.detach().cpu().to_sparse_coo().coalesce()
+    return sparse.coo_array((coo.values().numpy(), coo.indices().numpy()), coo.shape).tocsr()
+
+
+def _dense_table(name: str, matrix: Any) -> Float32[ndarray, "nodes features"]:
+    if matrix.dtype.kind not in "biuf":
+        raise DataError(f"dataset={name}: x must hold numbers, it holds {matrix.dtype.name}")
+    rows, columns = matrix.shape
+    needed, free = 4 * rows * columns, free_memory(torch.device("cpu"))
+    size = f"{rows:,} x {columns:,} sparse features take {needed / GIB:,.2f} GiB as a dense table"
+    if needed > free:
+        raise DataError(
+            f"dataset={name}: {size}, and {free / GIB:,.2f} GiB are free; keep fewer columns, such "
+            "as the most frequent words, or reduce them with TruncatedSVD of scikit-learn"
+        )
+    if needed > GIB:
+        _LOG.warning("dataset=%s: %s", name, size)
+    try:
+        table: ndarray = matrix.astype(np.float32).toarray()
+    except MemoryError as error:
+        raise MemoryError(
+            f"{size}; keep fewer columns, or reduce them with TruncatedSVD"
+        ) from error
+    return table
+
+
+def edges(name: str, data: Any) -> tuple[Int64[ndarray, "2 edges"], ndarray | None]:
+    """Return (source, destination) of each edge, and the values of `adj_t` if these are not 1.
+
+    Raises:
+        DataError: there are no edges, or `edge_index` is not [2, edges] whole numbers.
+    """
+    value = getattr(data, "edge_index", None)
+    if value is None:
+        return _edges_of_matrix(name, getattr(data, "adj_t", None))
+    array = numbers(name, "edge_index", value)
+    if array.size == 0:
+        return np.empty((2, 0), dtype=np.int64), None
+    if array.ndim != 2 or array.shape[0] != 2:
+        way_out = "transpose it" if array.ndim == 2 and array.shape[1] == 2 else "(source, target)"
+        raise DataError(
+            f"dataset={name}: edge_index must have the shape [2, edges], got "
+            f"{list(array.shape)}; {way_out}"
+        )
+    if array.dtype.kind == "b":
+        raise DataError(f"dataset={name}: edge_index must hold node numbers, it holds bool")
+    return integers(name, "edge_index", array), None
+
+
+def _edges_of_matrix(name: str, adjacency: Any) -> tuple[Int64[ndarray, "2 edges"], ndarray | None]:
+    if adjacency is None:
+        raise DataError(
+            f"dataset={name}: Data has no edge_index; choose a dataset with node features, node "
+            "labels and edges"
+        )
+    matrix = _sparse_matrix(adjacency)
+    if matrix is None:
+        raise _type_error(name, "adj_t", adjacency)
+    coo = matrix.tocoo()  # rows are destinations
+    weight = None if (coo.data == 1).all() else coo.data
+    return np.stack([coo.col, coo.row]).astype(np.int64), weight
+
+
+def read_weights(
+    name: str, data: Any, of_matrix: ndarray | None, num_edges: int, use: bool | None
+) -> Float32[ndarray, " edges"] | None:
+    """Return the weight of each edge: `edge_weight`, the values of `adj_t`, or `edge_attr`.
+
+    Only an `edge_attr` of one column is a weight. `use`: False ignores all of them.
+
+    Raises:
+        DataError: a weight is missing, negative or not finite.
+    """
+    values = {
+        "edge_weight": getattr(data, "edge_weight", None),
+        "adj_t": of_matrix,
+        "edge_attr": getattr(data, "edge_attr", None),
+    }
+    present = {key: value for key, value in values.items() if value is not None}
+    if use is False or not present:
+        return None
+    key, value = next(iter(present.items()))
+    array = numbers(name, key, value)
+    if array.ndim == 2 and array.shape[1] > 1:
+        _LOG.warning("dataset=%s: %s has %d columns and is not used", name, key, array.shape[1])
+        return None
+    return _checked_weights(name, key, array.reshape(-1), num_edges)
+
+
+def _checked_weights(
+    name: str, key: str, array: ndarray, num_edges: int
+) -> Float32[ndarray, " edges"]:
+    way_out = "set dataset.edge_weight=false to count all edges alike"
+    if len(array) != num_edges:
+        raise DataError(
+            f"dataset={name}: {key} must have one number for each of {num_edges:,} edges, got "
+            f"{len(array):,}; {way_out}"
+        )
+    weight = array.astype(np.float32)
+    usable = np.isfinite(weight) & (weight >= 0)
+    if not usable.all():
+        edge = int(np.argmin(usable))
+        raise DataError(
+            f"dataset={name}: {key} is read as edge weights, which must be finite and at least 0, "
+            f"edge {edge} has {array[edge]:g}; {way_out}"
+        )
+    return weight

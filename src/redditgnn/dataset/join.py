@@ -1,0 +1,101 @@
+"""Graphs as a dataset class gives them, checked one by one, and joined as one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
+from redditgnn.dataset.arrays import edges, features, read_weights
+from redditgnn.dataset.labels import label_column
+from redditgnn.dataset.split import MaskTable, mask_tables
+from redditgnn.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Arrays of one graph, or of several. Labels are as the files have them."""
+
+    x: Float32[ndarray, "nodes features"]
+    edge_index: Int64[ndarray, "2 edges"]
+    edge_weight: Float32[ndarray, " edges"] | None
+    y: ndarray
+    masks: list[MaskTable | None]
+    graph_ids: Int64[ndarray, " nodes"]
+
+
+_MISSING = {
+    "x": "choose a dataset with node features, or make some, e.g. "
+    "+dataset.arguments.pre_transform._target_=torch_geometric.transforms.OneHotDegree "
+    "+dataset.arguments.pre_transform.max_degree=30",
+    "y": "choose a dataset with node features, node labels and edges",
+}
+
+
+def read_graph(name: str, data: Any, edge_weight: bool | None) -> Part:
+    """Check one `Data` of PyG and take its arrays.
+
+    Raises:
+        DataError: names the attribute that is missing or malformed.
+    """
+    for key, way_out in _MISSING.items():
+        if getattr(data, key, None) is None:
+            raise DataError(f"dataset={name}: Data has no {key}; {way_out}")
+    x = features(name, data.x)
+    edge_index, of_matrix = edges(name, data)
+    num_nodes, num_edges = len(x), edge_index.shape[1]
+    if num_edges and not 0 <= edge_index.min() <= edge_index.max() < num_nodes:
+        low, high = int(edge_index.min()), int(edge_index.max())
+        raise DataError(
+            f"dataset={name}: edges must join nodes in [0, {num_nodes:,}), got {low} to {high:,}"
+        )
+    return Part(
+        x=x,
+        edge_index=edge_index,
+        edge_weight=read_weights(name, data, of_matrix, num_edges, edge_weight),
+        y=label_column(name, data.y, num_nodes),
+        masks=mask_tables(name, data, num_nodes),
+        graph_ids=np.zeros(num_nodes, dtype=np.int64),
+    )
+
+
+def join_graphs(name: str, parts: Sequence[Part]) -> Part:
+    """Return one graph without edges between its parts. A single part is returned as it is.
+
+    Raises:
+        DataError: the parts have different numbers of features, label columns or splits.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [len(part.x) for part in parts]
+    starts = accumulate(sizes, initial=0)
+    shifted = [part.edge_index + start for part, start in zip(parts, starts, strict=False)]
+    weights = [part.edge_weight for part in parts if part.edge_weight is not None]
+    return Part(
+        x=_concatenated(name, "x", [part.x for part in parts]),
+        edge_index=np.concatenate(shifted, axis=1),
+        edge_weight=np.concatenate(weights) if len(weights) == len(parts) else None,
+        y=_concatenated(name, "y", [part.y for part in parts]),
+        masks=[_joined_masks(name, masks) for masks in zip(*(p.masks for p in parts), strict=True)],
+        graph_ids=np.repeat(np.arange(len(parts)), sizes),
+    )
+
+
+def _concatenated(name: str, key: str, arrays: Sequence[ndarray]) -> ndarray:
+    shapes = sorted({array.shape[1:] for array in arrays})
+    if len(shapes) > 1:
+        raise DataError(
+            f"dataset={name}: all graphs need the same number of columns in {key}, got "
+            f"{' and '.join(str(list(shape)) for shape in shapes[:2])}"
+        )
+    return np.concatenate(arrays)
+
+
+def _joined_masks(name: str, masks: Sequence[MaskTable | None]) -> MaskTable | None:
+    tables = [mask for mask in masks if mask is not None]
+    return _concatenated(name, "the masks", tables) if len(tables) == len(masks) else None
