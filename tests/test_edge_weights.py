@@ -17,6 +17,7 @@ from redditgnn.errors import ConfigError
 from redditgnn.evaluation.exact import ExactInference, precomputed
 from redditgnn.graph.csr import row_of_edge
 from redditgnn.graph.data import GraphData
+from redditgnn.memory.estimate import estimate_sampler
 from redditgnn.parts import Parts
 from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor import NeighborSampler
@@ -223,3 +224,12 @@ def test_a_sampler_that_would_ignore_weights_is_refused(
     with pytest.raises(ConfigError, match="sampler=full as it is set cannot use the edge weights"):
         _ = parts_of(graph, "model=gcn sampler=full").sampler
     assert len(parts_of(graph, "model=sgc sampler=full").sampler) == 1  # it reads no edges
+
+
+@pytest.mark.parametrize("sampler", ["sampler=full", SAMPLERS["gas"]])
+def test_the_estimate_of_memory_counts_weights(sampler: str, graph: GraphData) -> None:
+    plain = replace(graph, edge_weight=None)
+    both = (parts_of(g, "model=gcn", sampler) for g in (graph, plain))
+    weighted, expected = (estimate_sampler(parts, parts.sampler) for parts in both)
+    assert weighted.graph == expected.graph + 4 * graph.num_edges
+    assert weighted.step > expected.step

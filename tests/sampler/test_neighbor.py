@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from redditgnn.errors import ConfigError
+from redditgnn.graph.csr import row_of_edge
 from redditgnn.graph.data import GraphData
 from redditgnn.sampler.neighbor import NeighborSampler, check_num_neighbors
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
@@ -171,6 +173,10 @@ def test_pygs_loader_gives_valid_batches_or_says_what_it_lacks(
     from redditgnn.sampler.neighbor_pyg import PygNeighborSampler
 
     graph = make_graph(num_nodes=60, num_edges=200)
+    weight = torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(1))
+    graph = replace(graph, edge_weight=weight)
+    matrix = torch.zeros(60, 60)
+    matrix[row_of_edge(graph.rowptr), graph.col.long()] = weight
 
     def build() -> PygNeighborSampler:
         return PygNeighborSampler(
@@ -187,5 +193,8 @@ def test_pygs_loader_gives_valid_batches_or_says_what_it_lacks(
         assert torch.equal(batch.x, graph.x[batch.node_ids])
         assert batch.block(0).rowptr.diff().max() <= 3
         assert batch.num_dst[0] >= batch.num_dst[1] == batch.num_targets
+        source, destination = batch.node_ids[batch.block(0).edge_index]
+        assert torch.equal(batch.edge_weight, matrix[destination, source])
+        torch.testing.assert_close(batch.degree, matrix.sum(1)[batch.node_ids])
     torch.manual_seed(9)  # the global generator must not matter
     assert all(torch.equal(b.node_ids, ids) for b, ids in zip(build(), seen, strict=True))

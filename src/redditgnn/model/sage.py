@@ -34,8 +34,9 @@ class GraphSAGE(ConvStack):
     - `lstm` over the neighbours in the order of the edges
     - `gcn`: the mean over the node and its neighbours, with one weight matrix for both
 
-    Edge weights make both means weighted ones, in which the node itself weighs 1. That is DGL's
-    formula: PyG's layer takes no weights. The other aggregators take none here either.
+    Edge weights make both means weighted ones, sum(w x) / sum(w), in which the node itself weighs
+    1. PinSage pools so, with visit counts as weights (Ying et al. 2018, arXiv:1806.01973, section
+    3.2). PyG's layer takes no weights. The other aggregators take none here either.
     """
 
     def __init__(
