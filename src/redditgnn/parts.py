@@ -231,5 +231,5 @@ def _refuse_ignored_weights(uses_them: bool, group: str, parts: Parts) -> None:
         raise ConfigError(
             f"{group}={parts.settings.choices[group]} as it is set cannot use the edge weights of "
             f"dataset={parts.graph.name}; choose {KNOWS_WEIGHTS[group]}, or set "
-            "dataset.edge_weight=null to count all edges alike"
+            "dataset.edge_weight=false to count all edges alike"
         )

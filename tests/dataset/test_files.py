@@ -253,7 +253,7 @@ def test_rules_of_edges_are_keys(load):
     assert edges_of(graph) == [("a", "b"), ("b", "a"), ("e", "f"), ("f", "e")]
     assert sorted(graph.edge_weight.tolist()) == [0.5, 0.5, 3, 3]
     assert conversion_facts(graph)["self_loops"] == 1
-    assert load("dataset.edge_weight=null").edge_weight is None
+    assert load("dataset.edge_weight=false").edge_weight is None
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

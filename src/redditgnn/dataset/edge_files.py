@@ -128,7 +128,7 @@ def _say_columns(
         table.where.removeprefix("dataset."),
         source,
         destination,
-        f"from {weight} (dataset.edge_weight=null for none)" if weight else "none",
+        f"from {weight} (dataset.edge_weight=false for none)" if weight else "none",
         "" if table.has_header else ", no header",
         f", columns left out: {list_columns(rest)}" if rest else "",
     )
@@ -202,7 +202,7 @@ class _Reader:
             position = next(bad, 0)
         return DataError(
             f"{self.table.where}: the weight of edge {self.num_rows + position + 1:,} must be a "
-            f"number, got {values[position]!r} in {self._weight!r}; set dataset.edge_weight=null, "
+            f"number, got {values[position]!r} in {self._weight!r}; set dataset.edge_weight=false, "
             "or to another column"
         )
 

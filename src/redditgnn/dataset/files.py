@@ -38,7 +38,7 @@ class FileSettings(TypedDict):
 
     source_column: Column
     destination_column: Column
-    edge_weight: Column | None
+    edge_weight: Column | Literal[False]
     edges_header: bool | None
     id_column: Column | None
     label_column: Column | list[Column]
@@ -87,7 +87,7 @@ def _edge_columns(settings: FileSettings) -> EdgeColumns:
     return EdgeColumns(
         source=str(settings["source_column"]),
         destination=str(settings["destination_column"]),
-        weight=_text(settings["edge_weight"]),
+        weight=_text(settings["edge_weight"] or None),
         header=settings["edges_header"],
         unknown_ids=settings["unknown_ids"],
     )

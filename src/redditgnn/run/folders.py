@@ -1,11 +1,16 @@
-"""The folder of a run, found by its id, by the first letters of it, or as the latest."""
+"""Folders of runs: found by id, by its first letters, or as the latest. And their run.json."""
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
+from redditgnn.config.hashing import current_target, with_later_keys
+from redditgnn.config.settings import Settings
 from redditgnn.errors import DataError
+from redditgnn.prediction.facts import TrainingFacts
 
 LATEST = "latest"
 
@@ -38,3 +43,29 @@ def folder_of(run_id: str, results_dir: Path) -> Path:
     raise DataError(
         f"{exact} has no run.json; did you mean {near[0]}? See the column run_id of runs.csv"
     )
+
+
+def read_description(folder: Path) -> tuple[Settings, str, TrainingFacts | None]:
+    """Return what run.json says: settings, fingerprint, and facts, which older runs lack.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = folder / "run.json"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        settings = Settings.from_dict(_with_current_targets(description["settings"]))
+        fingerprint = str(description["identity"]["fingerprint"])
+        facts = description.get("graph")
+        return settings, fingerprint, facts and TrainingFacts.from_dict(facts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read ({error})") from error
+
+
+def _with_current_targets(settings: dict[str, Any]) -> dict[str, Any]:
+    """Let components of ours that have moved since be found where they are now."""
+    components = {
+        group: values | {"_target_": current_target(group, values["_target_"])}
+        for group, values in settings["components"].items()
+    }
+    return settings | {"components": with_later_keys(components)}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -17,7 +15,6 @@ from torch import Tensor
 
 from redditgnn.config.changes import names_data, with_changes
 from redditgnn.config.compose import compose_settings
-from redditgnn.config.hashing import current_target, with_later_keys
 from redditgnn.config.settings import Settings
 from redditgnn.errors import DataError
 from redditgnn.evaluation.exact import EdgeAttention, EdgeListener, ExactInference
@@ -37,7 +34,7 @@ from redditgnn.prediction.table import (
 )
 from redditgnn.record import checkpoint
 from redditgnn.run.execution import run
-from redditgnn.run.folders import folder_of
+from redditgnn.run.folders import folder_of, read_description
 
 
 class Run:
@@ -293,22 +290,6 @@ def load_run(
         DataError: there is no such run, or its run.json cannot be read.
     """
     folder = folder_of(run_id, Path(results_dir))
-    try:
-        description = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        settings = Settings.from_dict(_with_current_targets(description["settings"]))
-        fingerprint = str(description["identity"]["fingerprint"])
-        facts = description.get("graph")
-        facts = facts and TrainingFacts.from_dict(facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / 'run.json'} cannot be read ({error})") from error
+    settings, fingerprint, facts = read_description(folder)
     settings = replace(settings, device=device, data_dir=str(data_dir or settings.data_dir))
     return Run(folder, settings, fingerprint, facts)
-
-
-def _with_current_targets(settings: dict[str, Any]) -> dict[str, Any]:
-    """Let components that have moved be found where they are now, with keys added since."""
-    components = {
-        group: values | {"_target_": current_target(group, values["_target_"])}
-        for group, values in settings["components"].items()
-    }
-    return settings | {"components": with_later_keys(components)}
