@@ -1,10 +1,13 @@
 """Fetch, check and cache a dataset, and print what is in it.
 
-usage: redditgnn data [dataset=NAME] [dataset.KEY=VALUE ...] [data_dir=DIR] [--raw DIR]
+usage: redditgnn data [dataset=NAME] [dataset.KEY=VALUE ...] [data_dir=DIR]
+                      [--anew] [--config-dir DIR] [--raw DIR]
 
 The first call reads the original files, and downloads them if they are missing. Later calls and
 all runs load the cache in data_dir/redditgnn-cache.
 
+  --anew            convert the files again, even if none has changed
+  --config-dir DIR  look for datasets of your own in DIR/dataset/*.yaml
   --raw DIR   also write the graph in Reddit's raw format to DIR/Reddit/raw, so that
               `redditgnn data dataset=reddit dataset.expected=null data_dir=DIR` reads it with
               Reddit's own loader. Without dataset.expected=null it is refused, as it is not Reddit.
@@ -16,23 +19,33 @@ examples:
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from redditgnn.command.options import split_option
-from redditgnn.config.compose import compose_settings
+from redditgnn.config.compose import compose_experiment
+from redditgnn.config.settings import Settings
+from redditgnn.dataset.cache import conversion_facts
 from redditgnn.dataset.reddit_raw import write_reddit_raw
 from redditgnn.errors import UserError
 from redditgnn.graph.data import GraphData
+from redditgnn.memory.out_of_memory import MemoryWatch, Phase
+from redditgnn.runtime.logs import log_to_stderr
 
 
 def main(argv: Sequence[str]) -> int:
     """Build the dataset that `argv` chooses and print a table about it."""
-    overrides, raw_root = _split_raw_option(argv)
-    settings = compose_settings(overrides)
+    log_to_stderr()
+    rest, raw_root = _split_folder_option([text for text in argv if text != "--anew"], "--raw")
+    overrides, config_dir = _split_folder_option(rest, "--config-dir")
+    settings, _ = compose_experiment(overrides, config_dir)
     start = time.perf_counter()
-    graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+    with MemoryWatch(settings, torch.device("cpu")).during(Phase.LOADING):
+        graph = _load(settings, anew="--anew" in argv)
     seconds = time.perf_counter() - start
     rows = {**_describe_graph(graph), "loaded in": f"{seconds:.1f} s"}
     if raw_root is not None:
@@ -44,12 +57,24 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _split_raw_option(argv: Sequence[str]) -> tuple[list[str], Path | None]:
-    overrides, value = split_option(argv, "data", "--raw")
+def _load(settings: Settings, *, anew: bool) -> GraphData:
+    """Load the graph. `anew` converts it again unless this call converted it."""
+    started_ns = time.time_ns()
+    graph: GraphData = settings.build("dataset", Path(settings.data_dir))
+    folder = graph.cache_dir
+    if anew and folder is not None and (folder / "meta.json").stat().st_mtime_ns < started_ns:
+        shutil.rmtree(folder)
+        graph = settings.build("dataset", Path(settings.data_dir))
+    return graph
+
+
+def _split_folder_option(argv: Sequence[str], option: str) -> tuple[list[str], Path | None]:
+    others = ("--raw", "--config-dir")
+    overrides, value = split_option(argv, "data", option, others)
     if value is None:
         return overrides, None
     if not value or "=" in value:
-        raise UserError("--raw needs a folder to write to, e.g. --raw synthetic")
+        raise UserError(f"{option} needs a folder, e.g. {option} synthetic")
     return overrides, Path(value)
 
 
@@ -61,7 +86,8 @@ def _describe_graph(graph: GraphData) -> dict[str, str]:
     return {
         "dataset": graph.name,
         "nodes": f"{graph.num_nodes:,}",
-        "edges": f"{graph.num_edges:,} (each direction counts; self-loops removed)",
+        "edges": f"{graph.num_edges:,} (each direction counts)",
+        **_describe_conversion(graph),
         "features": f"{graph.spec.num_features:,}, stored as {dtype}",
         "classes": f"{graph.num_classes:,}{labels}",
         "split": "{:,} train, {:,} val, {:,} test".format(*sizes),
@@ -70,6 +96,33 @@ def _describe_graph(graph: GraphData) -> dict[str, str]:
         "fingerprint": str(graph.fingerprint),
         "cache": _describe_cache(graph.cache_dir),
     }
+
+
+def _describe_conversion(graph: GraphData) -> dict[str, str]:
+    """Describe edges that were left out or added, weights, and nodes and classes without labels."""
+    facts = conversion_facts(graph)
+    rows = {}
+    if "self_loops" in facts:
+        rows["left out"] = (
+            f"{facts['repeated_edges']:,} repeated edges, {facts['self_loops']:,} self-loops"
+        )
+    if "edges_with_reverse" in facts:
+        share = facts["edges_with_reverse"] / max(1, graph.num_edges)
+        rows["reverses"] = f"{share:.1%} of the edges have theirs"
+        rows["reverses"] += f", {facts.get('added_reverses', 0):,} added"
+    rows["weights"] = "none" if graph.edge_weight is None else "one for each edge"
+    labelled = (graph.y != -1).any(1) if graph.y.dim() == 2 else graph.y >= 0
+    rows["unlabelled"] = f"{int((~labelled).sum()):,} nodes"
+    rows["no nodes"] = f"{_num_empty(graph, labelled):,} classes"
+    rows["no training"] = f"{_num_empty(graph, labelled & graph.train_mask):,} classes"
+    return rows
+
+
+def _num_empty(graph: GraphData, nodes: torch.Tensor) -> int:
+    """Count the classes that none of `nodes` has."""
+    y = graph.y[nodes]
+    sizes = y.sum(0) if y.dim() == 2 else y.bincount(minlength=graph.num_classes)
+    return int((sizes == 0).sum())
 
 
 def _describe_cache(folder: Path | None) -> str:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from redditgnn.errors import UserError
 
 
-def split_option(argv: Sequence[str], command: str, option: str) -> tuple[list[str], str | None]:
+def split_option(
+    argv: Sequence[str], command: str, option: str, others: Sequence[str] = ()
+) -> tuple[list[str], str | None]:
     """Split `argv` into the overrides and the value of `option VALUE` or `option=VALUE`.
 
-    The value is None if the option is absent, and empty if it has no value.
+    The value is None if the option is absent, and empty if it has no value. `others` are options
+    of the command that stay among the overrides, with their values.
 
     Raises:
         UserError: there is another option.
@@ -22,6 +25,8 @@ def split_option(argv: Sequence[str], command: str, option: str) -> tuple[list[s
         name, equals, value = argument.partition("=")
         if name == option:
             option_value = value if equals else next(arguments, "")
+        elif name in others:
+            overrides += [argument] if equals else [argument, next(arguments, "")]
         elif argument.startswith("-"):
             raise UserError(f"unknown option {argument}; see 'redditgnn {command} --help'")
         else:

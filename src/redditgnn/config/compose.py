@@ -117,13 +117,15 @@ def check_overrides(overrides: Sequence[str]) -> None:
 def prepare_deletions(overrides: Sequence[str]) -> list[str]:
     """Return `overrides` so that `~KEY` also removes a key whose value is null.
 
-    Hydra reports that such a key does not exist. So the key gets a value first.
+    Hydra reports that such a key does not exist. So the key gets a value first. Arguments of a
+    dataset class need no '+', since no file can list them.
     """
     prepared = []
     for override in overrides:
         if override.startswith("~") and "." in override and "=" not in override:
             prepared.append(f"{override[1:]}=0")
-        prepared.append(override)
+        takes_any_key = re.match(r"\+?dataset\.arguments[.=]", override) is not None
+        prepared.append(f"++{override.lstrip('+')}" if takes_any_key else override)
     return prepared
 
 

@@ -96,6 +96,6 @@ def _concatenated(name: str, key: str, arrays: Sequence[ndarray]) -> ndarray:
     return np.concatenate(arrays)
 
 
-def _joined_masks(name: str, masks: Sequence[MaskTable | None]) -> MaskTable | None:
+def _joined_masks(name: str, masks: Sequence[ndarray | None]) -> ndarray | None:
     tables = [mask for mask in masks if mask is not None]
     return _concatenated(name, "the masks", tables) if len(tables) == len(masks) else None

@@ -59,7 +59,9 @@ REMEDIES = (
     Remedy("model.hidden_channels", "lower {key}={value}", COMPUTING, (1,)),
     Remedy("model.num_layers", "lower {key}={value}", COMPUTING, (1,)),
     Remedy("dataset.scale", "lower {key}={value}", {Phase.LOADING}),
-    Remedy("dataset.feature_dtype", "set {key}=fp16", set(Phase), ("fp16", "bf16")),
+    Remedy(
+        "dataset.feature_dtype", "set {key}=fp16", set(Phase) - {Phase.LOADING}, ("fp16", "bf16")
+    ),
 )
 
 

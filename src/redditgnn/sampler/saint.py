@@ -8,6 +8,7 @@ given its destination. Both probabilities are estimated from subgraphs drawn bef
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -25,6 +26,8 @@ from redditgnn.graph.data import GraphData
 from redditgnn.runtime.memory import GIB, free_memory
 from redditgnn.runtime.numba_threads import numba_works
 from redditgnn.sampler.subgraph import Inclusions, build_subgraphs, subgraph_batch
+
+log = logging.getLogger(__name__)
 
 
 class SaintSettings(TypedDict):
@@ -65,6 +68,7 @@ class SaintSampler(ABC):
             "sampler=saint_* needs edges, and the graph to train on has none; use sampler=full",
         )
         self._graph, self._num_layers = graph, num_layers
+        self._tell_missed_nodes()
         self._batch_size, self._num_steps = batch_size, num_steps
         self._generator = torch.Generator().manual_seed(settings["seed"])
         self.generators = (self._generator,)
@@ -75,6 +79,22 @@ class SaintSampler(ABC):
     @abstractmethod
     def draw(self) -> Int64[Tensor, " draws"]:
         """Draw the nodes of one subgraph, with repetitions."""
+
+    @property
+    def drawable(self) -> Bool[Tensor, " nodes"]:
+        """Which nodes a subgraph may contain."""
+        return torch.ones(self._graph.num_nodes, dtype=torch.bool)
+
+    def _tell_missed_nodes(self) -> None:
+        train = self._graph.train_mask
+        missed, total = int((train & ~self.drawable).sum()), int(train.sum())
+        text = (
+            f"{missed:,} of {total:,} training nodes have no edge, so this sampler never draws "
+            "them; use sampler=saint_rw or sampler=cluster"
+        )
+        require(missed == 0 or missed < total, f"sampler=saint_*: {text}")
+        if missed:
+            log.warning(text)
 
     @property
     def node_probability(self) -> Float[Tensor, " nodes"]:
@@ -138,6 +158,10 @@ class SaintNode(SaintSampler):
     def _cumulative(self) -> Float[Tensor, " nodes"]:
         return node_importance(self._graph).cumsum(0)
 
+    @property
+    def drawable(self) -> Bool[Tensor, " nodes"]:
+        return node_importance(self._graph) > 0
+
     def draw(self) -> Int64[Tensor, " draws"]:
         uniform = torch.rand(self._batch_size, generator=self._generator, dtype=torch.float64)
         goals = (uniform * self._cumulative[-1]).numpy()
@@ -156,6 +180,10 @@ class SaintEdge(SaintSampler):
     @cached_property
     def _connected(self) -> Int64[Tensor, " connected"]:
         return (self._graph.degree > 0).nonzero().view(-1)
+
+    @property
+    def drawable(self) -> Bool[Tensor, " nodes"]:
+        return (self._graph.degree > 0) | (node_importance(self._graph) > 0)
 
     def draw(self) -> Int64[Tensor, " draws"]:
         size = (self._batch_size,)
