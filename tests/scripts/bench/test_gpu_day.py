@@ -117,6 +117,13 @@ def test_stages_name_programs_and_works_that_exist(tmp_path: Path) -> None:
         assert each.limit_s <= 240
 
 
+def test_the_page_about_gpus_names_every_stage(tmp_path: Path) -> None:
+    text = (gpu_day.ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")}
+    documented = {name for row in rows for name in row.split(", ")} - {"stage", "---"}
+    assert documented == {each.name for each in gpu_day.stages("cuda", 1.0, tmp_path, tmp_path)}
+
+
 ROW = {"measured_at": "2026-01-01", "dataset": "sbm 1", "status": "completed", "floor_s": None}
 ROW |= {"extra_mib": 100.0, "median_s": 1.0, "note": None, "ratio": None}
 
