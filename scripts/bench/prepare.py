@@ -35,7 +35,6 @@ from scripts.bench.step_histories import PARTS
 
 PACKED = ROOT / ".gpu" / "partitions"
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the scale: the graphs of all stages
-SMALLEST_SCALE = 0.002  # which still has room for all classes
 TRAININGS = (
     *(["model=sage", *sampled] for sampled in (SAMPLED, TREE)),
     *([f"model={name}", *SAMPLED, *ATTENTION] for name in ("gat", "gatv2")),
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def graph_scales(scale: float) -> list[float]:
     """Return the scales of all graphs of a day, ascending."""
-    return sorted({float(f"{max(share * scale, SMALLEST_SCALE):g}") for share in SHARES})
+    return sorted({float(f"{max(share * scale, SMALL_SCALE):g}") for share in SHARES})
 
 
 def load(data_dir: Path, scale: float) -> GraphData:

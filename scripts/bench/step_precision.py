@@ -35,6 +35,10 @@ def precisions(work: str, bench: StepBench) -> list[Row]:
     }
     settings = {"fanouts": FANOUTS, "hidden": HIDDEN}
     rows = bench.compare_epochs(work, trainings, settings)
+    most = max(len(training.losses) for training in trainings.values())
+    for row in rows:
+        while row.status == "completed" and len(trainings[row.side].losses) < most:
+            trainings[row.side].epoch()  # scores are of equally many epochs
     return [
         replace(row, note=_score(trainings[row.side], bench)) if row.status == "completed" else row
         for row in rows
