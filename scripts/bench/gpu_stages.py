@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from scripts.bench.prepare import graph_scales
 CAP_GIB = 24  # of memory: as if the device were the one that most people have
 SHRINK = 10  # from one graph to the next smaller one that PyG has the memory for
 PATIENCE_S = 20  # a slower call is timed once
+PEER_WORKERS = max(
+    0, (os.cpu_count() or 0) - 2
+)  # of PyG's loaders: to try out others takes minutes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,7 @@ def stages(device: str, scale: float, data_dir: Path, folder: Path) -> list[Stag
 
     def step(name: str, limit_s: float, works: str, batches: int = 0) -> Stage:
         options = ["--batches", str(batches), "--patience-s", str(PATIENCE_S)]
+        options += ["--num-workers", str(PEER_WORKERS)]
         return stage(name, limit_s, "step", works, *options)
 
     tests = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "tests/gpu", "tests/memory"]
@@ -53,7 +58,7 @@ def stages(device: str, scale: float, data_dir: Path, folder: Path) -> list[Stag
         kernels("layers 1x256", 240, "gat 1x256,gatv2 1x256"),
         step("evaluation", 180, "exact evaluation"),
         step("histories", 150, "history transfers"),
-        step("tiers", 180, "feature tiers"),
+        step("tiers", 180, "feature tiers", batches=30),
         step("samplers", 180, "subgraph epoch"),
         step("precision", 240, "precision"),
         kernels("sums", 180, "sage 256,gcn 256"),

@@ -30,13 +30,11 @@ from scripts.bench.cases.setup import Setup
 from scripts.bench.cases.training import OurTraining
 from scripts.bench.options import add_place, new_parser
 from scripts.bench.peers.layers import SIDES
-from scripts.bench.step_bench import ATTENTION, SAMPLED, SMALL_SCALE
+from scripts.bench.step_bench import ATTENTION, SAMPLED, SMALL_SCALE, TREE
 from scripts.bench.step_histories import PARTS
 
 PACKED = ROOT / ".gpu" / "partitions"
 SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)  # of the scale: the graphs of all stages
-SMALLEST_SCALE = 0.002  # which still has room for all classes
-TREE = [each.replace("=neighbor", "=neighbor_tree") for each in SAMPLED]
 TRAININGS = (
     *(["model=sage", *sampled] for sampled in (SAMPLED, TREE)),
     *([f"model={name}", *SAMPLED, *ATTENTION] for name in ("gat", "gatv2")),
@@ -69,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def graph_scales(scale: float) -> list[float]:
     """Return the scales of all graphs of a day, ascending."""
-    return sorted({float(f"{max(share * scale, SMALLEST_SCALE):g}") for share in SHARES})
+    return sorted({float(f"{max(share * scale, SMALL_SCALE):g}") for share in SHARES})
 
 
 def load(data_dir: Path, scale: float) -> GraphData:

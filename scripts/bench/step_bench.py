@@ -43,6 +43,7 @@ SAMPLED = (
     f"model.hidden_channels={HIDDEN}",
     f"model.dropout={DROPOUT}",
 )
+TREE = tuple(each.replace("=neighbor", "=neighbor_tree") for each in SAMPLED)  # shapes are fixed
 ATTENTION = ("model.heads=8", "model.out_heads=1", "model.attention_dropout=0.0")
 SMALL_SCALE = 0.003  # of the graph on which trainings are compared with float64
 Losses = Mapping[str, list[float]]

@@ -59,11 +59,16 @@ def history_transfers(work: str, bench: StepBench) -> list[Row]:
 
 
 def with_hidden_share(row: Row, rows: Sequence[Row]) -> Row:
-    """Add the share of the transfers that costs no time, where all three sides have one."""
-    seconds = {each.side: each.median_s for each in rows}
-    near, far, alone = (seconds[side] for side in (NEAR, FAR, ALONE))
+    """Add the share of the transfers that costs no time, where all three sides have one.
+
+    If they take less than the epochs vary, nothing can be said.
+    """
+    sides = {each.side: each for each in rows}
+    near, far, alone = (sides[side].median_s for side in (NEAR, FAR, ALONE))
     if near is None or far is None or not alone:
         return row
+    if alone < max((sides[side].high_s or 0) - (sides[side].low_s or 0) for side in (NEAR, FAR)):
+        return replace(row, note="transfers take less than epochs vary")
     share = hidden_share(near, far, alone)
     settings = json.loads(row.settings) | {"hidden_share": round(share, 3)}
     return replace(row, settings=json.dumps(settings), note=f"{share:.0%} of transfers hidden")

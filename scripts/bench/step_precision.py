@@ -12,7 +12,7 @@ from redditgnn.evaluation.exact import ExactInference
 from redditgnn.runtime.hardware import bf16_obstacle, compile_obstacle
 from scripts.bench.cases.training import OurTraining
 from scripts.bench.rows.row import Row
-from scripts.bench.step_bench import FANOUTS, HIDDEN, SAMPLED, StepBench
+from scripts.bench.step_bench import FANOUTS, HIDDEN, TREE, StepBench
 
 FORMS = {
     "fp32": (),
@@ -24,13 +24,21 @@ FORMS = {
 
 
 def precisions(work: str, bench: StepBench) -> list[Row]:
-    """Time an epoch of GraphSAGE in each form that runs here, and score what was trained."""
+    """Time an epoch of GraphSAGE in each form that runs here, and score what was trained.
+
+    Batches of `neighbor_tree` have one shape: for those of `neighbor`, torch compiles again and
+    again.
+    """
     trainings = {
-        form: bench.ours(["model=sage", *SAMPLED, *FORMS[form]], bench.train_graph)
+        form: bench.ours(["model=sage", *TREE, *FORMS[form]], bench.train_graph)
         for form in usable_forms(bench.device)
     }
     settings = {"fanouts": FANOUTS, "hidden": HIDDEN}
     rows = bench.compare_epochs(work, trainings, settings)
+    most = max(len(training.losses) for training in trainings.values())
+    for row in rows:
+        while row.status == "completed" and len(trainings[row.side].losses) < most:
+            trainings[row.side].epoch()  # scores are of equally many epochs
     return [
         replace(row, note=_score(trainings[row.side], bench)) if row.status == "completed" else row
         for row in rows

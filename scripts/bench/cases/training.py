@@ -49,7 +49,9 @@ class OurTraining:
         self.sampler = sampler or parts.sampler
         self._best = folder / f"{id(self)}.pt"
         self.losses: list[float] = []
-        take_step = partial(parts.trainer.step, self.model, self.model, parts.optimizer)
+        compiles = settings.components["trainer"]["compile"]
+        forward = torch.compile(self.model, dynamic=True) if compiles else self.model
+        take_step = partial(parts.trainer.step, self.model, forward, parts.optimizer)
         self._captured = captured_training(self.sampler, take_step, parts.optimizer, device)
 
     @property

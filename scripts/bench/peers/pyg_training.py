@@ -88,7 +88,7 @@ def adjacency_of(batch: Data, device: torch.device) -> Any:
 
 
 def pyg_data(graph: GraphData) -> Data:
-    """Return the graph as PyG's loaders take it."""
+    """Return the graph as PyG's loaders take it. Its edges are sorted, which saves them minutes."""
     return Data(x=graph.x, y=graph.y, edge_index=edge_index(graph), num_nodes=graph.num_nodes)
 
 
@@ -128,6 +128,7 @@ class PygTraining:
             shuffle=True,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            is_sorted=True,
             transform=transform,
         )
         self.losses: list[float] = []
@@ -185,6 +186,7 @@ def inference_loader(
         batch_size=batch_size,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
+        is_sorted=True,
         transform=sparse_transform() if sparse else None,
     )
     del loader.data.x, loader.data.y

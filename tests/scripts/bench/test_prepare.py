@@ -13,7 +13,7 @@ from scripts.bench import prepare
 
 def test_every_graph_of_the_stages_is_generated_and_none_is_too_small() -> None:
     assert prepare.graph_scales(1) == [0.01, 0.03, 0.1, 0.3, 1.0]
-    assert prepare.graph_scales(0.01) == [0.002, 0.003, 0.01]
+    assert prepare.graph_scales(0.01) == [0.003, 0.01]
 
 
 def test_packed_partitions_are_not_computed_again(

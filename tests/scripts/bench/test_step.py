@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from scripts.bench import step, step_bench, step_histories, step_precision, step_tiers
 from scripts.bench.cases.setup import Setup
 from scripts.bench.step_bench import FirstCall, StepBench
+from scripts.bench.step_histories import ALONE, FAR, NEAR
 from scripts.bench.timing.alternate import Side
 from scripts.bench.timing.memory import Memory
 
@@ -92,14 +94,26 @@ def test_the_hidden_share_is_what_the_epoch_did_not_become_longer_by() -> None:
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_transfers_of_histories_have_a_hidden_share(bench: StepBench) -> None:
-    near, far, alone = step_histories.history_transfers("history transfers", bench)
-    assert {near.status, far.status, alone.status} == {"completed"}
-    settings = json.loads(far.settings)
-    expected = step_histories.hidden_share(near.median_s, far.median_s, alone.median_s)
-    assert settings["hidden_share"] == pytest.approx(expected, abs=1e-3)
-    assert settings["transferred_mib"] > 0
-    assert far.note.endswith("of transfers hidden")
+def test_transfers_of_histories_have_rows_of_their_own(bench: StepBench) -> None:
+    rows = step_histories.history_transfers("history transfers", bench)
+    assert [row.side for row in rows] == [NEAR, FAR, ALONE]
+    assert {row.status for row in rows} == {"completed"}
+    assert all(json.loads(row.settings)["transferred_mib"] > 0 for row in rows)
+    assert [bool(row.note) for row in rows] == [False, True, False]
+
+
+def test_a_hidden_share_needs_transfers_that_take_longer_than_epochs_vary(bench: StepBench) -> None:
+    near, far, alone = (bench.row("work", side, NEAR) for side in (NEAR, FAR, ALONE))
+    near = replace(near, settings="{}", median_s=1.0, low_s=0.9, high_s=1.1)
+    far = replace(far, settings="{}", median_s=1.1, low_s=1.1, high_s=1.2)
+    long, short = replace(alone, median_s=0.4), replace(alone, median_s=0.1)
+    row = step_histories.with_hidden_share(far, [near, far, long])
+    assert row.note == "75% of transfers hidden"
+    assert json.loads(row.settings) == {"hidden_share": 0.75}
+    row = step_histories.with_hidden_share(far, [near, far, short])
+    assert row.note == "transfers take less than epochs vary"
+    failed = replace(far, median_s=None)
+    assert step_histories.with_hidden_share(failed, [near, failed, long]) == failed
 
 
 @pytest.mark.usefixtures("unchecked")
