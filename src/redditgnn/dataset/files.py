@@ -38,7 +38,7 @@ class FileSettings(TypedDict):
 
     source_column: Column
     destination_column: Column
-    edge_weight: Column | Literal[False]
+    edge_weight: Column | bool
     edges_header: bool | None
     id_column: Column | None
     label_column: Column | list[Column]

@@ -106,7 +106,7 @@ class SplitRule:
         return train, val, test
 
 
-def count_splits(tables: Sequence[MaskTable | None]) -> int:
+def count_splits(tables: Sequence[ndarray | None]) -> int:
     """Return how many splits the masks of the files hold."""
     return max((table.shape[1] for table in tables if table is not None), default=1)
 

@@ -33,7 +33,7 @@ def row_at_start(settings: Settings, device: torch.device) -> RunRow:
     config_hash = hash_of_config(settings)
     maker = provenance(device)
     names: dict[str, Any] = {g: settings.choices[g] for g in ("dataset", "model", "sampler")}
-    names["dataset"] = settings.components["dataset"].get("name", names["dataset"])
+    names["dataset"] = settings.components["dataset"].get("name") or names["dataset"]
     return RunRow(
         run_id=f"{now:%Y%m%d-%H%M%S}-{config_hash[:6]}-s{settings.seed}-{secrets.token_hex(2)}",
         started_at=now.isoformat(timespec="seconds"),
