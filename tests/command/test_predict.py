@@ -184,7 +184,7 @@ MISTAKES = {
     "predict latest --attention RESULTS": "GraphSAGE computes no attention; choose a run of model=",
     "predict latest seed=3 RESULTS": "seed=3: seed has no effect on a trained model; choose from",
     "predict latest data_dri=x RESULTS": "data_dri has no effect on a trained model; did you mean",
-    "predict latest dataset=nothing RESULTS": "dataset=nothing: no such option; the options are",
+    "predict latest dataset=nothing RESULTS": "dataset=nothing: no such option; ",
     "predict latest dataset.num_features=9 RESULTS": "sbm has 9 features, and the model was trai",
 }
 

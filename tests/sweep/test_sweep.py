@@ -283,7 +283,8 @@ def test_a_search_minimises_a_monitored_calibration_error(tiny):
     pytest.importorskip("optuna")
     keys = ["model.norm=batch,null", "trainer.monitor=val_ece", "sweep.search=optuna"]
     search = Search(Planner([*tiny, *keys, "sweep.trials=2"]))
-    search.start([])
+    search.corners()
+    search.start([], lambda job: None)
     first, second = search.jobs()
     search.learn(first, Outcome(status="completed", row=row_with(val_ece="0.3")))
     search.learn(second, Outcome(status="completed", row=row_with(val_ece="0.1")))

@@ -87,6 +87,8 @@ def _execute(parts: Parts, record: RunRecord, interruption: Interruption) -> Non
             fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol)
         record.load_s = watch.seconds()
         record.row = replace(record.row, fingerprint=str(fingerprint))
+        if parts.settings.components["dataset"].get("name", "") is None:  # the files name it
+            record.row = replace(record.row, dataset=parts.graph.name)
         _train_and_test(parts, record, interruption)
 
 
