@@ -37,7 +37,9 @@ ARGUMENTS = {
     f"{KARATE}.datasets.Nothing": "has no attribute 'Nothing'); give the full path of a dataset",
     f"{KARATE}.datasets.Planetoid": "do not fit torch_geometric.datasets.Planetoid: TypeError: mi",
     f"{KARATE}.nn.GCNConv": "dataset.arguments do not fit torch_geometric.nn.GCNConv: TypeError",
-    f"{KARATE}.datasets.FakeDataset": "the files have no usable train_mask; set dataset.split",
+    f"{KARATE}.datasets.FakeDataset": (
+        "the files have no usable train_mask; set dataset.split=random"
+    ),
     f"{KARATE}.datasets.WikiCS dataset.arguments=3": "dataset.arguments must be dict[str, ",
     "data data_dir={here}/data dataset=ogbn_arxiv dataset.url=foo": "unknown url type: 'foo'): pu",
     "data data_dir=/dev/null dataset=cora": "/dev/null/redditgnn-cache cannot be written (Not a d",

@@ -55,9 +55,8 @@ class Arguments(ArgumentParser):
 
 def load(run_id: str, overrides: Sequence[str], config_dir: str | None = None) -> Run:
     """Read a run below `results_dir=...`, with the data that the other overrides name."""
-    from redditgnn.run.saved import (
-        load_run,
-    )  # imports torch and PyG, which a mistake need not await
+    # It imports torch and PyG, which a mistake in the arguments need not wait for.
+    from redditgnn.run.saved import load_run
 
     if config_dir is not None and not Path(config_dir).is_dir():
         raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {config_dir}")

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
+from redditgnn.dataset.validation import check_weights
 from redditgnn.errors import DataError
 from redditgnn.runtime.memory import GIB, free_memory
 
@@ -155,15 +156,8 @@ def _sparse_matrix(value: Any) -> Any | None:
 def _dense_table(name: str, matrix: Any) -> Float32[ndarray, "nodes features"]:
     if matrix.dtype.kind not in "biuf":
         raise DataError(f"dataset={name}: x must hold numbers, it holds {matrix.dtype.name}")
-    rows, columns = matrix.shape
-    needed, free = 4 * rows * columns, free_memory(torch.device("cpu"))
-    size = f"{rows:,} x {columns:,} sparse features take {needed / GIB:,.2f} GiB as a dense table"
-    if needed > free:
-        raise DataError(
-            f"dataset={name}: {size}, and {free / GIB:,.2f} GiB are free; keep fewer columns, such "
-            "as the most frequent words, or reduce them with TruncatedSVD of scikit-learn"
-        )
-    if needed > GIB:
+    size = check_room(f"dataset={name}", *matrix.shape)
+    if 4 * matrix.shape[0] * matrix.shape[1] > GIB:
         _LOG.warning("dataset=%s: %s", name, size)
     try:
         table: ndarray = matrix.astype(np.float32).toarray()
@@ -172,6 +166,22 @@ def _dense_table(name: str, matrix: Any) -> Float32[ndarray, "nodes features"]:
             f"{size}; keep fewer columns, or reduce them with TruncatedSVD"
         ) from error
     return table
+
+
+def check_room(where: str, rows: int, columns: int) -> str:
+    """Return in words how much memory a dense table of features takes.
+
+    Raises:
+        DataError: less is free.
+    """
+    needed, free = 4 * rows * columns, free_memory(torch.device("cpu"))
+    size = f"{rows:,} x {columns:,} features take {needed / GIB:,.2f} GiB as float32"
+    if needed > free:
+        raise DataError(
+            f"{where}: {size} and {free / GIB:,.2f} GiB are free; keep fewer columns, such as the "
+            "most frequent words, or reduce them with TruncatedSVD of scikit-learn"
+        )
+    return size
 
 
 def edges(name: str, data: Any) -> tuple[Int64[ndarray, "2 edges"], ndarray | None]:
@@ -234,24 +244,6 @@ def read_weights(
     if array.ndim == 2 and array.shape[1] > 1:
         _LOG.warning("dataset=%s: %s has %d columns and is not used", name, key, array.shape[1])
         return None
-    return _checked_weights(name, key, array.reshape(-1), num_edges)
-
-
-def _checked_weights(
-    name: str, key: str, array: ndarray, num_edges: int
-) -> Float32[ndarray, " edges"]:
-    way_out = "set dataset.edge_weight=false to count all edges alike"
-    if len(array) != num_edges:
-        raise DataError(
-            f"dataset={name}: {key} must have one number for each of {num_edges:,} edges, got "
-            f"{len(array):,}; {way_out}"
-        )
-    weight = array.astype(np.float32)
-    usable = np.isfinite(weight) & (weight >= 0)
-    if not usable.all():
-        edge = int(np.argmin(usable))
-        raise DataError(
-            f"dataset={name}: {key} is read as edge weights, which must be finite and at least 0, "
-            f"edge {edge} has {array[edge]:g}; {way_out}"
-        )
+    weight = array.reshape(-1).astype(np.float32)
+    check_weights(name, weight, num_edges, key)
     return weight

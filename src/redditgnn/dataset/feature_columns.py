@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
 from redditgnn.dataset.array_tables import array_names, load_arrays
+from redditgnn.dataset.arrays import check_room
 from redditgnn.dataset.edge_files import is_number
 from redditgnn.dataset.label_columns import encode
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.dataset.rawfiles import describe_error
 from redditgnn.dataset.tables import as_numpy, check_file
 from redditgnn.errors import DataError
-from redditgnn.runtime.memory import GIB, free_memory
 
 Missing = Literal["refuse", "zero", "mean"]
 _BLANKS = ("", "nan", "na", "null")
@@ -217,12 +216,7 @@ def read_feature_file(path: Path, num_nodes: int) -> Float32[ndarray, "nodes fea
             f"{where}: features must be a table with a row for each of the {num_nodes:,} nodes, in "
             f"their order, its shape is {list(matrix.shape)}"
         )
-    needed, free = 4 * matrix.shape[0] * matrix.shape[1], free_memory(torch.device("cpu"))
-    if needed > free:
-        raise DataError(
-            f"{where}: the features take {needed / GIB:,.1f} GiB as float32 and "
-            f"{free / GIB:,.1f} GiB are free; reduce their number, for example by truncated SVD"
-        )
+    check_room(where, *matrix.shape)
     if matrix.dtype.kind not in "fiub":
         raise DataError(f"{where}: features must be real numbers, they are {matrix.dtype}")
     dense = matrix if isinstance(matrix, ndarray) else matrix.toarray()

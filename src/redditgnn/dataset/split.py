@@ -20,7 +20,7 @@ from redditgnn.errors import ConfigError, DataError
 Masks = tuple[
     Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
 ]
-MaskTable = Bool[ndarray, "nodes splits"]
+MaskTable = Bool[ndarray, "nodes _splits"]  # masks of one graph may differ in their splits
 
 
 class SplitSettings(TypedDict):
@@ -106,7 +106,7 @@ class SplitRule:
         return train, val, test
 
 
-def count_splits(tables: Sequence[ndarray | None]) -> int:
+def count_splits(tables: Sequence[MaskTable | None]) -> int:
     """Return how many splits the masks of the files hold."""
     return max((table.shape[1] for table in tables if table is not None), default=1)
 
@@ -152,7 +152,7 @@ def draw_per_class(
             "dataset.train_per_class and val_per_class must be at least 1, got "
             f"{train_per_class} and {val_per_class}"
         )
-    _check_seed(seed)
+    check_seed(seed)
     per_class, labelled = train_per_class + val_per_class, y >= 0
     classes, sizes = np.unique(y[labelled], return_counts=True)
     if len(sizes) and sizes.min() < per_class:
@@ -181,12 +181,8 @@ def draw_by_ratio(
     Raises:
         ConfigError: a share is not between 0 and 1, or one of the three splits would be empty.
     """
-    if not (train_ratio > 0 and val_ratio > 0 and train_ratio + val_ratio < 1):
-        raise ConfigError(
-            "dataset.train_ratio and dataset.val_ratio must be above 0 and below 1 together, got "
-            f"{train_ratio:g} and {val_ratio:g}"
-        )
-    _check_seed(seed)
+    check_ratios(train_ratio, val_ratio)
+    check_seed(seed)
     labelled = is_labelled(y)
     units = np.arange(len(y)) if graph_ids is None else graph_ids
     drawn = np.random.default_rng(seed).permutation(np.unique(units[labelled]))
@@ -202,6 +198,16 @@ def draw_by_ratio(
     return train, val, test
 
 
-def _check_seed(seed: int) -> None:
+def check_ratios(train_ratio: float, val_ratio: float) -> None:
+    """Refuse shares that leave nothing for one of the three splits."""
+    if not (train_ratio > 0 and val_ratio > 0 and train_ratio + val_ratio < 1):
+        raise ConfigError(
+            "dataset.train_ratio and dataset.val_ratio must be above 0 and below 1 together, got "
+            f"{train_ratio:g} and {val_ratio:g}; the rest is for tests"
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a negative seed of a split."""
     if seed < 0:
         raise ConfigError(f"dataset.split_seed must be at least 0, got {seed}")

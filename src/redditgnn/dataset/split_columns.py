@@ -12,7 +12,7 @@ from numpy import ndarray
 from redditgnn.dataset.base import Labels, Mask
 from redditgnn.dataset.label_columns import encode
 from redditgnn.dataset.node_ids import NodeIds
-from redditgnn.dataset.split import draw_per_class
+from redditgnn.dataset.split import check_ratios, check_seed, draw_by_ratio, draw_per_class
 from redditgnn.dataset.validation import is_labelled
 from redditgnn.errors import ConfigError, DataError
 
@@ -40,40 +40,18 @@ class DrawRule:
     val_ratio: int | float
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ConfigError(f"dataset.split_seed must be at least 0, got {self.seed}")
-        shares = (self.train_ratio, self.val_ratio)
-        if min(shares) <= 0 or sum(shares) >= 1:
-            raise ConfigError(
-                "dataset.train_ratio and dataset.val_ratio must be above 0 and below 1 together, "
-                f"got {shares[0]:g} and {shares[1]:g}; the rest is for tests"
-            )
+        check_seed(self.seed)
+        check_ratios(self.train_ratio, self.val_ratio)
 
     def draw(self, y: Labels) -> tuple[Mask, Mask, Mask]:
         """Draw masks of training, validation and test nodes. Nodes without labels are in none."""
-        labelled = np.flatnonzero(is_labelled(y))
-        if self.kind in ("per_class", "random"):
-            if y.ndim == 2:
-                raise ConfigError(
-                    f"dataset.split={self.kind} needs one label per node; use dataset.split=ratio"
-                )
-            parts = draw_per_class(y[labelled], self.train_per_class, self.val_per_class, self.seed)
-        else:
-            parts = self._draw_shares(len(labelled))
-        train, val, test = (_scatter(labelled[part], len(y)) for part in parts)
-        return train, val, test
-
-    def _draw_shares(self, num_nodes: int) -> tuple[Mask, Mask, Mask]:
-        order = np.random.default_rng(self.seed).permutation(num_nodes)
-        shares = np.cumsum([self.train_ratio, self.val_ratio])
-        train, val, test = np.split(order, np.rint(shares * num_nodes).astype(int))
-        return (_scatter(train, num_nodes), _scatter(val, num_nodes), _scatter(test, num_nodes))
-
-
-def _scatter(nodes: ndarray, num_nodes: int) -> Mask:
-    mask = np.zeros(num_nodes, dtype=bool)
-    mask[nodes] = True
-    return mask
+        if self.kind not in ("per_class", "random"):
+            return draw_by_ratio(y, self.train_ratio, self.val_ratio, self.seed)
+        if y.ndim == 2:
+            raise ConfigError(
+                f"dataset.split={self.kind} needs one label per node; use dataset.split=ratio"
+            )
+        return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed)
 
 
 def read_split(

@@ -139,7 +139,7 @@ def _check_edges(name: str, raw: RawGraph) -> None:
     if raw.edge_index.size == 0:
         return
     if raw.edge_weight is not None:
-        _check_weights(name, raw.edge_weight, raw.edge_index.shape[1])
+        check_weights(name, raw.edge_weight, raw.edge_index.shape[1])
     low, high = int(raw.edge_index.min()), int(raw.edge_index.max())
     if low < 0 or high >= len(raw.x):
         raise DataError(
@@ -147,18 +147,28 @@ def _check_edges(name: str, raw: RawGraph) -> None:
         )
 
 
-def _check_weights(name: str, weight: Float32[ndarray, " weights"], num_edges: int) -> None:
+def check_weights(
+    name: str, weight: Float32[ndarray, " weights"], num_edges: int, key: str = "edge_weight"
+) -> None:
+    """Refuse weights that are not one for each edge, finite, and at least 0.
+
+    `key` is what the files call them.
+
+    Raises:
+        DataError: names the first unusable weight.
+    """
+    way_out = "correct them, or set dataset.edge_weight=false to count all edges alike"
     if len(weight) != num_edges:
         raise DataError(
-            f"dataset={name}: every edge needs a weight, got {len(weight):,} weights for "
-            f"{num_edges:,} edges"
+            f"dataset={name}: {key}: every edge needs a weight, got {len(weight):,} weights for "
+            f"{num_edges:,} edges; {way_out}"
         )
     usable = np.isfinite(weight) & (weight >= 0)
     if not usable.all():
         edge = int(np.argmin(usable))
         raise DataError(
-            f"dataset={name}: edge weights must be finite and at least 0, edge {edge} has "
-            f"{weight[edge]:g}"
+            f"dataset={name}: {key}: edge weights must be finite and at least 0, edge {edge} has "
+            f"{weight[edge]:g}; {way_out}"
         )
 
 

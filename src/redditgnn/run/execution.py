@@ -86,9 +86,7 @@ def _execute(parts: Parts, record: RunRecord, interruption: Interruption) -> Non
         with MemoryWatch(parts.settings, parts.device).during(Phase.LOADING):
             fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol)
         record.load_s = watch.seconds()
-        record.row = replace(record.row, fingerprint=str(fingerprint))
-        if parts.settings.components["dataset"].get("name", "") is None:  # the files name it
-            record.row = replace(record.row, dataset=parts.graph.name)
+        record.row = replace(record.row, fingerprint=str(fingerprint), dataset=parts.graph.name)
         _train_and_test(parts, record, interruption)
 
 

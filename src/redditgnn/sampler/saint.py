@@ -160,7 +160,7 @@ class SaintNode(SaintSampler):
 
     @property
     def drawable(self) -> Bool[Tensor, " nodes"]:
-        return node_importance(self._graph) > 0
+        return self._cumulative.diff(prepend=self._cumulative.new_zeros(1)) > 0
 
     def draw(self) -> Int64[Tensor, " draws"]:
         uniform = torch.rand(self._batch_size, generator=self._generator, dtype=torch.float64)
