@@ -78,6 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in IMPORTED_FIRST:
         with contextlib.suppress(ModuleNotFoundError):  # where only tests of a GPU are to run
             import_module(name)
+    from tests.forks import Ancestor
+
+    config.stash[ANCESTOR] = Ancestor()  # while no thread of OpenMP runs: see there
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -190,19 +193,9 @@ def call(*argv: str) -> tuple[int, str]:
     return code, stderr.getvalue()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """Make the ancestor of all forks, if there is a test that forks, before the first one."""
-    if any("fork" in item.fixturenames for item in session.items):
-        from tests.forks import Ancestor
-
-        session.config.stash[ANCESTOR] = Ancestor()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if ANCESTOR in session.config.stash:
-        session.config.stash[ANCESTOR].close()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if ANCESTOR in config.stash:
+        config.stash[ANCESTOR].close()
 
 
 @pytest.fixture

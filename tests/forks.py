@@ -1,8 +1,9 @@
 """Processes for tests that start at once: forks of one in which everything is imported.
 
 A new interpreter imports torch and PyG for some seconds before it does what a test is about. A fork
-has its own signals, output, memory and exit code as well. The ancestor of all is forked before the
-first test runs: threads that OpenMP and Numba start are not copied, and a fork would wait for them.
+has its own signals, output, memory and exit code as well. The ancestor of all is forked before
+tests are collected: threads that OpenMP and Numba start are not copied, and a fork would wait for
+them. The ancestor imports the program itself, at the first request, and runs nothing of it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,18 @@ import sys
 import threading
 import traceback
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 # What Python ignores where nothing is set. Pytest turns warnings into errors.
 IGNORED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 NUMBER = struct.Struct("i")
+PROGRAM = (
+    *("redditgnn.cli", "redditgnn.command.multirun", "redditgnn.command.train"),
+    *("redditgnn.run.execution", "redditgnn.dataset.sbm", "redditgnn.model.sage"),
+    *("redditgnn.sampler.neighbor", "redditgnn.sampler.neighbor_numba"),
+)
 
 
 class Fork:
@@ -109,6 +116,8 @@ def _serve(requests: socket.socket) -> NoReturn:
     guardians: set[int] = set()
     while True:
         request, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 3)
+        for name in PROGRAM if request else ():
+            import_module(name)
         guardians -= {pid for pid in guardians if os.waitpid(pid, os.WNOHANG)[0]}
         if not request:
             os._exit(0)
