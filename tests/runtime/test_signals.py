@@ -39,6 +39,23 @@ def evaluate(self, model, split):
 Evaluator.__call__ = evaluate
 sys.exit(main())
 """
+STEPS = """
+import sys
+from redditgnn.cli import main
+from redditgnn.trainer.checkpointing import Checkpointer
+
+maybe_save = Checkpointer.maybe_save
+
+
+def visit(self, state, *, ends_epoch):
+    seconds = maybe_save(self, state, ends_epoch=ends_epoch)
+    print("a step", flush=True)
+    return seconds
+
+
+Checkpointer.maybe_save = visit
+sys.exit(main())
+"""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -151,14 +168,17 @@ def epochs_of(results_dir: Path) -> list[dict[str, str]]:
 def test_a_signal_in_the_middle_of_an_epoch_leaves_a_checkpoint_and_a_row(
     sent: signal.Signals, start: Callable[..., Fork], tmp_path: Path
 ) -> None:
-    endless = [*SAINT, "sampler.num_steps=100000000", "trainer.checkpoint_every=0.1s"]
-    process = start(tmp_path, *endless)
-    path = wait_for_checkpoint(process, tmp_path)
-    with path.open("rb") as periodic:  # while it is open no other file gets its number
-        process.send_signal(sent)
-        assert process.wait(60) == 130
-        assert "Traceback" not in process.stderr
-        assert path.stat().st_ino != os.fstat(periodic.fileno()).st_ino
+    script = tmp_path / "steps.py"
+    script.write_text(STEPS)
+    endless = [*SAINT, "sampler.num_steps=100000000", "trainer.checkpoint_every=1h"]
+    process = start(tmp_path, *endless, script=script)
+    while not process.stdout and process.poll() is None:
+        time.sleep(0.02)
+    assert not list(tmp_path.glob("runs/*/checkpoint.pt"))
+    process.send_signal(sent)
+    assert process.wait(60) == 130
+    assert "Traceback" not in process.stderr
+    assert len(list(tmp_path.glob("runs/*/checkpoint.pt"))) == 1
     (row,) = rows_of(tmp_path)
     assert (row["status"], row["epochs"]) == ("interrupted", "")
 
