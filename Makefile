@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 8
 
+# Bytecode is written even if the shell forbids it: without, torch is compiled at every start.
+export PYTHONDONTWRITEBYTECODE =
+
 BIN = $(VENV)/bin
 # Modules are compiled when they are first imported: most of torch's never are.
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile -c constraints.txt
@@ -35,7 +38,7 @@ test: $(VENV)/installed-dev  ## run the tests, without the slow ones
 
 # The contracts, one test of each kernel and the demo, in an environment of that Python's own.
 test-python: $(VENV)/installed-test demo  ## what every Python has to pass: PYTHON=python3.12 VENV=DIR
-	$(BIN)/python -m pytest -m every_python $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m every_python $(PYTEST_ARGS) $$(grep -rl --include='*.py' every_python tests)
 
 lint: $(VENV)/installed-dev  ## check style, types, and that README.md and docs show the results
 	$(BIN)/ruff check .

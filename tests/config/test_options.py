@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -35,11 +36,18 @@ OPTIONS = sorted(CONF_DIR.glob("*/*.yaml"))
 COMPONENT_FILES = [path for path in OPTIONS if path.parent.name in GROUPS]
 NAMES = {group: [p.stem for p in COMPONENT_FILES if p.parent.name == group] for group in GROUPS}
 EXPERIMENTS = [path for path in OPTIONS if path.parent.name == "experiment"]
+EVERY_FIFTH_EXPERIMENT = [  # and the others with -m slow
+    path if number % 5 == 0 else pytest.param(path, marks=pytest.mark.slow)
+    for number, path in enumerate(EXPERIMENTS)
+]
 
 
-def named(paths: list[Path]) -> pytest.MarkDecorator:
-    ids = [path.relative_to(CONF_DIR).with_suffix("").as_posix() for path in paths]
-    return pytest.mark.parametrize("path", paths, ids=ids)
+def named(paths: Sequence[Any]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", paths, ids=name_of)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(CONF_DIR).with_suffix("").as_posix()
 
 
 def component(path: Path) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def test_the_values_of_an_option_have_the_annotated_types(path):
     config.check_types(group, partial_of(component(path)))
 
 
-@named(EXPERIMENTS)
+@named(EVERY_FIFTH_EXPERIMENT)
 def test_an_experiment_composes_as_by_hydra_and_the_command_line_beats_it(path, monkeypatch):
     composed, target = compose_experiment([f"experiment={path.stem}", "trainer.epochs=12345"])
     monkeypatch.delattr(experiments, "compose_experiment")
