@@ -203,7 +203,7 @@ def fill_missing(
         if bad.any():
             node = int(np.argmax(bad))
             label = names[column] if names else str(column)
-            raise _missing_error(where, ids.names[node], label, values[node], int(bad.sum()))
+            raise _missing_error(where, ids.names[node], label, float(values[node]), int(bad.sum()))
         count += int(blank.sum())
         empty = missing == "zero" or blank.all()
         values[blank] = 0.0 if empty else values[~blank].mean(dtype=np.float64)
@@ -219,7 +219,7 @@ def _fill_sparse(
         entry = int(np.argmax(bad))
         node = int(np.searchsorted(x.csr.rowptr.numpy(), entry, "right")) - 1
         label = names[col[entry]] if names else str(col[entry])
-        raise _missing_error(where, ids.names[node], label, values[entry], int(bad.sum()))
+        raise _missing_error(where, ids.names[node], label, float(values[entry]), int(bad.sum()))
     if blank.any():
         total = np.bincount(col[~blank], values[~blank], minlength=width)
         num_known = len(x) - np.bincount(col[blank], minlength=width)

@@ -129,7 +129,7 @@ def choose_tier(tier: FeatureTier, demand: Demand, memory: Memory) -> Choice:
     if demand.features <= free_bytes:
         return Choice("device", 0, "graph and features fit on the device")
     if free_bytes >= 0 and demand.pinned is None:
-        return Choice("mmap", 0, "the features do not fit on the device and are stored sparse")
+        return Choice("mmap", 0, "as a dense table the features do not fit on the device")
     if free_bytes >= 0 and demand.pinned is not None and demand.pinned <= memory.host:
         return Choice("pinned", num_cached, "the features do not fit on the device")
     reason = (
@@ -143,6 +143,7 @@ def choose_tier(tier: FeatureTier, demand: Demand, memory: Memory) -> Choice:
 def describe_choice(choice: Choice, demand: Demand) -> str:
     """Describe the placement and its reason in one line."""
     graph, features = (f"{size / GIB:.2f} GiB" for size in (demand.graph, demand.features))
+    features += " when dense" if demand.pinned is None else ""
     cache_size = f"{choice.num_cached * demand.row / GIB:.2f} GiB of them cached on it"
     where = {
         "device": f"graph ({graph}) and features ({features}) are on the device",
