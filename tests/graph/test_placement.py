@@ -161,5 +161,5 @@ def test_sparse_features_are_dense_on_a_device_if_they_fit_and_never_page_locked
     choice = choose_tier("auto", SPARSE, Memory(1099, 10_000))
     assert choice.tier == "mmap"
     assert "GiB when dense) stay memory-mapped on the host" in describe_choice(choice, SPARSE)
-    with pytest.raises(ConfigError, match=r"feature_tier=pinned needs dense .* feature_tier=mmap"):
+    with pytest.raises(ConfigError, match=r"feature_tier=pinned needs dense .*feature_tier=mmap"):
         choose_tier("pinned", SPARSE, Memory(1099, 10_000))

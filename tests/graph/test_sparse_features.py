@@ -25,7 +25,7 @@ LINEAR = ["mlp", "gcn", "sage", "gat", "gatv2", "gcn2", "appnp"]
 OTHERS = ["sage model.aggr=max", "sage model.aggr=lstm", "gin", "pna", "pyg", "sgc", "sign"]
 SAMPLERS = ["full", "neighbor", "neighbor_tree", "saint_node", "saint_edge", "saint_rw"]
 SAMPLERS += ["cluster", "gas sampler.partition=random"]
-SMALL = {"batch_size": 9, "num_parts": 4, "walk_length": 2}
+SMALL = {"batch_size": 9, "num_parts": 18, "walk_length": 2}
 
 
 def mostly_zeros() -> Tensor:
