@@ -14,7 +14,7 @@ from redditgnn.evaluation.exact import ExactInference, precomputed
 from redditgnn.graph import sparse_features
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import Rows
-from redditgnn.graph.sparse_features import SparseFeatures
+from redditgnn.graph.sparse_features import DenseTableTooLarge, SparseFeatures
 from redditgnn.memory.estimate import estimate_sampler
 from redditgnn.parts import Parts
 
@@ -127,7 +127,9 @@ def test_a_dense_table_that_does_not_fit_is_refused_in_one_line(
 ) -> None:
     monkeypatch.setattr(sparse_features, "GIB", 2**10)
     monkeypatch.setattr(sparse_features, "free_memory", lambda device: 2**11)
-    with pytest.raises(MemoryError, match=r"60 x 50 sparse features take [\d.]+ GiB as \d dense, "):
+    with pytest.raises(
+        DenseTableTooLarge, match=r"60 x 50 sparse features take [\d.]+ GiB as \d dense, "
+    ):
         numbers_of(sparse, model, "full")
 
 

@@ -20,7 +20,10 @@ MAX_DENSITY = 1 / 8
 """The share of non-zeros up to which reading only them is faster than dense products."""
 
 MAX_DENSITY_OF_SELECTION = 1 / 16
-"""The same for some of the rows, which every batch has to select and transpose first."""
+"""The same for some of the rows, which every batch has to select and transpose first.
+
+Up to here a sparse matrix of a dataset is also stored by its non-zeros.
+"""
 
 SAMPLED_ROWS = 1024  # to estimate the density before the whole table is read
 StatesT = TypeVar("StatesT", bound="Tensor | Rows")

@@ -8,11 +8,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from redditgnn.errors import OutOfMemory
 from redditgnn.graph.csr import CSR, entries_of_rows, pointers
 from redditgnn.runtime.memory import GIB, free_memory
 from redditgnn.runtime.numba_threads import numba_works
 
 ROWS_AT_ONCE = 4096  # to collect non-zeros from: temporaries stay small beside the table
+
+
+class DenseTableTooLarge(OutOfMemory, MemoryError):
+    """Sparse features do not fit into memory as a dense table."""
 
 
 class SparseFeatures:
@@ -106,7 +111,7 @@ class SparseFeatures:
         """Return these rows as a dense tensor, or all rows for None.
 
         Raises:
-            MemoryError: the dense tensor does not fit into what is free.
+            DenseTableTooLarge: the dense tensor does not fit into what is free.
         """
         if node_ids is None:
             node_ids = torch.arange(len(self), device=self.device)
@@ -131,11 +136,11 @@ class SparseFeatures:
         """Refuse dense tables that Linux would promise, and then kill the process for.
 
         Raises:
-            MemoryError: less is free than so many `tables` of `num_rows` rows take.
+            DenseTableTooLarge: less is free than so many `tables` of `num_rows` rows take.
         """
         needed = tables * num_rows * self.csr.num_src * self.values.element_size()
         if needed > GIB and needed > (free := free_memory(self.device)):
-            raise MemoryError(
+            raise DenseTableTooLarge(
                 f"{num_rows:,} x {self.csr.num_src:,} sparse features take {needed / GIB:,.2f} GiB "
                 f"as {tables} dense, {free / GIB:,.2f} GiB are free; model=mlp, gcn, sage, gat, "
                 "gatv2, gcn2 and appnp read only the non-zeros"
