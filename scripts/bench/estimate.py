@@ -90,7 +90,7 @@ def measure_here(overrides: list[str], data_dir: Path) -> Comparison:
     settings = compose_settings([*overrides, "device=cpu", f"data_dir={data_dir}"])
     parts = Parts(settings)
     graph = parts.graph
-    graph.x.sum()  # every page of it
+    graph.dense_x.sum()  # every page of it
     with tempfile.TemporaryDirectory() as folder:
         _warm_up(graph, overrides, Path(folder))
         needs = estimate_sampler(parts, parts.sampler)

@@ -121,7 +121,7 @@ def evaluation(work: str, bench: StepBench) -> list[Row]:
         peer.convs.load_state_dict(model.convs.state_dict())
         settings["pyg_num_workers"] = workers = bench.num_workers[0]
         loader = partial(inference_loader, bench.data, batch_size=BATCH_SIZE, num_workers=workers)
-        x = bench.graph.x.to(bench.device)
+        x = bench.graph.dense_x.to(bench.device)
         for name, sparse in (("pyg", False), ("pyg sparse", True)):
             computations[name] = partial(peer.inference, x, loader(sparse=sparse), bench.device)
     sides = [Side(name, partial(store, name, compute)) for name, compute in computations.items()]
@@ -140,7 +140,7 @@ def float64_sage(graph: GraphData, convs: nn.ModuleList, rows: Tensor) -> Tensor
     )
     outer, inner = _mean_of(graph, rows.numpy())
     hidden, outermost = _mean_of(graph, inner)
-    x = graph.x.numpy()
+    x = graph.dense_x.numpy()
     h = _sage(hidden, x[outermost].astype(np.float64), x[inner].astype(np.float64), first)
     h = np.maximum(h, 0)
     own = np.searchsorted(inner, rows.numpy())

@@ -60,7 +60,7 @@ def rows_fault(training: OurTraining, graph: GraphData) -> str:
         batch = next(iter(sampler)).to(training.device)
     node_ids = batch.node_ids.cpu()
     targets = node_ids[: batch.num_targets]
-    right = torch.equal(batch.x.cpu(), graph.x[node_ids])
+    right = torch.equal(batch.x.cpu(), graph.dense_x[node_ids])
     right = right and torch.equal(batch.y.cpu(), graph.y[targets])
     return "" if right else "wrong numbers: a batch has other rows than the graph"
 
@@ -71,7 +71,7 @@ def traffic_of(tier: Tier, graph: GraphData) -> dict[str, Any]:
     with preserved_position(sampler):
         node_ids = torch.cat([batch.node_ids.cpu() for batch in sampler])
     num_missed = int((~tier.is_cached[node_ids]).sum())
-    row_bytes = graph.x.size(1) * graph.x.element_size()
+    row_bytes = graph.dense_x.size(1) * graph.dense_x.element_size()
     return {
         "rows": len(node_ids),
         "hit_share": round(1 - num_missed / len(node_ids), 4),
@@ -91,7 +91,7 @@ def _cached(bench: StepBench, share: float) -> Tier:
     training, graph = _from_tier(bench, "device"), bench.graph
     hot_ids = most_read_nodes(graph, round(share * graph.num_nodes))
     is_cuda = bench.device.type == "cuda"
-    host = graph.x.pin_memory() if is_cuda else graph.x
+    host = graph.dense_x.pin_memory() if is_cuda else graph.dense_x
     sampler: Any = training.sampler
     table = HostTable(host, hot_ids, bench.device, zero_copy=is_cuda)
     sampler._placed = sampler._placed._replace(table=table)

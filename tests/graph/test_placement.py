@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from redditgnn.errors import ConfigError
 from redditgnn.graph.csr import pointers
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import FeatureTable, Rows
@@ -150,3 +151,15 @@ def test_on_a_cpu_everything_stays_where_it_is(
     assert placed.graph is graph
     assert placed.table is graph.x
     assert not placed.is_on_cuda
+
+
+SPARSE = DEMAND._replace(pinned=None)
+
+
+def test_sparse_features_are_dense_on_a_device_if_they_fit_and_never_page_locked() -> None:
+    assert choose_tier("auto", SPARSE, Memory(1100, 10_000)).tier == "device"
+    choice = choose_tier("auto", SPARSE, Memory(1099, 10_000))
+    assert choice.tier == "mmap"
+    assert "GiB when dense) stay memory-mapped on the host" in describe_choice(choice, SPARSE)
+    with pytest.raises(ConfigError, match=r"feature_tier=pinned needs dense .*feature_tier=mmap"):
+        choose_tier("pinned", SPARSE, Memory(1099, 10_000))

@@ -11,6 +11,7 @@ import torch
 
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData, Names
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.prediction.facts import TrainingFacts, fit_features
 
 TRAINED = ("age", "land=de", "land=fr", "land=it")
@@ -46,6 +47,12 @@ def test_reordered_features_are_sorted_and_missing_categories_are_0(
     fitted = fit_features(named(graph, "land=it", "age", "land=de"), facts)
     assert fitted.names.features == TRAINED
     assert fitted.x.tolist() == [[1, 2, 0, 0], [4, 5, 0, 3], [7, 8, 0, 6]]
+
+
+def test_sparse_features_are_matched_as_dense_ones(graph: GraphData, facts: TrainingFacts) -> None:
+    other = named(graph, "land=it", "age", "land=de")
+    sparse = replace(other, x=SparseFeatures.from_dense(other.x))
+    assert torch.equal(fit_features(sparse, facts).dense_x, fit_features(other, facts).x)
 
 
 REFUSED = {

@@ -89,7 +89,7 @@ def adjacency_of(batch: Data, device: torch.device) -> Any:
 
 def pyg_data(graph: GraphData) -> Data:
     """Return the graph as PyG's loaders take it. Its edges are sorted, which saves them minutes."""
-    return Data(x=graph.x, y=graph.y, edge_index=edge_index(graph), num_nodes=graph.num_nodes)
+    return Data(x=graph.dense_x, y=graph.y, edge_index=edge_index(graph), num_nodes=graph.num_nodes)
 
 
 def sparse_transform() -> ToSparseTensor:

@@ -33,6 +33,7 @@ from redditgnn.dataset.cache import conversion_facts
 from redditgnn.dataset.reddit_raw import write_reddit_raw
 from redditgnn.errors import UserError
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.runtime.logs import log_to_stderr
 
@@ -83,6 +84,8 @@ def _describe_graph(graph: GraphData) -> dict[str, str]:
     sizes = [int(graph.mask(split).sum()) for split in ("train", "val", "test")]
     dtype = str(graph.x.dtype).removeprefix("torch.")
     labels = ", several per node" if graph.spec.multi_label else ""
+    if isinstance(graph.x, SparseFeatures):
+        dtype += f", only the {graph.x.density:.2%} that are not zero"
     return {
         "dataset": graph.name,
         "nodes": f"{graph.num_nodes:,}",

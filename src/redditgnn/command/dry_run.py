@@ -47,7 +47,7 @@ def _part_rows(
     return [
         (
             f"dataset={names['dataset']}",
-            f"{graph.num_nodes:,} nodes, {graph.num_edges:,} edges, {graph.x.size(1)} features, "
+            f"{graph.num_nodes:,} nodes, {graph.num_edges:,} edges, {graph.x.shape[1]} features, "
             f"{graph.num_classes} classes, {split} to train, validate and test on",
         ),
         ("fingerprint", str(graph.fingerprint.of_a_run(settings.protocol))),

@@ -14,11 +14,16 @@ import torch
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
+from redditgnn.dataset.feature_storage import Features
 from redditgnn.dataset.validation import check_weights
 from redditgnn.errors import DataError
+from redditgnn.graph.csr import CSR
+from redditgnn.graph.features import MAX_DENSITY_OF_SELECTION
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.runtime.memory import GIB, free_memory
 
 LARGEST_EXACT = 2**24  # float32 holds all whole numbers up to here
+MOST_SPARSE_COLUMNS = 2**31 - 1  # they are numbered in int32
 _LOG = logging.getLogger(__name__)
 
 
@@ -119,15 +124,17 @@ def _refuse_inexact(name: str, key: str, array: ndarray) -> None:
         )
 
 
-def features(name: str, value: Any) -> Float32[ndarray, "nodes features"]:
-    """Return node features as a dense table in float32.
+def features(name: str, value: Any) -> Features:
+    """Return node features in float32: a dense table, or the non-zeros of a sparse matrix.
 
     Raises:
         DataError: they are no table of numbers, or do not fit into memory.
     """
     matrix = _sparse_matrix(value)
     if matrix is not None:
-        return _dense_table(name, matrix)
+        if matrix.dtype.kind not in "biuf":
+            raise DataError(f"dataset={name}: x must hold numbers, it holds {matrix.dtype.name}")
+        return features_of_matrix(f"dataset={name}", matrix)
     array = numbers(name, "x", value)
     if array.ndim != 2 or array.shape[1] == 0:
         raise DataError(
@@ -153,14 +160,31 @@ def _sparse_matrix(value: Any) -> Any | None:
     return sparse.coo_array((coo.values().numpy(), coo.indices().numpy()), coo.shape).tocsr()
 
 
-def _dense_table(name: str, matrix: Any) -> Float32[ndarray, "nodes features"]:
-    if matrix.dtype.kind not in "biuf":
-        raise DataError(f"dataset={name}: x must hold numbers, it holds {matrix.dtype.name}")
-    size = check_room(f"dataset={name}", *matrix.shape)
+def features_of_matrix(where: str, matrix: Any) -> Features:
+    """Return a sparse matrix of SciPy as it is if it has few non-zeros, else as a dense table.
+
+    Raises:
+        DataError: the dense table does not fit into memory.
+    """
+    rows, columns = matrix.shape
+    with np.errstate(over="ignore"):  # a number that becomes infinite is refused later
+        csr = matrix.tocsr().astype(np.float32)
+    csr.sum_duplicates()
+    csr.eliminate_zeros()
+    if columns > MOST_SPARSE_COLUMNS or csr.nnz > MAX_DENSITY_OF_SELECTION * rows * columns:
+        return _dense_table(where, csr)
+    rowptr, col = csr.indptr.astype(np.int64), csr.indices.astype(np.int32)
+    return SparseFeatures(
+        CSR(torch.from_numpy(rowptr), torch.from_numpy(col), columns), torch.from_numpy(csr.data)
+    )
+
+
+def _dense_table(where: str, matrix: Any) -> Float32[ndarray, "nodes features"]:
+    size = check_room(where, *matrix.shape)
     if 4 * matrix.shape[0] * matrix.shape[1] > GIB:
-        _LOG.warning("dataset=%s: %s", name, size)
+        _LOG.warning("%s: %s", where, size)
     try:
-        table: ndarray = matrix.astype(np.float32).toarray()
+        table: ndarray = matrix.toarray()
     except MemoryError as error:
         raise MemoryError(
             f"{size}; keep fewer columns, or reduce them with TruncatedSVD"

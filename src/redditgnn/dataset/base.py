@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, Int64, Integer
 from numpy import ndarray
 
 from redditgnn.graph.data import NO_NAMES, GraphData, Names
+from redditgnn.graph.sparse_features import SparseFeatures
 
 
 class Load(Protocol):
@@ -47,7 +48,7 @@ class RawGraph:
     in the files, which `dataset.split_index` numbers.
     """
 
-    x: Float32[ndarray, "rows features"]
+    x: Float32[ndarray, "rows features"] | SparseFeatures
     edge_index: Integer[ndarray, "2 edges"]
     y: Int64[ndarray, " labels"] | Float32[ndarray, "labels classes"]
     masks: tuple[
@@ -79,7 +80,7 @@ class EdgeRules:
 class ConvertedGraph:
     """The arrays of a `GraphData` by name, facts to store with them, and the raw files.
 
-    `arrays` may hold `edge_weight`.
+    `arrays` may hold `edge_weight`. Features are `x`, or what `feature_storage.arrays_of` returns.
     """
 
     arrays: dict[str, ndarray]

@@ -1,5 +1,7 @@
 """A converted graph on disk: one .npy per array and meta.json, mapped into memory when loaded.
 
+Features are one array, or four if only their non-zeros are stored.
+
 Parallel processes share one copy in the page cache, and only one of them converts. A cache is
 rebuilt if it was truncated or altered, or is older than its raw files.
 
@@ -26,7 +28,8 @@ import torch
 from filelock import FileLock
 
 from redditgnn.dataset.base import MASKS, ConvertedGraph
-from redditgnn.dataset.half_precision import DTYPES, FeatureDtype, round_to_16_bits
+from redditgnn.dataset.feature_storage import digest_of, feature_digest, feature_keys, features_of
+from redditgnn.dataset.half_precision import FeatureDtype, features_from_bits, round_to_16_bits
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.data import GraphData, Names
 from redditgnn.graph.fingerprint import Fingerprint, short_hash
@@ -35,7 +38,7 @@ from redditgnn.runtime.files import whole_file, whole_folder
 FOLDER = "redditgnn-cache"
 LOADING_KEYS = ("data_dir", "feature_dtype")  # arguments that do not change the conversion
 _FORMAT = 2  # raise it when a conversion changes its result
-_ARRAYS = ("x", "rowptr", "col", "y", *MASKS)
+_ARRAYS = ("rowptr", "col", "y", *MASKS)
 _OPTIONAL_ARRAYS = ("edge_weight", "node_names")
 _NO_FACTS = ("num_classes", "fingerprint", "feature_names", "class_names", "arrays", "raw_files")
 _LOG = logging.getLogger(__name__)
@@ -108,7 +111,7 @@ def _with_16_bits(graph: GraphData, feature_dtype: FeatureDtype) -> GraphData:
         raise DataError(
             f"dataset={graph.name}: {folder} changes while it is read; run one command only"
         )
-    x = torch.from_numpy(bits).view(DTYPES[feature_dtype])
+    x = features_from_bits(graph.x, bits, feature_dtype)
     features = f"{graph.fingerprint.features}-{feature_dtype}"
     return replace(graph, x=x, fingerprint=replace(graph.fingerprint, features=features))
 
@@ -163,7 +166,8 @@ def _load_graph(folder: Path, name: str, *, warn: bool) -> GraphData | None:
         meta = json.loads((folder / "meta.json").read_text())
         _check_raw_files(folder.parents[1], meta["raw_files"])
         optional = [key for key in _OPTIONAL_ARRAYS if key in meta["arrays"]]
-        arrays = {key: _map_array(folder, key, meta) for key in (*_ARRAYS, *optional)}
+        keys = (*feature_keys(meta["arrays"]), *_ARRAYS, *optional)
+        arrays = {key: _map_array(folder, key, meta) for key in keys}
         return _build_graph(folder, name, meta, arrays)
     except (_UnusableCache, OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
@@ -184,9 +188,12 @@ def _build_graph(
         features=_optional_tuple(meta.get("feature_names")),
         classes=_optional_tuple(meta.get("class_names")),
     )
-    tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
+    x = features_of(arrays)
+    rest = {key: array for key, array in arrays.items() if key not in feature_keys(arrays)}
+    tensors = {key: torch.from_numpy(array) for key, array in rest.items()}
     return GraphData(
         name=name,
+        x=x,
         num_classes=meta["num_classes"],
         fingerprint=Fingerprint.of(meta["fingerprint"]),
         names=names,
@@ -226,7 +233,7 @@ def _map_array(folder: Path, key: str, meta: Mapping[str, Any]) -> np.ndarray:
     if size != facts["size"]:
         raise _UnusableCache(f"{path.name} has {size:,} bytes instead of {facts['size']:,}")
     array: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
-    if modified != facts["modified_ns"] and _digest(array) != facts["digest"]:
+    if modified != facts["modified_ns"] and digest_of(array) != facts["digest"]:
         raise _UnusableCache(f"{path.name} was altered")
     return array
 
@@ -263,11 +270,12 @@ def _fingerprint(graph: ConvertedGraph, facts: Mapping[str, Mapping[str, Any]]) 
     def describe(size: object, *names: str) -> str:
         return f"{size}:{short_hash(*(facts[name]['digest'] for name in names))}"
 
-    arrays = graph.arrays
+    arrays, x = graph.arrays, features_of(graph.arrays)
+    of_features = facts["x"]["digest"] if "x" in facts else feature_digest(x)
     weights = ("edge_weight",) if "edge_weight" in arrays else ()
     return Fingerprint(
         edges=describe(len(arrays["col"]), "rowptr", "col", *weights),
-        features=describe(arrays["x"].shape[1], "x"),
+        features=f"{x.shape[1]}:{short_hash(of_features)}",
         labels=describe(graph.num_classes, "y"),
         split=describe("/".join(str(arrays[mask].sum()) for mask in MASKS), *MASKS),
     )
@@ -282,15 +290,7 @@ def _save_array(path: Path, array: np.ndarray) -> dict[str, Any]:
 def _describe_array(path: Path, array: np.ndarray) -> dict[str, Any]:
     """Return facts by which a later process can check that `path` still holds `array`."""
     size, modified = _stamp(path)
-    return {"size": size, "modified_ns": modified, "digest": _digest(array)}
-
-
-def _digest(array: np.ndarray) -> str:
-    """Hash type, shape and content."""
-    state = hashlib.blake2b(f"{array.dtype}{array.shape}".encode(), digest_size=16)
-    if array.size:
-        state.update(array.reshape(-1).view(np.uint8).data)
-    return state.hexdigest()
+    return {"size": size, "modified_ns": modified, "digest": digest_of(array)}
 
 
 def _stamp(path: Path) -> list[int]:

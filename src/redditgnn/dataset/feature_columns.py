@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
 from redditgnn.dataset.array_tables import array_names, load_arrays
-from redditgnn.dataset.arrays import check_room
+from redditgnn.dataset.arrays import check_room, features_of_matrix
 from redditgnn.dataset.edge_files import is_number
+from redditgnn.dataset.feature_storage import Features
 from redditgnn.dataset.label_columns import encode
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.dataset.rawfiles import describe_error
 from redditgnn.dataset.tables import as_numpy, check_file
 from redditgnn.errors import DataError
+from redditgnn.graph.csr import CSR
+from redditgnn.graph.sparse_features import SparseFeatures
 
 Missing = Literal["refuse", "zero", "mean"]
 _BLANKS = ("", "nan", "na", "null")
@@ -145,63 +149,103 @@ def _parse_numbers(array: Any) -> Float32[ndarray, " rows"] | None:
 
 
 def join_features(
-    columns: Sequence[FeatureColumn],
-    matrix: Float32[ndarray, "nodes columns"] | None,
-    num_nodes: int,
-) -> tuple[Float32[ndarray, "nodes features"], tuple[str, ...] | None]:
+    columns: Sequence[FeatureColumn], matrix: Features | None, num_nodes: int
+) -> tuple[Features, tuple[str, ...] | None]:
     """Return features of a file and of columns side by side, with their names."""
     offset = 0 if matrix is None else matrix.shape[1]
-    width = offset + sum(column.width for column in columns)
     names = [str(number) for number in range(offset)]
     if matrix is not None and not columns:
         return matrix, None
-    x = np.empty((num_nodes, width), dtype=np.float32)
+    names += [name for column in columns for name in column.names]
+    if isinstance(matrix, SparseFeatures):
+        x = np.empty((num_nodes, len(names) - offset), dtype=np.float32)
+        _write_columns(columns, x)
+        return _side_by_side(matrix, SparseFeatures.from_dense(torch.from_numpy(x))), tuple(names)
+    x = np.empty((num_nodes, len(names)), dtype=np.float32)
     if matrix is not None:
         x[:, :offset] = matrix
-    for column in columns:
-        names += column.names
-        end = offset + column.width
-        column.write(x[:, offset:end])
-        offset = end
+    _write_columns(columns, x[:, offset:])
     return x, tuple(names)
 
 
+def _write_columns(columns: Sequence[FeatureColumn], x: Float32[ndarray, "nodes features"]) -> None:
+    start = 0
+    for column in columns:
+        end = start + column.width
+        column.write(x[:, start:end])
+        start = end
+
+
+def _side_by_side(left: SparseFeatures, right: SparseFeatures) -> SparseFeatures:
+    row = torch.cat([left.csr.row, right.csr.row])
+    order = row.argsort(stable=True)
+    col = torch.cat([left.csr.col, right.csr.col + left.shape[1]])[order]
+    csr = CSR(left.csr.rowptr + right.csr.rowptr, col, left.shape[1] + right.shape[1])
+    return SparseFeatures(csr, torch.cat([left.values, right.values])[order])
+
+
 def fill_missing(
-    where: str,
-    x: Float32[ndarray, "nodes features"],
-    names: Sequence[str] | None,
-    ids: NodeIds,
-    missing: Missing,
+    where: str, x: Features, names: Sequence[str] | None, ids: NodeIds, missing: Missing
 ) -> int:
     """Replace NaN in place, and return how many there were.
 
     Raises:
         DataError: `missing` is "refuse" and there is one, or a number is infinite.
     """
+    if isinstance(x, SparseFeatures):
+        return _fill_sparse(where, x, names, ids, missing)
     count = 0
     for column in range(x.shape[1]):
         values = x[:, column]
-        finite = np.isfinite(values)
-        if finite.all():
+        if np.isfinite(values).all():
             continue
-        blank = np.isnan(values)
-        label = names[column] if names else str(column)
-        if missing == "refuse" or (~finite & ~blank).any():
-            bad = ~finite if missing == "refuse" else ~finite & ~blank
+        bad, blank = _bad_numbers(values, missing)
+        if bad.any():
             node = int(np.argmax(bad))
-            raise DataError(
-                f"{where}: features must be finite numbers, node {ids.names[node]} has "
-                f"{'none' if blank[node] else values[node]} in {label!r} ({int(bad.sum()):,} such "
-                "cells); correct them (blank ones: or set dataset.missing=zero or mean)"
-            )
+            label = names[column] if names else str(column)
+            raise _missing_error(where, ids.names[node], label, float(values[node]), int(bad.sum()))
         count += int(blank.sum())
-        mean = 0.0 if missing == "zero" or blank.all() else values[finite].mean(dtype=np.float64)
-        values[blank] = mean
+        empty = missing == "zero" or blank.all()
+        values[blank] = 0.0 if empty else values[~blank].mean(dtype=np.float64)
     return count
 
 
-def read_feature_file(path: Path, num_nodes: int) -> Float32[ndarray, "nodes features"]:
+def _fill_sparse(
+    where: str, x: SparseFeatures, names: Sequence[str] | None, ids: NodeIds, missing: Missing
+) -> int:
+    values, col, width = x.values.numpy(), x.csr.col.numpy(), x.shape[1]
+    bad, blank = _bad_numbers(values, missing)
+    if bad.any():
+        entry = int(np.argmax(bad))
+        node = int(np.searchsorted(x.csr.rowptr.numpy(), entry, "right")) - 1
+        label = names[col[entry]] if names else str(col[entry])
+        raise _missing_error(where, ids.names[node], label, float(values[entry]), int(bad.sum()))
+    if blank.any():
+        total = np.bincount(col[~blank], values[~blank], minlength=width)
+        num_known = len(x) - np.bincount(col[blank], minlength=width)
+        mean = 0.0 * total if missing == "zero" else total / np.maximum(num_known, 1)
+        values[blank] = mean[col[blank]]
+    return int(blank.sum())
+
+
+def _bad_numbers(values: ndarray, missing: Missing) -> tuple[ndarray, ndarray]:
+    """Tell which numbers are refused, and which are blank."""
+    blank, finite = np.isnan(values), np.isfinite(values)
+    return (~finite if missing == "refuse" else ~finite & ~blank), blank
+
+
+def _missing_error(where: str, node: object, label: str, value: float, count: int) -> DataError:
+    return DataError(
+        f"{where}: features must be finite numbers, node {node} has "
+        f"{'none' if np.isnan(value) else value} in {label!r} ({count:,} such cells); correct them "
+        "(blank ones: or set dataset.missing=zero or mean)"
+    )
+
+
+def read_feature_file(path: Path, num_nodes: int) -> Features:
     """Read features from an .npy file, or from an .npz file with a sparse matrix or one array.
+
+    A sparse matrix with few non-zeros stays sparse.
 
     Raises:
         DataError: it is damaged, has no row for each node, or does not fit the memory.
@@ -216,11 +260,12 @@ def read_feature_file(path: Path, num_nodes: int) -> Float32[ndarray, "nodes fea
             f"{where}: features must be a table with a row for each of the {num_nodes:,} nodes, in "
             f"their order, its shape is {list(matrix.shape)}"
         )
-    check_room(where, *matrix.shape)
     if matrix.dtype.kind not in "fiub":
         raise DataError(f"{where}: features must be real numbers, they are {matrix.dtype}")
-    dense = matrix if isinstance(matrix, ndarray) else matrix.toarray()
-    return np.asarray(dense, dtype=np.float32)
+    if not isinstance(matrix, ndarray):
+        return features_of_matrix(where, matrix)
+    check_room(where, *matrix.shape)
+    return np.asarray(matrix, dtype=np.float32)
 
 
 def _load_matrix(where: str, path: Path) -> Any:

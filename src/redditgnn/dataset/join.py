@@ -8,20 +8,23 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from redditgnn.dataset.arrays import edges, features, read_weights
+from redditgnn.dataset.feature_storage import Features
 from redditgnn.dataset.labels import label_column
 from redditgnn.dataset.split import MaskTable, mask_tables
 from redditgnn.errors import DataError
+from redditgnn.graph.sparse_features import SparseFeatures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """Arrays of one graph, or of several. Labels are as the files have them."""
 
-    x: Float32[ndarray, "nodes features"]
+    x: Features
     edge_index: Int64[ndarray, "2 edges"]
     edge_weight: Float32[ndarray, " edges"] | None
     y: ndarray
@@ -77,7 +80,7 @@ def join_graphs(name: str, parts: Sequence[Part]) -> Part:
     shifted = [part.edge_index + start for part, start in zip(parts, starts, strict=False)]
     weights = [part.edge_weight for part in parts if part.edge_weight is not None]
     return Part(
-        x=_concatenated(name, "x", [part.x for part in parts]),
+        x=_joined_features(name, [part.x for part in parts]),
         edge_index=np.concatenate(shifted, axis=1),
         edge_weight=np.concatenate(weights) if len(weights) == len(parts) else None,
         y=_concatenated(name, "y", [part.y for part in parts]),
@@ -86,14 +89,34 @@ def join_graphs(name: str, parts: Sequence[Part]) -> Part:
     )
 
 
+def _joined_features(name: str, tables: Sequence[Features]) -> Features:
+    """Join tables of features. One with few non-zeros makes all of them sparse."""
+    dense = [table for table in tables if isinstance(table, ndarray)]
+    if len(dense) == len(tables):
+        return _concatenated(name, "x", dense)
+    _refuse_other_shapes(name, "x", tables)
+    return SparseFeatures.concatenated(
+        [
+            SparseFeatures.from_dense(torch.from_numpy(table))
+            if isinstance(table, ndarray)
+            else table
+            for table in tables
+        ]
+    )
+
+
 def _concatenated(name: str, key: str, arrays: Sequence[ndarray]) -> ndarray:
-    shapes = sorted({array.shape[1:] for array in arrays})
+    _refuse_other_shapes(name, key, arrays)
+    return np.concatenate(arrays)
+
+
+def _refuse_other_shapes(name: str, key: str, arrays: Sequence[ndarray | SparseFeatures]) -> None:
+    shapes = sorted({tuple(array.shape[1:]) for array in arrays})
     if len(shapes) > 1:
         raise DataError(
             f"dataset={name}: all graphs need the same number of columns in {key}, got "
             f"{' and '.join(str(list(shape)) for shape in shapes[:2])}"
         )
-    return np.concatenate(arrays)
 
 
 def _joined_masks(name: str, masks: Sequence[ndarray | None]) -> ndarray | None:

@@ -33,7 +33,7 @@ def write_reddit_raw(graph: GraphData, folder: Path) -> None:
     types = graph.train_mask.int() + 2 * graph.val_mask.int() + 3 * graph.test_mask.int()
     np.savez(
         folder / "reddit_data.npz",
-        feature=graph.x.float().numpy(),
+        feature=graph.dense_x.float().numpy(),
         label=graph.y.numpy(),
         node_ids=np.arange(graph.num_nodes),
         node_types=types.numpy(),

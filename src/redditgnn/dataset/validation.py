@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from redditgnn.dataset.base import MASKS, ConvertedGraph, EdgeRules, Labels, Mask, RawGraph
 from redditgnn.dataset.edges import num_with_reverse, sort_edges
+from redditgnn.dataset.feature_storage import Features, arrays_of
 from redditgnn.errors import ConfigError, DataError
+from redditgnn.graph.sparse_features import SparseFeatures
 
 _LOG = logging.getLogger(__name__)
 _SIZES = ("num_nodes", "num_edges", "num_features", "num_classes")
@@ -44,7 +47,8 @@ def convert_graph(
     with_reverse = num_with_reverse(edges.rowptr, edges.col)
     if rules is not None and rules.undirected is None:
         _warn_of_directed_edges(name, with_reverse, len(edges.col))
-    arrays = {"x": raw.x, "rowptr": edges.rowptr, "col": edges.col, "y": raw.y, **masks}
+    adjacency = {"rowptr": edges.rowptr, "col": edges.col}
+    arrays = {**arrays_of(raw.x), **adjacency, "y": raw.y, **masks}
     if edges.weight is not None:
         arrays["edge_weight"] = edges.weight
     return ConvertedGraph(
@@ -126,13 +130,25 @@ def _check_features(name: str, raw: RawGraph) -> None:
     if len(raw.x) != len(raw.y):
         sizes = f"{len(raw.x):,} feature rows and {len(raw.y):,} labels"
         raise DataError(f"dataset={name}: every node needs features and a label, got {sizes}")
-    for start in range(0, len(raw.x), 65536):  # in pieces: a mask of all features would be large
-        finite = np.isfinite(raw.x[start : start + 65536]).all(axis=1)
-        if not finite.all():
-            node = start + int(np.argmin(finite))
-            raise DataError(
-                f"dataset={name}: features must be finite, those of node {node} are not"
-            )
+    if (node := _first_node(raw.x, lambda numbers: ~np.isfinite(numbers))) is not None:
+        raise DataError(f"dataset={name}: features must be finite, those of node {node} are not")
+
+
+def _first_node(x: Features, is_bad: Callable[[ndarray], ndarray]) -> int | None:
+    """Return the first node with a feature for which `is_bad` holds. Zeros are never bad."""
+    if isinstance(x, SparseFeatures):
+        bad = is_bad(x.values.numpy())
+        entry = int(np.argmax(bad)) if bad.any() else None
+        return (
+            None
+            if entry is None
+            else int(np.searchsorted(x.csr.rowptr.numpy(), entry, "right")) - 1
+        )
+    for start in range(0, len(x), 65536):  # in pieces: a mask of all features would be large
+        rows = is_bad(x[start : start + 65536]).any(axis=1)
+        if rows.any():
+            return start + int(np.argmax(rows))
+    return None
 
 
 def _check_edges(name: str, raw: RawGraph) -> None:
@@ -208,16 +224,22 @@ def row_normalized(name: str, raw: RawGraph) -> RawGraph:
     Raises:
         ConfigError: a feature is negative, so that sums may be near zero or turn signs.
     """
-    for start in range(0, len(raw.x), 65536):
-        negative = (raw.x[start : start + 65536] < 0).any(axis=1)
-        if negative.any():
-            node = start + int(np.argmax(negative))
-            raise ConfigError(
-                "dataset.normalize_features=true divides each row by its sum and needs features of "
-                f"at least 0, node {node} has {raw.x[node].min():g}; set it to false, or use "
-                "+dataset.arguments.transform._target_=torch_geometric.transforms.NormalizeFeatures"
-                ", which shifts them first"
-            )
-    total = raw.x.sum(axis=1, keepdims=True, dtype=np.float64)
-    x = (raw.x / np.where(total == 0, 1.0, total)).astype(np.float32)
-    return replace(raw, x=x)
+    x = raw.x
+    if (node := _first_node(x, lambda numbers: numbers < 0)) is not None:
+        row = x[node] if isinstance(x, ndarray) else x.select(torch.tensor([node])).values
+        raise ConfigError(
+            "dataset.normalize_features=true divides each row by its sum and needs features of "
+            f"at least 0, node {node} has {row.min():g}; set it to false, or use "
+            "+dataset.arguments.transform._target_=torch_geometric.transforms.NormalizeFeatures"
+            ", which shifts them first"
+        )
+    if isinstance(x, SparseFeatures):
+        return replace(raw, x=_sparse_rows_normalized(x))
+    total = x.sum(axis=1, keepdims=True, dtype=np.float64)
+    return replace(raw, x=(x / np.where(total == 0, 1.0, total)).astype(np.float32))
+
+
+def _sparse_rows_normalized(x: SparseFeatures) -> SparseFeatures:
+    row = x.csr.row
+    total = torch.zeros(len(x), dtype=torch.float64).index_add_(0, row, x.values.double())
+    return x.with_values((x.values / total[row]).float())

@@ -14,6 +14,7 @@ from torch import Tensor
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import Rows, to_dense
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.kernels.attention.coefficients import Coefficients, coefficient_listener
 from redditgnn.model.base import LayeredModel
 from redditgnn.runtime.memory import free_memory
@@ -167,7 +168,7 @@ class ExactInference:
         needed = self._graph.num_edges * model.bytes_per_edge()
         needed += self._graph.num_nodes * model.bytes_per_node()
         if self._graph.rowptr.device != self._device:
-            needed += self._graph.num_bytes
+            needed += self._graph.num_bytes_on_cuda
         return needed <= self._affordable_bytes()
 
     def _affordable_edges(self, model: LayeredModel) -> int:
@@ -190,6 +191,9 @@ def precomputed(
     propagation = cast(LayeredModel | None, model.propagation)
     if propagation is None:
         return graph
+    if isinstance(graph.x, SparseFeatures):
+        outputs = propagation.num_layers if propagation.reads_every_layer else 1
+        graph.x.check_room(graph.num_nodes, tables=1 + outputs)
     x = ExactInference(graph, device, chunk_edges=chunk_edges)(propagation)
     graph.forget_copies()  # nobody reads the features on the device again
     return replace(graph, x=x.to(graph.x.dtype))

@@ -19,6 +19,12 @@ from torch import Tensor
 from redditgnn.graph.csr import entries_of_rows, gather_rows, pointers, row_sums
 from redditgnn.graph.features import Rows
 from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.graph.sparse_features import (
+    SparseFeatures,
+    dense_bytes,
+    selected_rows,
+    stored_bytes,
+)
 
 Split = Literal["train", "val", "test"]
 
@@ -60,11 +66,12 @@ class GraphData:
     without labels has -1 (in every column), and is in no split. `edge_weight` belongs to `col`.
     None means that all edges count alike.
     `fingerprint` hashes all that a score depends on. Scores are comparable only if it is equal.
+    `x` is sparse if its source gives few non-zeros.
     `cache_dir` is the folder for derived files such as partitions. None stores none.
     """
 
     name: str
-    x: Float[Tensor, "nodes features"]
+    x: Float[Tensor, "nodes features"] | SparseFeatures
     rowptr: Int64[Tensor, " nodes_plus_1"]
     col: Int32[Tensor, " edges"]
     y: Int64[Tensor, " nodes"] | Float[Tensor, "nodes classes"]
@@ -82,7 +89,7 @@ class GraphData:
 
     @property
     def num_nodes(self) -> int:
-        return self.x.size(0)
+        return self.x.shape[0]
 
     @property
     def num_edges(self) -> int:
@@ -91,13 +98,23 @@ class GraphData:
     @property
     def num_bytes(self) -> int:
         """Bytes of features and adjacency, the least that a whole-graph computation holds."""
-        tensors = (self.x, self.rowptr, self.col, self.edge_weight)
+        return stored_bytes(self.x) + self._adjacency_bytes
+
+    @property
+    def num_bytes_on_cuda(self) -> int:
+        """The same on a CUDA device, where features are dense."""
+        return dense_bytes(self.x) + self._adjacency_bytes
+
+    @property
+    def _adjacency_bytes(self) -> int:
+        tensors = (self.rowptr, self.col, self.edge_weight)
         return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
     @property
     def spec(self) -> GraphSpec:
         logs, multi_label = self.degree.double().log1p(), self.y.dim() == 2
-        sizes = self.num_nodes, self.x.size(1), self.num_classes
+        num_nodes, num_features = self.x.shape
+        sizes = num_nodes, num_features, self.num_classes
         return GraphSpec(*sizes, multi_label, float(logs.mean()))
 
     @property
@@ -113,6 +130,11 @@ class GraphData:
         """
         return self.degree if self.edge_weight is None else row_sums(self.rowptr, self.edge_weight)
 
+    @property
+    def dense_x(self) -> Float[Tensor, "nodes features"]:
+        """The features as one tensor, in the precision that they are stored in."""
+        return self.x if isinstance(self.x, Tensor) else self.x.gather()
+
     def rows(self, node_ids: Int64[Tensor, " rows"] | None = None) -> Rows:
         """Return the features of these nodes, or of all. They are gathered when read."""
         return Rows(self.x, node_ids)
@@ -121,11 +143,17 @@ class GraphData:
         return {"train": self.train_mask, "val": self.val_mask, "test": self.test_mask}[split]
 
     def to(self, device: torch.device) -> GraphData:
-        """Copy every tensor to `device`, once. Returns the graph itself if it is already there."""
+        """Copy every tensor to `device`, once. Returns the graph itself if it is already there.
+
+        Sparse features become dense there.
+        """
         if self.x.device == device:
             return self
         if device not in self._copies:
-            self._copies[device] = replace(self, **tensors_on(self, device))
+            copies = tensors_on(self, device)
+            if isinstance(self.x, SparseFeatures):
+                copies["x"] = self.x.to(device).gather()
+            self._copies[device] = replace(self, **copies)
         return self._copies[device]
 
     @property
@@ -149,7 +177,7 @@ class GraphData:
         counts = torch.bincount(rows[inside], minlength=len(node_ids))
         return replace(
             self,
-            x=self.x[node_ids],
+            x=selected_rows(self.x, node_ids),
             rowptr=pointers(counts),
             col=col[inside],
             edge_weight=None if self.edge_weight is None else self.edge_weight[entries[inside]],

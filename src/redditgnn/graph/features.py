@@ -13,18 +13,19 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from redditgnn.graph.csr import CSR, entries_of_rows, pointers
-from redditgnn.runtime.numba_threads import numba_works
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.runtime.precision import at_least_float32
 
 MAX_DENSITY = 1 / 8
 """The share of non-zeros up to which reading only them is faster than dense products."""
 
 MAX_DENSITY_OF_SELECTION = 1 / 16
-"""The same for some of the rows, which every batch has to select and transpose first."""
+"""The same for some of the rows, which every batch has to select and transpose first.
+
+Up to here a sparse matrix of a dataset is also stored by its non-zeros.
+"""
 
 SAMPLED_ROWS = 1024  # to estimate the density before the whole table is read
-ROWS_AT_ONCE = 4096  # to collect non-zeros from: temporaries stay small beside the table
 StatesT = TypeVar("StatesT", bound="Tensor | Rows")
 _nonzeros: Any = WeakIdKeyDictionary()  # dense table -> its SparseFeatures, None if too dense
 
@@ -45,66 +46,6 @@ class FeatureTable(Protocol):
     def gather(self, node_ids: Int64[Tensor, " rows"] | None) -> Float[Tensor, "rows features"]:
         """Return these rows, in this order, or all rows for None."""
         ...
-
-
-class SparseFeatures:
-    """A `FeatureTable` that stores only the non-zeros. `gather` makes rows dense.
-
-    Attributes:
-        csr: The features that each node has. Every gradient uses its transpose.
-        values: [entries], in the order of `csr.col`.
-    """
-
-    def __init__(self, csr: CSR, values: Float[Tensor, " entries"]) -> None:
-        self.csr, self.values = csr, values
-
-    @classmethod
-    def from_dense(cls, table: Float[Tensor, "nodes features"]) -> SparseFeatures:
-        """Collect the non-zeros of `table`."""
-        counts, cols, values = [], [], []
-        for rows in table.split(ROWS_AT_ONCE):
-            row, col = rows.nonzero(as_tuple=True)
-            counts.append(torch.bincount(row, minlength=len(rows)))
-            cols.append(col.to(torch.int32))
-            values.append(rows[row, col])
-        rowptr = pointers(torch.cat(counts))
-        return cls(CSR(rowptr, torch.cat(cols), table.size(1)), torch.cat(values))
-
-    @property
-    def shape(self) -> torch.Size:
-        return torch.Size([self.csr.num_dst, self.csr.num_src])
-
-    @property
-    def device(self) -> torch.device:
-        return self.values.device
-
-    @property
-    def density(self) -> float:
-        """The share of the entries that are stored."""
-        return len(self.values) / max(1, self.csr.num_dst * self.csr.num_src)
-
-    def select(self, node_ids: Int64[Tensor, " rows"]) -> SparseFeatures:
-        """Return these rows, in this order."""
-        node_ids = node_ids.to(self.device)
-        if self.device.type == "cpu" and numba_works():
-            from redditgnn.graph.features_numba import select_rows
-
-            tensors = (self.csr.rowptr, self.csr.col, self.values, node_ids)
-            arrays = select_rows(*(tensor.numpy() for tensor in tensors))
-            rowptr, col, values = map(torch.from_numpy, arrays)
-        else:
-            rowptr, _, entries = entries_of_rows(self.csr.rowptr, node_ids)
-            col, values = self.csr.col[entries], self.values[entries]
-        return SparseFeatures(CSR(rowptr, col, self.csr.num_src), values)
-
-    def gather(
-        self, node_ids: Int64[Tensor, " rows"] | None = None
-    ) -> Float[Tensor, "rows features"]:
-        """Return these rows as a dense tensor, or all rows for None."""
-        rows = self if node_ids is None else self.select(node_ids)
-        out = self.values.new_zeros(rows.shape)
-        out[rows.csr.row, rows.csr.col] = rows.values
-        return out
 
 
 class Rows:
@@ -147,10 +88,15 @@ class Rows:
         """The rows' non-zeros, cached. None if they are too many or were not collected."""
         if self._sparse is None and (table := _sparse_table(self.table)) is not None:
             if self.node_ids is None:
-                self._sparse = table
+                self._sparse = _in_float32(table)
             elif table is self.table or table.density <= MAX_DENSITY_OF_SELECTION:
-                self._sparse = table.select(self.node_ids)
+                self._sparse = _in_float32(table.select(self.node_ids))
         return self._sparse
+
+    @property
+    def is_stored_sparse(self) -> bool:
+        """Whether the table stores only non-zeros, so that dense rows have to be made."""
+        return isinstance(self.table, SparseFeatures)
 
     def __getitem__(self, rows: slice) -> Rows:
         """Return some of the rows, still lazy."""
@@ -205,6 +151,11 @@ def _sparse_table(table: Tensor | FeatureTable) -> SparseFeatures | None:
     if table not in _nonzeros:
         _nonzeros[table] = _collect_if_sparse(table)
     return _nonzeros[table]
+
+
+def _in_float32(rows: SparseFeatures) -> SparseFeatures:
+    values = at_least_float32(rows.values)
+    return rows if values is rows.values else rows.with_values(values)
 
 
 def _collect_if_sparse(table: Float[Tensor, "nodes features"]) -> SparseFeatures | None:

@@ -1,4 +1,4 @@
-"""Selection of rows of sparse features, compiled by Numba for the CPU.
+"""Rows of sparse features, selected or made dense, compiled by Numba.
 
 `no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.
 """
@@ -29,3 +29,13 @@ def select_rows(rowptr, col, values, node_ids):
             out_col[into + entry] = col[start + entry]
             out_values[into + entry] = values[start + entry]
     return out_rowptr, out_col, out_values
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def write_rows(rowptr, col, values, node_ids, out):
+    """Write the rows `node_ids` into `out`, which holds zeros, in this order."""
+    for position in range(len(node_ids)):
+        node = node_ids[position]
+        for entry in range(rowptr[node], rowptr[node + 1]):
+            out[position, col[entry]] = values[entry]

@@ -21,6 +21,7 @@ from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import FeatureTable, Rows
 from redditgnn.graph.host_table import HostTable
+from redditgnn.graph.sparse_features import dense_bytes
 from redditgnn.runtime.memory import GIB, free_memory
 
 Tier = Literal["device", "pinned", "mmap"]
@@ -34,12 +35,15 @@ log = logging.getLogger(__name__)
 
 
 class Demand(NamedTuple):
-    """Bytes of the graph, of its features, of one row of them, and of all of them page-locked."""
+    """Bytes of the graph, of its features, of one row of them, and of all of them page-locked.
+
+    The features are dense on a device. `pinned` is None if the host stores them sparse.
+    """
 
     graph: int
     features: int
     row: int
-    pinned: int
+    pinned: int | None
 
 
 class Memory(NamedTuple):
@@ -76,16 +80,16 @@ class PlacedGraph(NamedTuple):
 
     def rows(self, node_ids: Tensor) -> Rows:
         """Return features, lazy where reads are cheap. Rows over the bus are gathered now."""
-        if isinstance(self.table, Tensor):
-            return Rows(self.table, node_ids)
-        return Rows(self.table.gather(node_ids))
+        if isinstance(self.table, HostTable):
+            return Rows(self.table.gather(node_ids))
+        return Rows(self.table, node_ids)
 
 
 def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> PlacedGraph:
     """Put graph and features where `tier` says, or where they fit if it is auto.
 
     Raises:
-        ConfigError: `tier` needs a CUDA device.
+        ConfigError: `tier` needs a CUDA device, or dense features.
     """
     if device.type != "cuda":
         require(
@@ -104,6 +108,7 @@ def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> PlacedGr
         return PlacedGraph(graph, graph.x)
     hot_ids = most_read_nodes(graph, choice.num_cached)
     zero_copy = find_spec("triton") is not None
+    assert isinstance(graph.x, Tensor), "sparse features are never page-locked"
     table = HostTable(graph.x.pin_memory(), hot_ids, device, zero_copy=zero_copy)
     tensors = {name: getattr(graph, name) for name in ("rowptr", "col", "y", "edge_weight")}
     on_device = {name: t.to(device) for name, t in tensors.items() if t is not None}
@@ -112,13 +117,20 @@ def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> PlacedGr
 
 def choose_tier(tier: FeatureTier, demand: Demand, memory: Memory) -> Choice:
     """Choose the tier that fits, and the number of cached rows if features stay on the host."""
+    require(
+        tier != "pinned" or demand.pinned is not None,
+        "sampler.feature_tier=pinned needs dense features, and those of this dataset are stored "
+        "sparse; use sampler.feature_tier=mmap: the CPU gathers dense rows of each batch",
+    )
     free_bytes = memory.device - demand.graph
     num_cached = max(0, min(free_bytes, demand.features)) // max(1, demand.row)
     if tier != "auto":
         return Choice(tier, num_cached if tier == "pinned" else 0, "as sampler.feature_tier says")
     if demand.features <= free_bytes:
         return Choice("device", 0, "graph and features fit on the device")
-    if free_bytes >= 0 and demand.pinned <= memory.host:
+    if free_bytes >= 0 and demand.pinned is None:
+        return Choice("mmap", 0, "as a dense table the features do not fit on the device")
+    if free_bytes >= 0 and demand.pinned is not None and demand.pinned <= memory.host:
         return Choice("pinned", num_cached, "the features do not fit on the device")
     reason = (
         "the graph does not fit on the device" if free_bytes < 0 else "nor in half of host memory"
@@ -131,6 +143,7 @@ def choose_tier(tier: FeatureTier, demand: Demand, memory: Memory) -> Choice:
 def describe_choice(choice: Choice, demand: Demand) -> str:
     """Describe the placement and its reason in one line."""
     graph, features = (f"{size / GIB:.2f} GiB" for size in (demand.graph, demand.features))
+    features += " when dense" if demand.pinned is None else ""
     cache_size = f"{choice.num_cached * demand.row / GIB:.2f} GiB of them cached on it"
     where = {
         "device": f"graph ({graph}) and features ({features}) are on the device",
@@ -145,12 +158,13 @@ def demand_of(graph: GraphData) -> Demand:
     """Return the bytes that a graph takes on a device, with those for sampling."""
     tensors = (graph.rowptr, graph.col, graph.y, graph.train_mask, graph.val_mask, graph.test_mask)
     weights = () if graph.edge_weight is None else (graph.edge_weight,)
-    features = _num_bytes(graph.x)
+    features = dense_bytes(graph.x)
+    page_locked = 1 << max(0, features - 1).bit_length()  # torch rounds up to a power of two
     return Demand(
         graph=sum(map(_num_bytes, (*tensors, *weights))) + graph.num_nodes * BYTES_PER_NODE,
         features=features,
         row=features // max(1, graph.num_nodes),
-        pinned=1 << max(0, features - 1).bit_length(),  # torch rounds up to a power of two
+        pinned=page_locked if isinstance(graph.x, Tensor) else None,
     )
 
 

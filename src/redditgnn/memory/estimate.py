@@ -19,6 +19,7 @@ from redditgnn.evaluation.exact import CUT_BYTES_PER_EDGE, ExactInference
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import Rows
+from redditgnn.graph.sparse_features import SparseFeatures, dense_bytes
 from redditgnn.histories.table import HistoryTable
 from redditgnn.memory.miniature import Shape, Sizes, shape_of, small_batch, small_graph
 from redditgnn.memory.trace import TensorTrace, tensor_bytes
@@ -91,14 +92,14 @@ def estimate(parts: Parts, batch: Batch, num_batches: int) -> Estimate:
     num_edges = max(sizes.real.edges, default=0)
     on_gpu, whole = device.type == "cuda", len(batch.node_ids) == train_graph.num_nodes
     if on_gpu and limit is None and not whole:
-        evaluation += graph.num_bytes
+        evaluation += graph.num_bytes_on_cuda
     coming = 1 if num_batches == 1 else DEPTH + 1
     return Estimate(
         num_parameters=sum(parameter.numel() for parameter in mini.model.parameters()),
         weights=tensor_bytes(mini.held),
         histories=mini.histories * train_graph.num_nodes,
         batches=coming * tensor_bytes(tensors_of(batch), () if on_gpu else tensors_of(train_graph)),
-        precomputed=mini.copies * tensor_bytes([train_graph.x]) if mini.model.propagation else 0.0,
+        precomputed=mini.copies * dense_bytes(train_graph.x) if mini.model.propagation else 0.0,
         step=step(),
         left=trace.left(sizes.counted_as()) if num_batches == 1 else 0.0,
         per_node=(step(nodes=1.01) - step()) / (0.01 * sizes.real.nodes),
@@ -139,7 +140,7 @@ class Miniature:
         small = parts.anew(parts.settings)
         self.model, self._optimizer = small.model, small.optimizer
         self.copies = _copies_of_features(self.model)
-        self._width = self.copies * parts.train_graph.x.size(1)
+        self._width = self.copies * parts.train_graph.x.shape[1]
         numbers = [parameter.numel() for parameter in self.model.parameters()]
         self.reserved = [*numbers, self._width, parts.train_graph.num_classes]
 
@@ -173,7 +174,7 @@ class Miniature:
         )
         sizes = Sizes(real, self.reserved)
         small = small_graph(graph, sizes)
-        small = replace(small, x=self._features(small.x)).to(self._device)
+        small = replace(small, x=self._features(small)).to(self._device)
         sparse = small.rows().sparse
         sizes.entries = 0 if sparse is None else len(sparse.values)
         for _ in range(2):
@@ -197,16 +198,18 @@ class Miniature:
             small = replace(small, features=Rows(table, rows))
         return small.to(self._device)
 
-    def _features(self, x: Tensor) -> Tensor:
-        """Return what the model reads in place of `x`; the values mean nothing."""
-        return x if self.copies == 1 else x.repeat(1, self.copies)
+    def _features(self, small: GraphData) -> Tensor | SparseFeatures:
+        """Return what the model reads in place of the features; the values mean nothing."""
+        return small.dense_x.repeat(1, self.copies) if self.model.propagation else small.x
 
 
 def tensors_of(holder: GraphData | Batch) -> list[Tensor]:
     """Return the tensors of a graph or a batch, and what its lazy features lie in."""
     values = [getattr(holder, name) for name in holder.__dataclass_fields__]
+    table = holder.features.table if isinstance(holder, Batch) else holder.x
     if isinstance(holder, Batch):
-        values += [holder.features.table, holder.features.node_ids]
+        values.append(holder.features.node_ids)
+    values += table.tensors if isinstance(table, SparseFeatures) else [table]
     return [value for value in values if isinstance(value, Tensor)]
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.features import Rows
+from redditgnn.graph.sparse_features import SparseFeatures, selected_rows
 
 MOST_NODES, MOST_EDGES = 1009, 100_000
 LEAST = 101  # so that no width of a layer is a multiple by accident
@@ -136,7 +137,7 @@ def small_graph(graph: GraphData, sizes: Sizes) -> GraphData:
     ids = picked(graph.num_nodes, sizes.small.nodes)
     return replace(
         graph,
-        x=graph.x[ids],
+        x=selected_rows(graph.x, ids),
         rowptr=_rowptr(sizes.small),
         col=_columns(sizes.small),
         edge_weight=None if graph.edge_weight is None else torch.ones(max(sizes.small.edges)),
@@ -158,9 +159,10 @@ def _small_rows(features: Rows, picked_ids: Tensor) -> Rows:
     table = features.table
     if features.node_ids is not None:
         return Rows(table, features.node_ids[picked_ids.to(features.node_ids.device)])
-    if not isinstance(table, Tensor):
-        return Rows(table.gather(picked_ids.to(table.device)))
-    return Rows(table[picked_ids.to(table.device)])
+    picked_ids = picked_ids.to(table.device)
+    if isinstance(table, (Tensor, SparseFeatures)):
+        return Rows(selected_rows(table, picked_ids))
+    return Rows(table.gather(picked_ids))
 
 
 def _rowptr(small: Shape) -> Tensor:

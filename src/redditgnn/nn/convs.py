@@ -114,8 +114,11 @@ def transforms_first(h: States, block: Block, out_channels: int) -> bool:
     Transforming first multiplies all sources' rows and gathers `out_channels` numbers per edge.
     The backward pass repeats both, except for gradients of features. Gathering a number takes as
     long as GATHER_COST multiplications (about 0.1 ns against 0.013 ns on two cores). For sparse
-    rows the product gathers too: the weights of each non-zero. Their averages would be dense.
+    rows the product gathers too: the weights of each non-zero. Their averages would be dense, so
+    features that are stored sparse are always transformed first.
     """
+    if isinstance(h, Rows) and h.is_stored_sparse:
+        return True
     num_src, in_channels = h.shape
     num_edges, product = len(block.col), in_channels * out_channels
     training = torch.is_grad_enabled()

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from redditgnn.graph.features import Rows, SparseFeatures, to_dense
+from redditgnn.graph.features import Rows, to_dense
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.kernels.aggregate import aggregate
 from redditgnn.kernels.dropout import dropout
 
@@ -53,5 +54,5 @@ def feature_dropout(
     if isinstance(h, Rows) and not (training and p > 0):
         return h
     if isinstance(h, Rows) and h.sparse is not None:
-        return Rows(SparseFeatures(h.sparse.csr, dropout(h.sparse.values, p, training)))
+        return Rows(h.sparse.with_values(dropout(h.sparse.values, p, training)))
     return dropout(to_dense(h), p, training)

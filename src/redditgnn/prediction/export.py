@@ -52,7 +52,7 @@ def write_export(
     _refuse_other_content(folder)
     if graph.edge_weight is not None:
         raise UserError(f"{graph.name} has edge weights, which an export cannot hold yet")
-    code = stock_code(model, graph.x.size(1))
+    code = stock_code(model, graph.x.shape[1])
     weights = {name: value.cpu() for name, value in model.state_dict().items()}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def write_export(
 def _tensors_of(graph: GraphData) -> dict[str, Tensor]:
     edge_index = torch.stack([graph.col.long(), row_of_edge(graph.rowptr, len(graph.col))])
     return {
-        "x": at_least_float32(graph.x),
+        "x": at_least_float32(graph.dense_x),
         "edge_index": edge_index,
         "y": graph.y,
         "train_mask": graph.train_mask,

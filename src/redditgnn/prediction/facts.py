@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData, GraphSpec
+from redditgnn.graph.sparse_features import SparseFeatures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,15 +67,17 @@ def fit_features(graph: GraphData, facts: TrainingFacts) -> GraphData:
     if ours == theirs:
         return graph
     _refuse_other_names(graph.name, ours, theirs)
-    place = {name: index for index, name in enumerate(ours)}
-    present = [index for index, name in enumerate(theirs) if name in place]
-    x = graph.x.new_zeros(graph.num_nodes, len(theirs))
-    x[:, present] = graph.x[:, torch.tensor([place[theirs[index]] for index in present])]
+    place = {name: index for index, name in enumerate(theirs)}
+    new_ids = torch.tensor([place[name] for name in ours])
+    if isinstance(graph.x, SparseFeatures):
+        x: Tensor | SparseFeatures = graph.x.with_columns(new_ids, len(theirs))
+    else:
+        x = graph.x.new_zeros(graph.num_nodes, len(theirs)).index_copy_(1, new_ids, graph.x)
     return replace(graph, x=x, names=replace(graph.names, features=theirs))
 
 
 def _refuse_other_number(graph: GraphData, facts: TrainingFacts) -> None:
-    number, needed = graph.x.size(1), facts.spec.num_features
+    number, needed = graph.x.shape[1], facts.spec.num_features
     if number != needed:
         raise DataError(
             f"{graph.name} has {number:,} features, and the model was trained on {needed:,}; "
