@@ -46,6 +46,22 @@ class Blocks:
         """Return the same with every edge counting 1."""
         return replace(self, weight=self.edges, logs=None)
 
+    def merged(self) -> Blocks:
+        """Return the same graph as one community."""
+
+        def added(values: ndarray) -> ndarray:
+            return values.sum(keepdims=True)
+
+        return replace(
+            self,
+            sizes=added(self.sizes),
+            first=np.zeros(1, np.int64),
+            second=np.zeros(1, np.uint32),
+            edges=added(self.edges),
+            weight=added(self.weight),
+            logs=None if self.logs is None else WeightLogs(*map(added, self.logs)),
+        )
+
     def inside(self, values: Float64[ndarray, " pairs"]) -> Float64[ndarray, " communities"]:
         """Return the `values` of the pairs that are one community, 0 where it has no edge."""
         own = self.first == self.second

@@ -92,7 +92,11 @@ class LevelMethod:
             resolution != [],
             "communities.resolution must hold at least one number, got []; try auto",
         )
-        self._objective, self._resolution, self._weights = OBJECTIVES[objective], resolution, weights
+        self._objective, self._resolution, self._weights = (
+            OBJECTIVES[objective],
+            resolution,
+            weights,
+        )
         self._iterations, self.restarts, self.seed = iterations, restarts, seed
 
     def candidates(self, adjacency: Adjacency) -> Sequence[Candidate]:

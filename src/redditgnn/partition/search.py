@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int32, UInt32
 from numpy import ndarray
 
-from redditgnn.partition.adjacency import Adjacency
+from redditgnn.partition.adjacency import NO_WEIGHTS, Adjacency
 from redditgnn.partition.base import Candidate, Method
 from redditgnn.partition.blocks import Blocks, blocks_of, modularity
 from redditgnn.partition.comparison import adjusted_mutual_information
@@ -117,3 +117,13 @@ def connected_by_size(
     rank = np.empty(len(order), np.uint32)
     rank[order] = np.arange(len(order), dtype=np.uint32)
     return rank[pieces]
+
+
+def compile_kernels(method: Method, *, weighted: bool) -> None:
+    """Let Numba compile, or read, what a search needs, on a graph of one edge."""
+    pair = Adjacency(
+        rowptr=np.array([0, 1, 2], np.uint64),
+        col=np.array([1, 0], np.uint32),
+        weight=np.ones(2, np.float32) if weighted else NO_WEIGHTS,
+    )
+    _start(method, pair, method.candidates(pair)[0], 0)
