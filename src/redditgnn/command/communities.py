@@ -92,7 +92,7 @@ def _read(argv: Sequence[str]) -> Words:
             data.append(word)
         else:
             raise ConfigError(_describe_unknown(word, key))
-    return Words(method, data, run_id, folder and Path(folder))
+    return Words(method, data, run_id, Path(folder) if folder else None)
 
 
 def _describe_unknown(word: str, key: str) -> str:

@@ -17,7 +17,7 @@ from redditgnn import CONF_DIR
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.compose import ConfigurationError, check_overrides, one_line
 from redditgnn.config.settings import partial_of
-from redditgnn.config.wording import join_lines
+from redditgnn.config.wording import ALL_KEYS, join_lines
 from redditgnn.errors import ConfigError, require
 
 
@@ -52,7 +52,7 @@ def compose_option(
             config = compose(None, overrides=[*path, f"+{group}={name}", *keys])
             values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (*ConfigurationError, ValueError) as error:
-        raise ConfigError(one_line(error)) from error
+        raise ConfigError(one_line(error).removesuffix(f"; {ALL_KEYS}")) from error
     assert isinstance(values, dict)
     return _checked(group, name, values[group])
 

@@ -10,7 +10,9 @@ import scipy.sparse
 from jaxtyping import Float, Float64, UInt32, UInt64
 from numpy import ndarray
 
+from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
+from redditgnn.runtime.numba_threads import numba_works
 
 NO_WEIGHTS = np.empty(0)  # of float64, as the weights between sets of nodes: one compilation
 
@@ -63,7 +65,11 @@ def undirected(graph: GraphData) -> Adjacency:
     """Return the edges of `graph`, without a copy if every edge has its reverse.
 
     Otherwise an edge in either direction joins its ends, and the weights of both are added up.
+
+    Raises:
+        ConfigError: Numba does not work here.
     """
+    require(numba_works(), "communities need Numba, which does not work here; pip install numba")
     from redditgnn.partition.quotient_numba import one_way_hash
 
     weight = NO_WEIGHTS if graph.edge_weight is None else graph.edge_weight.numpy()

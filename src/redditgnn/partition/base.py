@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt32
@@ -21,6 +21,7 @@ class Candidate(NamedTuple):
     weighted: bool
 
 
+@runtime_checkable
 class Method(Protocol):
     """A method that finds communities.
 

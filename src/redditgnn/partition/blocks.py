@@ -65,11 +65,15 @@ class Blocks:
     def inside(self, values: Float64[ndarray, " pairs"]) -> Float64[ndarray, " communities"]:
         """Return the `values` of the pairs that are one community, 0 where it has no edge."""
         own = self.first == self.second
-        return np.bincount(self.first[own], values[own], len(self.sizes))
+        return self._added(self.first[own], values[own])
 
     def volume(self, values: Float64[ndarray, " pairs"]) -> Float64[ndarray, " communities"]:
         """Return the sum of `values` over the pairs of each community."""
-        return np.bincount(self.first, values, len(self.sizes))
+        return self._added(self.first, values)
+
+    def _added(self, community: ndarray, values: ndarray) -> Float64[ndarray, " communities"]:
+        added = np.bincount(community, values, len(self.sizes))
+        return added.astype(np.float64)  # of nothing they are integers
 
 
 def blocks_of(adjacency: Adjacency, membership: UInt32[ndarray, " nodes"]) -> Blocks:

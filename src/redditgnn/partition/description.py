@@ -8,6 +8,7 @@ from scipy.special import gammaln
 
 from redditgnn.partition.blocks import Blocks
 
+Numbers = ndarray | float
 LEAST_VARIANCE = 1e-12  # of the logarithms of weights that are not all the same
 
 
@@ -22,9 +23,9 @@ def description_length(blocks: Blocks) -> float:
 def edges_length(blocks: Blocks) -> float:
     """Return the nats that describe the edges by the communities, and the communities themselves.
 
-    It is the length of the microcanonical degree-corrected block model with uniform priors (Peixoto 2017,
-    arXiv:1610.02703): edges given degrees and blocks, degrees given blocks, edges between blocks,
-    and the partition. Every edge counts 1.
+    The model is the microcanonical degree-corrected block model with uniform priors (Peixoto
+    2017, arXiv:1610.02703). Its parts are edges given degrees and blocks, degrees given blocks,
+    edges between blocks, and the partition. Every edge counts 1.
     """
     sizes, volume = blocks.sizes.astype(np.float64), blocks.volume(blocks.edges)
     num_nodes, num_edges, count = sizes.sum(), blocks.edges.sum() / 2, len(sizes)
@@ -68,16 +69,17 @@ def weights_length(blocks: Blocks) -> float:
     return float(-likelihood.sum())
 
 
-def _log_factorial(number: ndarray | float) -> ndarray:
-    return np.asarray(gammaln(np.asarray(number) + 1.0))
+def _log_factorial(number: Numbers) -> Numbers:
+    logs: Numbers = gammaln(np.asarray(number) + 1.0)
+    return logs
 
 
-def _log_choices(total: ndarray | float, chosen: ndarray | float) -> ndarray:
+def _log_choices(total: Numbers, chosen: Numbers) -> Numbers:
     """Return log of the binomial coefficient."""
-    rest = np.asarray(total) - chosen
+    rest = total - chosen
     return _log_factorial(total) - _log_factorial(chosen) - _log_factorial(rest)
 
 
-def _log_multisets(kinds: ndarray | float, drawn: ndarray | float) -> ndarray:
+def _log_multisets(kinds: Numbers, drawn: Numbers) -> Numbers:
     """Return log of the number of multisets of `drawn` items of so many kinds."""
-    return _log_choices(np.asarray(kinds) + drawn - 1, drawn)
+    return _log_choices(kinds + drawn - 1, drawn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np

@@ -81,15 +81,9 @@ def refine(rowptr, col, weight, mass, rate, community, order):
         rest = rate * (whole[parent] - mass[node])
         if size[own] != 1 or outside[own] < mass[node] * rest:
             continue
-        num_touched = 0
-        for edge in range(rowptr[node], rowptr[node + 1]):
-            other = col[edge]
-            if community[other] == parent and other != node:
-                target = subset[other]
-                if links[target] == 0.0:
-                    touched[num_touched] = target
-                    num_touched += 1
-                links[target] += weight[edge] if len(weight) else 1.0
+        num_touched = _add_links_inside(
+            rowptr, col, weight, node, community, subset, links, touched
+        )
         best, gain = own, 0.0
         for target in touched[:num_touched]:
             new_gain = links[target] - rate * mass[node] * total[target]
@@ -118,6 +112,23 @@ def add_links(rowptr, col, weight, node, community, links, touched):
         if other == node:
             continue
         target = community[other]
+        if links[target] == 0.0:
+            touched[num_touched] = target
+            num_touched += 1
+        links[target] += weight[edge] if weighted else 1.0
+    return num_touched
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _add_links_inside(rowptr, col, weight, node, community, subset, links, touched):
+    """Add the weights of a node's edges in its community by `subset`, as `add_links` does."""
+    num_touched, weighted, parent = 0, len(weight) > 0, community[node]
+    for edge in range(rowptr[node], rowptr[node + 1]):
+        other = col[edge]
+        if community[other] != parent or other == node:
+            continue
+        target = subset[other]
         if links[target] == 0.0:
             touched[num_touched] = target
             num_touched += 1

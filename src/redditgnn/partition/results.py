@@ -84,7 +84,7 @@ class Result:
         if self.labelled is None:
             return {"labels": None, "note": "not defined: nodes may have several labels"}
         membership, known = self.communities.best.membership, self.labelled.y != UNLABELLED
-        compared = {"labels": _compare(membership[known], self.labelled.y[known])}
+        compared: dict[str, Any] = {"labels": _compare(membership[known], self.labelled.y[known])}
         compared["unlabelled_nodes"] = int((~known).sum())
         if self.labelled.predicted is not None:
             compared["predictions"] = _compare(membership, self.labelled.predicted)

@@ -9,10 +9,10 @@ import pandas as pd
 from jaxtyping import Int, Int32
 from numpy import ndarray
 
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import GraphData, Split
 from redditgnn.partition.blocks import Blocks
 
-SPLITS = ("train", "val", "test")
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 UNLABELLED = -1
 
 
