@@ -8,7 +8,7 @@ from scipy.special import gammaln
 
 from redditgnn.partition.blocks import Blocks
 
-Numbers = ndarray | float
+Numbers = ndarray | int | float
 LEAST_VARIANCE = 1e-12  # of the logarithms of weights that are not all the same
 
 
