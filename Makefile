@@ -22,7 +22,7 @@ TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
-    table wheel clean bench bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
+    table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
     compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
 
 help:  ## show this list
@@ -102,6 +102,9 @@ table: $(VENV)/installed  ## put results/reference into README.md, and the matri
 # Options of the programs: make bench-kernels BENCH_ARGS='--scale 0.05 --only "gat 8x8"'
 bench: $(VENV)/installed  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score
 	$(BENCH).matrix $(BENCH_ARGS)
+
+bench-communities: $(VENV)/installed-dev  ## community detection beside igraph and networkit
+	$(BENCH).communities $(BENCH_ARGS)
 
 bench-kernels: $(VENV)/installed  ## layers beside PyG's and DGL's (2 cores: an hour at the default scale)
 	$(BENCH).kernels $(BENCH_ARGS)

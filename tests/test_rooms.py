@@ -46,7 +46,7 @@ ALLOWED = {
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime", "trainer"},
     "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "metric", "parts"}
-    | {"prediction", "record", "report", "run", "runtime", "sweep", "verify"},
+    | {"partition", "prediction", "record", "report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},
 }

@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": Command("redditgnn.command.predict", "what a trained model says of every node"),
     "export": Command("redditgnn.command.export", "a trained model as a folder for plain PyG"),
     "diagnose": Command("redditgnn.command.diagnose", "where a model is right, and where wrong"),
+    "communities": Command("redditgnn.command.communities", "groups of nodes, beside the labels"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),
@@ -88,7 +89,7 @@ def _run_command(argv: list[str]) -> int:
 
 
 def _usage() -> str:
-    commands = "\n".join(f"  {name:<8} {command.summary}" for name, command in COMMANDS.items())
+    commands = "\n".join(f"  {name:<11} {command.summary}" for name, command in COMMANDS.items())
     return f"""\
 usage: redditgnn COMMAND [arguments]
 

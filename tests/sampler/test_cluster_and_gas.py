@@ -101,7 +101,7 @@ def test_a_directed_graph_is_partitioned_as_if_undirected(
 
 def test_a_cluster_batch_has_the_edges_between_its_parts() -> None:
     graph = two_cliques()
-    common = {"num_layers": 2, "device": CPU, "seed": 0}
+    common = {"num_layers": 2, "device": CPU, "seed": 0, "partition": None}
     (batch,) = ClusterSampler(graph, num_parts=2, batch_size=2, **common)
     assert len(batch.col) == graph.num_edges
     assert torch.equal(batch.degree, graph.degree[batch.node_ids])
@@ -111,7 +111,15 @@ def test_a_cluster_batch_has_the_edges_between_its_parts() -> None:
 
 def test_more_parts_a_batch_than_there_are_is_refused() -> None:
     with pytest.raises(ConfigError, match="sampler.batch_size must be at most sampler.num_parts=2"):
-        ClusterSampler(two_cliques(), num_layers=2, device=CPU, seed=0, num_parts=2, batch_size=3)
+        ClusterSampler(
+            two_cliques(),
+            num_layers=2,
+            device=CPU,
+            seed=0,
+            num_parts=2,
+            batch_size=3,
+            partition=None,
+        )
 
 
 def test_a_gas_batch_has_complete_rows_and_a_halo() -> None:

@@ -27,7 +27,7 @@ from redditgnn.trainer.epoch import Prefetched
 
 COMMON = {"num_layers": 2, "device": torch.device("cpu"), "seed": 3}
 SAINT = {**COMMON, "num_steps": 3, "sample_coverage": 2}
-PARTS = {**COMMON, "num_parts": 6, "batch_size": 2}
+PARTS = {**COMMON, "num_parts": 6, "batch_size": 2, "partition": None}
 GAS = {
     **PARTS,
     "partition": "metis",
@@ -282,7 +282,7 @@ def test_the_importance_of_nodes_is_the_same_without_numba(
 
 def test_a_graph_of_one_node_gives_a_batch_of_one_node() -> None:
     graph = hub(0, without_neighbors=0)
-    parts = {**COMMON, "num_parts": 1, "batch_size": 1}
+    parts = {**COMMON, "num_parts": 1, "batch_size": 1, "partition": "metis"}
     for sampler in (
         NeighborSampler(graph, num_neighbors=[-1, 5], batch_size=4, feature_tier="auto", **COMMON),
         ClusterSampler(graph, **parts),

@@ -25,6 +25,7 @@ GROUPS = {
     "schedulers": "scheduler",
     "trainers": "trainer",
     "experiments": "experiment",
+    "communities": "communities",
     "sweeps": "sweep",
     "trackers": "tracker",
 }

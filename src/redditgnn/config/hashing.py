@@ -24,6 +24,7 @@ HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
     "trainer.max_time",
     *(f"dataset.{key}" for key in ("edge_weight", "labels", "train_ratio", "val_ratio")),
     "dataset.undirected",
+    "sampler.partition",
 )
 EARLIER_DEFAULTS = {"dataset.folder": "WikiCS"}  # of keys that are null by default since then
 

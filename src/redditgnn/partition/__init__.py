@@ -1,1 +1,1 @@
-"""Partitions of a graph into parts: METIS or random."""
+"""Partitions of a graph: communities, and parts for samplers."""

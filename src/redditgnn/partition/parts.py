@@ -1,12 +1,12 @@
-"""Partitions: METIS (Karypis and Kumar 1998), stored in the dataset's cache, and random ones."""
+"""Parts for samplers: METIS (Karypis and Kumar 1998) or Leiden, stored in the cache, or random."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import scipy.sparse
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -14,19 +14,23 @@ from torch import Tensor
 from redditgnn.errors import ConfigError, require
 from redditgnn.graph.data import GraphData
 from redditgnn.partition import metis
+from redditgnn.partition.adjacency import symmetric_csr
+from redditgnn.partition.balance import leiden_parts
 from redditgnn.runtime.files import whole_file
 
 log = logging.getLogger(__name__)
 
 
-def parts_of(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
+def parts_of(
+    graph: GraphData, num_parts: int, partition: Literal["metis", "leiden"] = "metis"
+) -> list[Int64[Tensor, " part"]]:
     """Cut the graph into `num_parts` parts of about equal size with few edges between them.
 
     Returns:
         The node ids of each part, without the empty parts that METIS may give on tiny graphs.
     """
     check_num_parts(graph, num_parts)
-    part = torch.from_numpy(_load_or_compute(graph, num_parts))
+    part = torch.from_numpy(_load_or_compute(graph, num_parts, partition))
     order = part.argsort(stable=True)
     sizes = torch.bincount(part, minlength=num_parts)
     return [ids for ids in order.split(sizes.tolist()) if len(ids)]
@@ -52,14 +56,15 @@ def check_num_parts(graph: GraphData, num_parts: int) -> None:
     )
 
 
-def _load_or_compute(graph: GraphData, num_parts: int) -> np.ndarray:
+def _load_or_compute(graph: GraphData, num_parts: int, partition: str) -> np.ndarray:
+    compute = {"metis": _compute_metis, "leiden": leiden_parts}[partition]
     if graph.cache_dir is None:
-        return _compute_metis(graph, num_parts)
+        return compute(graph, num_parts)
     edges = graph.fingerprint.edges.replace(":", "-")  # a partition depends on nothing else
-    path = graph.cache_dir / f"metis-{num_parts}-{edges}.npy"
+    path = graph.cache_dir / f"{partition}-{num_parts}-{edges}.npy"
     part = _load_partition(path, graph.num_nodes)
     if part is None:
-        part = _compute_metis(graph, num_parts)
+        part = compute(graph, num_parts)
         _save_partition(path, part)
     return part
 
@@ -89,18 +94,9 @@ def _compute_metis(graph: GraphData, num_parts: int) -> np.ndarray:
     if num_parts == 1:
         return np.zeros(graph.num_nodes, np.int64)
     try:
-        return metis.partition(*_symmetric_csr(graph), num_parts, graph.writable_cache_dir)
+        return metis.partition(*symmetric_csr(graph), num_parts, graph.writable_cache_dir)
     except ImportError as error:
         raise ConfigError(
             "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "
-            "pip install pymetis (gas needs none with sampler.partition=random)"
+            "pip install pymetis (sampler.partition=leiden or random needs none)"
         ) from error
-
-
-def _symmetric_csr(graph: GraphData) -> tuple[np.ndarray, np.ndarray]:
-    """Return the CSR with every edge once in both directions, as METIS requires."""
-    ones = np.ones(graph.num_edges, np.int8)
-    shape = (graph.num_nodes, graph.num_nodes)
-    matrix = scipy.sparse.csr_matrix((ones, graph.col.numpy(), graph.rowptr.numpy()), shape)
-    matrix = matrix.maximum(matrix.T).tocsr()
-    return matrix.indptr, matrix.indices

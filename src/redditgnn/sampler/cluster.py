@@ -14,9 +14,13 @@ from redditgnn.graph.data import GraphData
 from redditgnn.partition.parts import parts_of, random_parts
 from redditgnn.sampler.subgraph import build_subgraphs, subgraph_batch
 
+Partition = Literal["metis", "leiden", "random"]
+
 
 class ClusterSampler:
-    """Batches of `batch_size` random METIS parts with all edges among their nodes.
+    """Batches of `batch_size` random parts with all edges among their nodes.
+
+    The parts are those of METIS, or what `partition` names.
 
     Degrees are counted within the batch, or are sums of the edge weights there. So normalisations
     follow the paper's section 3.2, which normalises the adjacency of the combined parts again.
@@ -34,12 +38,13 @@ class ClusterSampler:
         seed: int,
         num_parts: int,
         batch_size: int,
+        partition: Partition | None,
     ) -> None:
         self._drawer = PartDrawer(
             graph,
             num_parts=num_parts,
             batch_size=batch_size,
-            partition="metis",
+            partition=partition or "metis",
             max_steps=None,
             seed=seed,
         )
@@ -70,8 +75,8 @@ class PartDrawer:
     """Shuffles the parts of a graph into batches in every epoch.
 
     `max_steps`: the most batches an epoch, None: all parts. Each epoch draws from all parts, also
-    after an epoch that left some out. `partition`: `metis`, or parts of equal size drawn from
-    `seed`.
+    after an epoch that left some out. `partition`: `metis`, `leiden` for equal pieces of
+    communities, or `random` for parts of equal size drawn from `seed`.
 
     Attributes:
         loss_weight: Weight of every node. A training node's weights, summed over an epoch's batches
@@ -85,7 +90,7 @@ class PartDrawer:
         *,
         num_parts: int,
         batch_size: int,
-        partition: Literal["metis", "random"],
+        partition: Partition,
         max_steps: int | None,
         seed: int,
     ) -> None:
@@ -97,10 +102,10 @@ class PartDrawer:
         )
         self._generator = torch.Generator().manual_seed(seed)
         self.generators = (self._generator,)
-        if partition == "metis":
-            self._parts = parts_of(graph, num_parts)
-        else:
+        if partition == "random":
             self._parts = random_parts(graph, num_parts, self._generator)
+        else:
+            self._parts = parts_of(graph, num_parts, partition)
         self._batch_size, self._max_steps = batch_size, max_steps
         parts_per_epoch = min(len(self) * batch_size, len(self._parts))
         weight = len(self) * len(self._parts) / parts_per_epoch

@@ -23,7 +23,7 @@ from redditgnn.histories.staleness import AgedHistories, Ages
 from redditgnn.histories.table import HistoryStore, HistoryTable
 from redditgnn.record.rows import HistoryRow
 from redditgnn.sampler.base import Listener
-from redditgnn.sampler.cluster import PartDrawer
+from redditgnn.sampler.cluster import PartDrawer, Partition
 from redditgnn.sampler.subgraph import build_subgraphs
 
 HistoryDevice = Literal["auto", "cpu", "disk"]
@@ -33,8 +33,8 @@ class GASSampler:
     """Batches of `batch_size` parts, complete neighbourhoods, histories for the halo.
 
     Args:
-        partition: `metis`: few edges leave a part. `random`: parts of equal size, drawn from the
-            run's seed, to measure the benefit of METIS.
+        partition: `metis`: few edges leave a part. `leiden`: parts are pieces of communities.
+            `random`: parts of equal size, drawn from the run's seed, to measure the benefit.
         history_device: Where the histories live. `auto`: on the training device. `cpu`: in host
             memory. For a CUDA device that memory is page-locked, and a separate stream copies it
             from the start of a batch's forward pass. `disk`: memory-mapped, next to the dataset's
@@ -62,7 +62,7 @@ class GASSampler:
         seed: int,
         num_parts: int,
         batch_size: int,
-        partition: Literal["metis", "random"],
+        partition: Partition,
         history_device: HistoryDevice,
         max_steps: int | None,
         refresh_every: int,
