@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # A virtual machine may announce AMX whose first use kills the process.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
@@ -114,6 +114,30 @@ def realdata() -> Path:
         give_up = pytest.fail if TEST_DATA in os.environ else pytest.skip
         give_up(f"{NO_REAL_DATA} in {root}; set {TEST_DATA}")
     return root
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium that may not reach the network."""
+    from shutil import which
+
+    selenium = pytest.importorskip("selenium.webdriver", reason=f"{NO_BROWSER}: no selenium")
+    chromium, driver = which("chromium") or which("google-chrome"), which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip(f"{NO_BROWSER}: chromium or chromedriver is not installed")
+    from selenium.webdriver.chrome.service import Service
+
+    options = selenium.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1280,1000")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = selenium.Chrome(options=options, service=Service(driver))
+    started.execute_cdp_cmd("Network.enable", {})
+    started.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http*://*"]})
+    yield started
+    started.quit()
 
 
 @pytest.fixture

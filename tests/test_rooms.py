@@ -38,6 +38,7 @@ ALLOWED = {
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "errors", "evaluation", "graph", "kernels", "metric", "model", "sampler"}
     | {"trainer"},
+    "maps": {"errors", "graph", "runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
@@ -45,7 +46,8 @@ ALLOWED = {
     | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime", "trainer"},
-    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "metric", "parts"}
+    "command": {"config", "dataset", "errors", "graph", "kernels", "maps", "memory", "metric"}
+    | {"parts"}
     | {"partition", "prediction", "record", "report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},

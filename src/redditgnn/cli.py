@@ -36,6 +36,7 @@ COMMANDS = {
     "export": Command("redditgnn.command.export", "a trained model as a folder for plain PyG"),
     "diagnose": Command("redditgnn.command.diagnose", "where a model is right, and where wrong"),
     "communities": Command("redditgnn.command.communities", "groups of nodes, beside the labels"),
+    "map": Command("redditgnn.command.map_", "all nodes in the plane, as a page to explore"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),

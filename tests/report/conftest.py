@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,27 +107,3 @@ def epochs() -> Callable[[Path, str, list[float]], None]:
         table.to_csv(folder / "epochs.csv", index=False)
 
     return written
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium that may not reach the network."""
-    from shutil import which
-
-    selenium = pytest.importorskip("selenium.webdriver", reason=f"{NO_BROWSER}: no selenium")
-    chromium, driver = which("chromium") or which("google-chrome"), which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip(f"{NO_BROWSER}: chromium or chromedriver is not installed")
-    from selenium.webdriver.chrome.service import Service
-
-    options = selenium.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1280,1000")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = selenium.Chrome(options=options, service=Service(driver))
-    started.execute_cdp_cmd("Network.enable", {})
-    started.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http*://*"]})
-    yield started
-    started.quit()

@@ -1,0 +1,101 @@
+"""Draw all nodes of a graph in the plane: a page to explore, and a picture.
+
+usage: redditgnn map [dataset=NAME] [map.of=features|run:RUN_ID] [KEY=VALUE ...] [--config-dir DIR]
+
+The page is one file that opens from disk: pan, zoom, hover, search, colour by label, split, degree,
+and with a run also by prediction and by right or wrong. It is written to results_dir/maps/ beside
+map.png, map.svg, and map.npy with the positions.
+
+keys
+  map.of=run:RUN_ID   lay out the last hidden layer of that run, whose dataset is the default
+  map.layout=LAYOUT   auto | pca | localmap | pacmap | tsne | umap
+  map.colour=COLUMN   the column that it opens with
+  map.communities=DIR a folder that 'redditgnn communities' wrote: one more column
+  map.columns=FILE    a CSV file with more columns, and a column node with the ids of nodes
+  map.seed  dataset.KEY  data_dir  results_dir  device
+
+  --config-dir DIR    look for options of your own in DIR/dataset/*.yaml
+
+examples:
+  redditgnn map dataset=pubmed
+  redditgnn map map.of=run:latest map.layout=localmap map.colour=outcome
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redditgnn.command.options import split_option
+from redditgnn.command.saved_runs import load
+from redditgnn.errors import ConfigError, UserError
+from redditgnn.runtime.logs import log_to_stderr
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from redditgnn.graph.data import GraphData
+    from redditgnn.maps.columns import Column
+    from redditgnn.maps.settings import MapSettings
+    from redditgnn.run.saved import Run
+
+GROUP, CONFIG_DIR = "map", "--config-dir"
+KEYS = ("dataset", "data_dir", "results_dir", "device")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Draw a map, write it, and print where."""
+    log_to_stderr()
+    overrides, folder = split_option(argv, "map", CONFIG_DIR)
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {folder}")
+    own, data = _sorted(overrides)
+    # They import Hydra and torch, which a mistake in the arguments need not wait for.
+    from redditgnn.config.compose import compose_experiment
+    from redditgnn.config.option import compose_option
+    from redditgnn.maps.drawing import describe_map, draw_map, write_map
+
+    settings: MapSettings = compose_option(GROUP, "default", own).call()
+    config_dir = folder and Path(folder)
+    run_settings, _ = compose_experiment(data, config_dir)
+    answers: list[Column] = []
+    if settings.run_id is None:
+        graph: GraphData = run_settings.build("dataset", Path(run_settings.data_dir))
+        table = graph.x
+    else:
+        run = load(settings.run_id, data, folder)
+        settings = replace(settings, of=f"run:{run.run_id}")  # not latest
+        graph, table, answers = _read(run)
+    content = draw_map(graph, table, settings, answers)
+    written = write_map(content, settings, graph, Path(run_settings.results_dir))
+    print(f"{describe_map(content)}\nwrote {written / 'map.html'}")
+    return 0
+
+
+def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the overrides of the map, and those of the data."""
+    own, data = list[str](), list[str]()
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key.startswith(f"{GROUP}."):
+            own.append(override)
+        elif key in KEYS or key.startswith("dataset."):
+            data.append(override)
+        else:
+            raise ConfigError(
+                f"{override}: {key} has no effect on a map; choose from map.KEY, "
+                f"{', '.join(KEYS)}, dataset.KEY"
+            )
+    return own, data
+
+
+def _read(run: Run) -> tuple[GraphData, Tensor, list[Column]]:
+    """Return the graph of a run, its last hidden states, and the columns of its answers."""
+    from redditgnn.maps.columns import answer_columns
+
+    if run.facts.spec.multi_label:
+        return run.graph, run.embeddings(), []
+    probability = run.probabilities().numpy()
+    return run.graph, run.embeddings(), list(answer_columns(run.graph, probability))
