@@ -29,6 +29,7 @@ ALLOWED = {
     "histories": {"errors", "graph", "record", "runtime"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
+    "embedding": {"errors", "graph", "kernels", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},
     "nn": {"errors", "graph", "kernels", "runtime"},
     "report": {"config", "errors", "graph", "metric", "record", "verify"},
@@ -36,8 +37,8 @@ ALLOWED = {
     "model": {"errors", "graph", "kernels", "nn"},
     "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
-    "parts": {"config", "errors", "evaluation", "graph", "kernels", "metric", "model", "sampler"}
-    | {"trainer"},
+    "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
+    | {"sampler", "trainer"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
@@ -45,8 +46,8 @@ ALLOWED = {
     | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime", "trainer"},
-    "command": {"config", "dataset", "errors", "graph", "kernels", "memory", "metric", "parts"}
-    | {"prediction", "record", "report", "run", "runtime", "sweep", "verify"},
+    "command": {"config", "dataset", "embedding", "errors", "graph", "kernels", "memory", "metric"}
+    | {"parts", "prediction", "record", "report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},
 }

@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": Command("redditgnn.command.predict", "what a trained model says of every node"),
     "export": Command("redditgnn.command.export", "a trained model as a folder for plain PyG"),
     "diagnose": Command("redditgnn.command.diagnose", "where a model is right, and where wrong"),
+    "embed": Command("redditgnn.command.embed", "a vector for each node, from the edges alone"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
     "doctor": Command("redditgnn.command.doctor", "what is installed, and what fits in memory"),

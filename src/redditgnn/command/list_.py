@@ -27,6 +27,7 @@ GROUPS = {
     "experiments": "experiment",
     "sweeps": "sweep",
     "trackers": "tracker",
+    "embeddings": "embedding",
 }
 
 

@@ -40,7 +40,7 @@ from redditgnn.config.compose import (
     check_overrides,
     compose_experiment,
     one_line,
-    prepare_deletions,
+    prepare_overrides,
 )
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError
@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
 def show(flags: Sequence[str]) -> int:
     """Let Hydra print the configuration, or what else its own flags ask for."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which describes them
-    sys.argv = ["redditgnn train", *prepare_deletions(flags)]
+    sys.argv = ["redditgnn train", *prepare_overrides(flags)]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(_no_task)()
     except ValueError as error:  # about files that are not text or not a list

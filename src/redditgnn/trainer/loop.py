@@ -34,12 +34,12 @@ from redditgnn.runtime.precision import (
     check_precision,
     float32_products,
 )
+from redditgnn.runtime.progress import progress_bar
 from redditgnn.sampler.base import BetweenEpochs, Sampler, nothing_between_epochs
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
 from redditgnn.trainer.cuda_graph import CapturedTraining, TakeStep, captured_training
 from redditgnn.trainer.epoch import EpochClock
 from redditgnn.trainer.monitor import Monitor, check_criterion
-from redditgnn.trainer.progress import progress_bar
 from redditgnn.trainer.state import TrainingState
 
 Forward = Callable[[Batch], Tensor]
@@ -256,6 +256,8 @@ class Trainer:
         loss = (batch.loss_weight * per_node).sum()
         if penalty is not None:
             loss = loss + penalty
+        if not loss.requires_grad:  # the model has no weights
+            return loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self._grad_clip is not None:
