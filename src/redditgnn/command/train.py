@@ -6,7 +6,8 @@ examples:
   redditgnn train dataset=pubmed model=gat sampler=full
   redditgnn train -m dataset=sbm dataset.scale=0.02 model=sage,gcn seed=0,1,2
 
-groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
+groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment, embedding
+         ('redditgnn list')
 keys     seed  device=auto|cpu|cuda|cuda:1  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas; skip those that runs.csv

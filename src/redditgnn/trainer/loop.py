@@ -256,10 +256,9 @@ class Trainer:
         loss = (batch.loss_weight * per_node).sum()
         if penalty is not None:
             loss = loss + penalty
-        if not loss.requires_grad:  # the model has no weights
-            return loss
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if loss.requires_grad:  # otherwise the model has no weights
+            loss.backward()
         if self._grad_clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
         optimizer.step()
