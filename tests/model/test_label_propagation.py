@@ -75,7 +75,7 @@ def test_a_run_without_weights_leaves_a_row_and_predicts(tmp_path: Path, sampler
     assert hits > 0.7, "labels agree along most edges of this graph"
 
 
-def test_the_steps_must_be_positive():
+def test_the_steps_must_be_positive(make_graph):
+    settings = compose_settings(["model=label_propagation", "model.num_steps=0"])
     with pytest.raises(ConfigError, match=r"model\.num_steps must be positive, got 0"):
-        settings = compose_settings(["model=label_propagation", "model.num_steps=0"])
-        settings.build("model", None)
+        settings.build("model", make_graph().spec)
