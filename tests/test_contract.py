@@ -73,7 +73,12 @@ SAMPLERS = {
     "gas": "sampler=gas sampler.num_parts=6 sampler.batch_size=2",
 }
 BOTH = ["model.hidden_channels=8", "model.num_layers=2"]
-NARROW = {"model=sgc": [], "model=linear": [], "model=label_propagation": [], "model=sign": BOTH[:1]}  # whose layers read no edges
+NARROW = {
+    "model=sgc": [],
+    "model=linear": [],
+    "model=label_propagation": [],
+    "model=sign": BOTH[:1],
+}  # whose layers read no edges
 REPEAT_NODES = {"neighbor_tree"}  # a node found twice is there twice
 every_model = pytest.mark.parametrize("overrides", MODELS.values(), ids=MODELS.keys())
 every_sampler = pytest.mark.parametrize("name", SAMPLERS)

@@ -22,8 +22,10 @@ from scripts.docs.docstrings import as_markdown
 from scripts.docs.yaml_keys import Key, header, read_keys
 
 FOLDER = "reference"
-GROUPS = ("dataset", "embedding", "model", "sampler", "optimizer", "scheduler", "trainer", "tracker")
-GROUPS += ("sweep",)
+GROUPS = (
+    *("dataset", "embedding", "model", "sampler", "optimizer", "scheduler", "trainer", "tracker"),
+    "sweep",
+)
 HEADER = "| key | default | type | meaning |\n| --- | --- | --- | --- |"
 INTRODUCTION = """\
 Choose one with `{group}=NAME`. Set its keys with `{group}.KEY=VALUE`. This page is generated from

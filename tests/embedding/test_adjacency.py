@@ -39,7 +39,12 @@ def test_the_edges_of_a_symmetric_graph_are_not_copied(compiled, make_graph):
 @both_ways
 @pytest.mark.parametrize(
     "pairs",
-    [[(0, 1)], [(0, 1), (1, 2), (2, 0)], [(0, 1), (1, 0), (2, 1)], [(2, 0), (1, 0), (0, 1), (0, 2)]],
+    [
+        [(0, 1)],
+        [(0, 1), (1, 2), (2, 0)],
+        [(0, 1), (1, 0), (2, 1)],
+        [(2, 0), (1, 0), (0, 1), (0, 2)],
+    ],
     ids=["one edge", "a circle", "one of three", "rows that do not ascend"],
 )
 def test_directed_edges_are_read_both_ways(compiled, make_graph, pairs):

@@ -146,7 +146,7 @@ def test_the_filter_of_prone_is_its_chebyshev_sum(make_edges):
 
 
 def filtered_densely(edges: Adjacency, start: np.ndarray, order: int) -> np.ndarray:
-    """Sum i_k T_k((M^2 - 2) / 2) of the shifted Laplacian M, by the recurrence of the polynomials."""
+    """Sum i_k T_k((M^2 - 2) / 2) of the shifted Laplacian M, by the polynomials' recurrence."""
     from scipy.special import iv
 
     looped = edges.matrix().toarray().astype(np.float64) + np.eye(edges.num_nodes)
@@ -184,5 +184,3 @@ def test_factors_are_those_of_the_singular_value_decomposition():
 def test_a_setting_that_cannot_work_is_refused(overrides, message):
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
         compose_settings(overrides).build("embedding")
-
-

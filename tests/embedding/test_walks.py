@@ -15,7 +15,10 @@ from redditgnn.embedding.walks_numba import walk_from
 LEAST_P = 1e-4  # of a correct kernel, one seed in 10,000 fails: seeds are fixed
 
 
-def walks_on(edges, starts, length, walk=Walk(), key=7):
+UNIFORM = Walk()
+
+
+def walks_on(edges, starts, length, walk=UNIFORM, key=7):
     out = np.empty((len(starts), length), np.int32)
     starts = np.asarray(starts, np.int32)
     walk_from(starts, np.uint64(key), edges.rowptr, edges.col, *map(float, walk), out)

@@ -1,7 +1,8 @@
 """Compute a vector for each node from the edges of a graph, and store the table as .npy.
 
 usage: redditgnn embed [dataset=NAME] embedding=fastrp|deepwalk|node2vec|netmf|prone
-                       [embedding.KEY=VALUE ...] [seed=N] [data_dir=DIR] [--config-dir DIR] [--dry-run]
+                       [embedding.KEY=VALUE ...] [seed=N] [data_dir=DIR]
+                       [--config-dir DIR] [--dry-run]
 
 The table is stored beside the dataset's cache, by edges, settings and seed. A second call and runs
 with dataset.inputs=NAME load it. It is computed on one thread: a seed gives the same bytes again.

@@ -78,7 +78,7 @@ class Experiments:
         """Return the option of each group; None if a file is not of the usual form."""
         try:
             experiment = self._load(f"experiment/{name}")
-            chosen = dict(map(_parse_override, experiment.defaults))
+            chosen: dict[str, str | None] = dict(map(_parse_override, experiment.defaults))
             for entry in self._load("train").defaults:
                 if isinstance(entry, dict):
                     chosen = entry | chosen
@@ -89,7 +89,7 @@ class Experiments:
         plain = all(option.package is None and not option.defaults for option in options)
         if experiment.package != "_global_" or not plain:
             return None
-        return {group: chosen[group] for group in SELECTABLE} | {"experiment": name}
+        return {**{group: chosen[group] for group in SELECTABLE}, "experiment": name}
 
     def _load(self, option: str) -> _File:
         if option not in self._files:

@@ -75,9 +75,9 @@ class EmbeddingTable:
             table = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError):
             table = np.empty(0)
-        if table.shape == (self._graph.num_nodes, self._embedding.dim):
-            if table.dtype == np.float32:
-                return table
+        shape = (self._graph.num_nodes, self._embedding.dim)
+        if (table.shape, table.dtype) == (shape, np.float32):
+            return table
         log.warning("%s is damaged and is computed again", self.path)
         return None
 

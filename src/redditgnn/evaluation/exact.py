@@ -198,7 +198,7 @@ def precomputed(
 
 
 def with_labels_as_features(graph: GraphData) -> GraphData:
-    """Return `graph` with the classes of the training nodes as rows of 0 and 1. Others have zeros."""
+    """Return `graph` with the classes of training nodes as rows of 0 and 1, zeros for others."""
     labels = torch.zeros(graph.num_nodes, graph.num_classes)
     node_ids = graph.train_mask.nonzero().view(-1)
     labels[node_ids, graph.y[node_ids]] = 1

@@ -34,7 +34,7 @@ class LabelSpreading(Propagation):
     def layer(
         self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows
     ) -> Float[Tensor, "dst classes"]:
-        """Take one step from the shares `h`. `h0` are the labels, zeros where they are not known."""
+        """Take one step from the shares `h`. `h0` are the labels, zeros where not known."""
         labels = own_rows(h0, block)
         is_known = labels.sum(1, keepdim=True) > 0
         return torch.where(is_known, labels, super().layer(index, h, block, h0))

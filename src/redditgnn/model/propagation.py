@@ -25,7 +25,7 @@ class Propagation:
     whole_graph_only = False
 
     reads_labels = False
-    """The steps start from the labels of the training nodes, as rows of 0 and 1, not from features."""
+    """The steps start from labels of training nodes, as rows of 0 and 1, not from features."""
 
     def __init__(self, steps: Sequence[Step], *, keeps_all: bool) -> None:
         self._steps, self.reads_every_layer = steps, keeps_all
