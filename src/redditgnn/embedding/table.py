@@ -72,7 +72,7 @@ class EmbeddingTable:
         if self.path is None or not self.path.exists():
             return None
         try:
-            table = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            table = np.load(self.path, mmap_mode="c", allow_pickle=False)
         except (ValueError, EOFError, OSError):
             table = np.empty(0)
         shape = (self._graph.num_nodes, self._embedding.dim)
