@@ -27,6 +27,8 @@ CPU = torch.device("cpu")
 
 MODELS = {
     "mlp": "model=mlp",
+    "linear": "model=linear model.dropout=0.2",
+    "label_propagation": "model=label_propagation model.num_steps=3",
     "sage mean": "model=sage",
     "sage max": "model=sage model.aggr=max",
     "sage lstm": "model=sage model.aggr=lstm",
@@ -58,7 +60,7 @@ MODELS = {
     "pyg GraphConv": "model=pyg",
     "pyg Transformer": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
 }
-STEPPING = ["mlp", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "sgc", "sign"]
+STEPPING = ["mlp", "linear", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "sgc", "sign"]
 STEPPING += ["gin", "pna", "pyg GraphConv"]
 SAMPLERS = {
     "full": "sampler=full",
@@ -71,7 +73,12 @@ SAMPLERS = {
     "gas": "sampler=gas sampler.num_parts=6 sampler.batch_size=2",
 }
 BOTH = ["model.hidden_channels=8", "model.num_layers=2"]
-NARROW = {"model=sgc": [], "model=sign": BOTH[:1]}  # whose layers read no edges
+NARROW = {
+    "model=sgc": [],
+    "model=linear": [],
+    "model=label_propagation": [],
+    "model=sign": BOTH[:1],
+}  # whose layers read no edges
 REPEAT_NODES = {"neighbor_tree"}  # a node found twice is there twice
 every_model = pytest.mark.parametrize("overrides", MODELS.values(), ids=MODELS.keys())
 every_sampler = pytest.mark.parametrize("name", SAMPLERS)

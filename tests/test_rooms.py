@@ -29,6 +29,7 @@ ALLOWED = {
     "histories": {"errors", "graph", "record", "runtime"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
+    "embedding": {"errors", "graph", "kernels", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},
     "nn": {"errors", "graph", "kernels", "runtime"},
     "report": {"config", "errors", "graph", "metric", "record", "verify"},
@@ -36,8 +37,8 @@ ALLOWED = {
     "model": {"errors", "graph", "kernels", "nn"},
     "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
-    "parts": {"config", "errors", "evaluation", "graph", "kernels", "metric", "model", "sampler"}
-    | {"trainer"},
+    "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
+    | {"sampler", "trainer"},
     "maps": {"errors", "graph", "runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
@@ -46,9 +47,9 @@ ALLOWED = {
     | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime", "trainer"},
-    "command": {"config", "dataset", "errors", "graph", "kernels", "maps", "memory", "metric"}
-    | {"parts"}
-    | {"partition", "prediction", "record", "report", "run", "runtime", "sweep", "verify"},
+    "command": {"config", "dataset", "embedding", "errors", "graph", "kernels", "maps", "memory"}
+    | {"metric", "parts", "partition", "prediction", "record", "report", "run", "runtime"}
+    | {"sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from redditgnn.config.settings import Settings
+from redditgnn.config.settings import EMBEDDING, Settings
+from redditgnn.embedding.base import Embedding
+from redditgnn.embedding.inputs import features_part, normalized, with_inputs
+from redditgnn.embedding.table import EmbeddingTable
 from redditgnn.errors import ConfigError, require
 from redditgnn.evaluation.exact import precomputed
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.kernels.backend import use_backend
 from redditgnn.metric.class_weight import ClassWeight, class_weights
 from redditgnn.model.base import Backbone
@@ -48,9 +53,9 @@ class Parts:
 
     @cached_property
     def graph(self) -> GraphData:
-        """The dataset: the graph that is evaluated."""
+        """The dataset, with the inputs that the settings choose: the graph that is evaluated."""
         graph: GraphData = self.settings.build("dataset", Path(self.settings.data_dir))
-        return graph
+        return graph_with_inputs(self.settings, graph)
 
     @cached_property
     def train_graph(self) -> GraphData:
@@ -166,6 +171,45 @@ class Parts:
         else:
             parts.train_graph = precomputed(self.model, self.train_graph, self.device, chunk_edges)
         return parts
+
+
+def graph_with_inputs(settings: Settings, graph: GraphData) -> GraphData:
+    """Return `graph` with the features that `dataset.inputs` chooses, computed where necessary.
+
+    Raises:
+        UserError: the embedding cannot do this graph, or not under this protocol.
+    """
+    if settings.inputs.method is None:
+        return graph
+    require(
+        settings.protocol == "transductive",
+        f"dataset.inputs={settings.inputs.text} needs protocol=transductive: an embedding reads "
+        f"the edges of all nodes; got protocol={settings.protocol}",
+    )
+    embedding: Embedding = settings.build(EMBEDDING)
+    rows = torch.from_numpy(embedding_table(settings, embedding, graph).load_or_compute())
+    features = fingerprint_with_inputs(settings, graph).features
+    table = normalized(rows, embedding.normalize)
+    return with_inputs(graph, table, settings.inputs.raw, features)
+
+
+def embedding_table(settings: Settings, embedding: Embedding, graph: GraphData) -> EmbeddingTable:
+    """Return the table of `embedding`, which `settings` built, for the nodes of `graph`."""
+    method = settings.choices[EMBEDDING]
+    assert method is not None
+    assert settings.embedding is not None
+    return EmbeddingTable(graph, method, embedding, settings.embedding, settings.seed)
+
+
+def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint:
+    """Return the fingerprint of `graph`, as the dataset gives it, with the chosen inputs."""
+    inputs = settings.inputs
+    if inputs.method is None:
+        return graph.fingerprint
+    assert settings.embedding is not None
+    width = graph.x.shape[1] if inputs.raw else 0
+    part = features_part(graph.fingerprint, width, inputs.text, settings.embedding)
+    return replace(graph.fingerprint, features=part)
 
 
 def resolve_device(name: str) -> torch.device:

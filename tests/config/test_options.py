@@ -18,7 +18,7 @@ from redditgnn.config import settings as config
 from redditgnn.config.arguments import parameters_of
 from redditgnn.config.compose import compose_experiment, compose_settings
 from redditgnn.config.experiments import Experiments
-from redditgnn.config.settings import GROUPS, partial_of
+from redditgnn.config.settings import SELECTABLE, partial_of
 from redditgnn.errors import ConfigError
 
 # Facts that are known only at run time and come from the runner, not from the YAML.
@@ -30,11 +30,12 @@ FACTS = {
     "scheduler": set(),
     "trainer": {"device", "seed"},
     "tracker": set(),
+    "embedding": set(),
 }
 PRIMARY = sorted(CONF_DIR.glob("*.yaml"))
 OPTIONS = sorted(CONF_DIR.glob("*/*.yaml"))
-COMPONENT_FILES = [path for path in OPTIONS if path.parent.name in GROUPS]
-NAMES = {group: [p.stem for p in COMPONENT_FILES if p.parent.name == group] for group in GROUPS}
+COMPONENT_FILES = [path for path in OPTIONS if path.parent.name in SELECTABLE]
+NAMES = {g: [p.stem for p in COMPONENT_FILES if p.parent.name == g] for g in SELECTABLE}
 EXPERIMENTS = [path for path in OPTIONS if path.parent.name == "experiment"]
 EVERY_FIFTH_EXPERIMENT = [  # and the others with -m slow
     path if number % 5 == 0 else pytest.param(path, marks=pytest.mark.slow)
@@ -60,7 +61,9 @@ def composed(number: int) -> dict[str, Any]:
     """Return the components of the options with this number, of every group at once."""
     chosen = {group: names[number % len(names)] for group, names in NAMES.items()}
     settings = compose_settings([f"{group}={name}" for group, name in chosen.items()])
-    return {**settings.components, "tracker": settings.tracker}
+    components = {**settings.components, "tracker": settings.tracker}
+    assert components["dataset"].pop("inputs") is None  # of no dataset: conf/train.yaml has it
+    return {**components, "embedding": settings.embedding}
 
 
 def keyword_only(target: Any) -> dict[str, inspect.Parameter]:

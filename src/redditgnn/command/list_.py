@@ -28,6 +28,7 @@ GROUPS = {
     "communities": "communities",
     "sweeps": "sweep",
     "trackers": "tracker",
+    "embeddings": "embedding",
 }
 
 

@@ -6,7 +6,8 @@ examples:
   redditgnn train dataset=pubmed model=gat sampler=full
   redditgnn train -m dataset=sbm dataset.scale=0.02 model=sage,gcn seed=0,1,2
 
-groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment ('redditgnn list')
+groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment, embedding
+         ('redditgnn list')
 keys     seed  device=auto|cpu|cuda|cuda:1  protocol=transductive|inductive  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas; skip those that runs.csv
@@ -40,7 +41,7 @@ from redditgnn.config.compose import (
     check_overrides,
     compose_experiment,
     one_line,
-    prepare_deletions,
+    prepare_overrides,
 )
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError
@@ -80,7 +81,7 @@ def main(argv: list[str]) -> int:
 def show(flags: Sequence[str]) -> int:
     """Let Hydra print the configuration, or what else its own flags ask for."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # its errors reach cli.py, which describes them
-    sys.argv = ["redditgnn train", *prepare_deletions(flags)]
+    sys.argv = ["redditgnn train", *prepare_overrides(flags)]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(_no_task)()
     except ValueError as error:  # about files that are not text or not a list

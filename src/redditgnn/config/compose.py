@@ -17,7 +17,16 @@ from yaml import YAMLError
 
 from redditgnn import CONF_DIR
 from redditgnn.config.arguments import check_types, refuse_missing
-from redditgnn.config.settings import COMPONENTS, GROUPS, NOT_OF_A_RUN, Kernels, Settings
+from redditgnn.config.inputs import RAW, parse_inputs
+from redditgnn.config.settings import (
+    COMPONENTS,
+    EMBEDDING,
+    GROUPS,
+    NOT_OF_A_RUN,
+    SELECTABLE,
+    Kernels,
+    Settings,
+)
 from redditgnn.config.wording import describe_error
 from redditgnn.errors import ConfigError, require
 
@@ -40,7 +49,9 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
     if missing:
         raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
     components = {group: top_level.pop(group) for group in COMPONENTS}
-    options = {group: choices.get(group) for group in (*GROUPS, "experiment")}
+    options = {group: choices.get(group) for group in (*SELECTABLE, "experiment")}
+    if components["dataset"].get("inputs") == RAW:
+        top_level[EMBEDDING] = options[EMBEDDING] = None  # an experiment may have chosen one
     kernels = _build_kernels(top_level.pop("kernels", None))
     call = partial(Settings, kernels=kernels, components=components, choices=options, **top_level)
     check_types("", call)
@@ -75,7 +86,7 @@ def compose_experiment(
     path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = _compose_config([*path, *prepare_deletions(overrides)])
+            config = _compose_config([*path, *prepare_overrides(overrides)])
             choices = config.hydra.runtime.choices
             with open_dict(config):
                 del config["hydra"]
@@ -106,7 +117,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
             f"{override}: keys of Hydra have no effect here; leave it out "
             "(--config-dir DIR adds options of your own)",
         )
-        chosen_by_name = group in (*GROUPS, "experiment")
+        chosen_by_name = group in (*SELECTABLE, "experiment")
         if chosen_by_name and re.fullmatch(r"|null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
             raise ConfigError(
                 f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"
@@ -114,11 +125,12 @@ def check_overrides(overrides: Sequence[str]) -> None:
         require(bool(group), f"{override!r} is not KEY=VALUE; name the key in front of '='")
 
 
-def prepare_deletions(overrides: Sequence[str]) -> list[str]:
+def prepare_overrides(overrides: Sequence[str]) -> list[str]:
     """Return `overrides` so that `~KEY` also removes a key whose value is null.
 
     Hydra reports that such a key does not exist. So the key gets a value first. Arguments of a
-    dataset class need no '+', since no file can list them.
+    dataset class need no '+', since no file can list them. `dataset.inputs` chooses the option of
+    the embedding that it names.
     """
     prepared = []
     for override in overrides:
@@ -126,7 +138,17 @@ def prepare_deletions(overrides: Sequence[str]) -> list[str]:
             prepared.append(f"{override[1:]}=0")
         takes_any_key = re.match(r"\+?dataset\.arguments[.=]", override) is not None
         prepared.append(f"++{override.lstrip('+')}" if takes_any_key else override)
-    return prepared
+    return [*prepared, *_embedding_of_inputs(overrides)]
+
+
+def _embedding_of_inputs(overrides: Sequence[str]) -> list[str]:
+    """Return the override of the group `embedding` that `dataset.inputs` means, if any."""
+    pairs = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    value = pairs.get("dataset.inputs", "null")
+    if value == "null" or EMBEDDING in pairs or not re.fullmatch(r"[a-z][\w+-]*", value):
+        return []
+    method = parse_inputs(value).method
+    return [] if method is None else [f"{EMBEDDING}={method}"]
 
 
 def target_of(config: Any) -> Any:

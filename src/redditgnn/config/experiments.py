@@ -22,7 +22,7 @@ from redditgnn.config.compose import (
     settings_from,
     target_of,
 )
-from redditgnn.config.settings import GROUPS, Settings
+from redditgnn.config.settings import EMBEDDING, SELECTABLE, Settings
 from redditgnn.errors import ConfigError
 
 PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
@@ -65,7 +65,8 @@ class Experiments:
         choices = self._choices(name)
         if choices is None:
             return compose_experiment([f"experiment={name}"], self._folders[-1])
-        groups = {group: self._load(f"{group}/{choices[group]}").values for group in GROUPS}
+        chosen = [group for group in SELECTABLE if choices[group] is not None]
+        groups = {group: self._load(f"{group}/{choices[group]}").values for group in chosen}
         layers = (groups, self._load("train").values, self._load(f"experiment/{name}").values)
         # These nodes belong to no other config.
         config = OmegaConf.unsafe_merge(*map(OmegaConf.create, layers))
@@ -73,21 +74,22 @@ class Experiments:
         config.pop("hydra", None)
         return settings_from(config, choices), target_of(config)
 
-    def _choices(self, name: str) -> dict[str, str] | None:
+    def _choices(self, name: str) -> dict[str, str | None] | None:
         """Return the option of each group; None if a file is not of the usual form."""
         try:
             experiment = self._load(f"experiment/{name}")
-            chosen = dict(map(_parse_override, experiment.defaults))
+            chosen: dict[str, str | None] = dict(map(_parse_override, experiment.defaults))
             for entry in self._load("train").defaults:
                 if isinstance(entry, dict):
                     chosen = entry | chosen
-            options = [self._load(f"{group}/{chosen[group]}") for group in GROUPS]
+            groups = [group for group in SELECTABLE if chosen[group] or group != EMBEDDING]
+            options = [self._load(f"{group}/{chosen[group]}") for group in groups]
         except (ConfigError, LookupError):
             return None
         plain = all(option.package is None and not option.defaults for option in options)
         if experiment.package != "_global_" or not plain:
             return None
-        return {group: chosen[group] for group in GROUPS} | {"experiment": name}
+        return {**{group: chosen[group] for group in SELECTABLE}, "experiment": name}
 
     def _load(self, option: str) -> _File:
         if option not in self._files:
@@ -122,6 +124,6 @@ def _parse_override(entry: Any) -> tuple[str, str]:
     if isinstance(entry, dict) and len(entry) == 1:
         ((key, option),) = entry.items()
         match = OVERRIDE.fullmatch(key)
-        if match and match[1] in GROUPS and isinstance(option, str):
+        if match and match[1] in SELECTABLE and isinstance(option, str):
             return match[1], option
     raise LookupError(entry)

@@ -17,6 +17,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from redditgnn.config.arguments import check_types, refuse_missing
+from redditgnn.config.inputs import KEY, Inputs, parse_inputs
 from redditgnn.config.wording import join_lines
 from redditgnn.errors import ConfigError, require
 
@@ -28,9 +29,12 @@ METHOD = {  # that a component of each group must have, whoever wrote it
     "scheduler": "step",
     "trainer": "fit",
     "tracker": "started",
+    "embedding": "compute",
 }
 TRACKER = "tracker"  # reports a run without changing it: not a component, and not hashed
-GROUPS = tuple(METHOD)
+EMBEDDING = "embedding"  # only chosen where `dataset.inputs` reads one
+SELECTABLE = tuple(METHOD)
+GROUPS = tuple(group for group in SELECTABLE if group != EMBEDDING)  # every run has one of each
 COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
 ALL_SPLITS = "all"  # the value of dataset.split_index that a sweep expands
 FACTS = {"sampler": ("num_layers", "device", "seed"), "trainer": ("device",)}  # from the run
@@ -81,6 +85,7 @@ class Settings:
     components: dict[str, dict[str, Any]]
     tracker: dict[str, Any]
     choices: dict[str, str | None]
+    embedding: dict[str, Any] | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
@@ -97,6 +102,11 @@ class Settings:
             require(
                 folder != "", f"{key} must name a folder, got ''; {key}=. is the one you are in"
             )
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the model reads at each node: the key `dataset.inputs`."""
+        return parse_inputs(self.components["dataset"].get(KEY))
 
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
         """Build the chosen component of `group` from its YAML and from `facts` of the run."""
@@ -120,10 +130,22 @@ class Settings:
         """Refuse keys and types that components do not take, before anything slow begins."""
         for group in GROUPS:
             self._check_component(group)
+        self._check_embedding()
+
+    def _check_embedding(self) -> None:
+        method, chosen = self.inputs.method, self.choices.get(EMBEDDING)
+        if chosen is not None:
+            require(
+                method == chosen,
+                f"embedding={chosen} has no effect with dataset.inputs={self.inputs.text}; set "
+                f"dataset.inputs={chosen}",
+            )
+        if method is not None:
+            self._check_component(EMBEDDING)
 
     def _check_component(self, group: str) -> partial[Any]:
         name = f"{group}={self.choices[group]}"
-        node = self.tracker if group == TRACKER else self.components[group]
+        node = self._node(group)
         if "_target_" not in node or node.get("_partial_") is not True:
             raise ConfigError(
                 f"{name}: {group} must have _target_, the import path of a function or class, and "
@@ -143,3 +165,15 @@ class Settings:
         check_types(group, target)
         refuse_missing(f"{group}.", target, FACTS.get(group, ()))
         return target
+
+    def _node(self, group: str) -> Mapping[str, Any]:
+        """Return the keys of a component. No dataset is built from `dataset.inputs`."""
+        if group == EMBEDDING:
+            if self.embedding is None:
+                method = self.inputs.method or "NAME"
+                raise ConfigError(f"embedding must be chosen: add embedding={method}")
+            return self.embedding
+        if group == TRACKER:
+            return self.tracker
+        node = self.components[group]
+        return {k: v for k, v in node.items() if k != KEY} if group == "dataset" else node

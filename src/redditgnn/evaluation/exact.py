@@ -17,6 +17,7 @@ from redditgnn.graph.features import Rows, to_dense
 from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.kernels.attention.coefficients import Coefficients, coefficient_listener
 from redditgnn.model.base import LayeredModel
+from redditgnn.model.propagation import Propagation
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.precision import Precision, at_least_float32, autocast
 from redditgnn.sampler.base import (
@@ -188,15 +189,24 @@ def precomputed(
     Most models make none. The rows of a step are computed in chunks, as in exact inference; what
     all steps give is held twice where the model keeps it. Half precision stays half precision.
     """
-    propagation = cast(LayeredModel | None, model.propagation)
+    propagation = cast(Propagation | None, model.propagation)
     if propagation is None:
         return graph
-    if isinstance(graph.x, SparseFeatures):
+    source = with_labels_as_features(graph) if propagation.reads_labels else graph
+    if isinstance(source.x, SparseFeatures):
         outputs = propagation.num_layers if propagation.reads_every_layer else 1
-        graph.x.check_room(graph.num_nodes, tables=1 + outputs)
-    x = ExactInference(graph, device, chunk_edges=chunk_edges)(propagation)
-    graph.forget_copies()  # nobody reads the features on the device again
-    return replace(graph, x=x.to(graph.x.dtype))
+        source.x.check_room(source.num_nodes, tables=1 + outputs)
+    x = ExactInference(source, device, chunk_edges=chunk_edges)(cast(LayeredModel, propagation))
+    source.forget_copies()  # nobody reads the features on the device again
+    return replace(graph, x=x.to(source.x.dtype))
+
+
+def with_labels_as_features(graph: GraphData) -> GraphData:
+    """Return `graph` with the classes of training nodes as rows of 0 and 1, zeros for others."""
+    labels = torch.zeros(graph.num_nodes, graph.num_classes)
+    node_ids = graph.train_mask.nonzero().view(-1)
+    labels[node_ids, graph.y[node_ids]] = 1
+    return replace(graph, x=labels)
 
 
 class _Chunk:

@@ -24,6 +24,9 @@ class Propagation:
     reads_h0 = False
     whole_graph_only = False
 
+    reads_labels = False
+    """The steps start from labels of training nodes, as rows of 0 and 1, not from features."""
+
     def __init__(self, steps: Sequence[Step], *, keeps_all: bool) -> None:
         self._steps, self.reads_every_layer = steps, keeps_all
         self.num_layers = len(steps)

@@ -102,8 +102,13 @@ class Run:
 
         `overrides` are as on the command line: `["dataset=files", "dataset.edges=new.csv"]`.
         """
+        others, inputs = names_data(overrides), self.settings.inputs
+        if others and inputs.method is not None:
+            raise DataError(
+                f"{self.folder}: the model reads dataset.inputs={inputs.text}, and an embedding "
+                "of another graph has other axes; train on that graph"
+            )
         settings = with_changes(self.settings, overrides, config_dir)
-        others = names_data(overrides)
         facts = self.facts if others else self._facts  # an older run reads them from its own graph
         return Run(self.folder, settings, self._fingerprint, facts, takes_other_data=others)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, UserError
 from redditgnn.graph.data import GraphData
-from redditgnn.parts import Parts
+from redditgnn.parts import Parts, fingerprint_with_inputs
 from redditgnn.sweep.plan import Job
 
 MODEL_GROUPS = ("model", "optimizer", "scheduler", "trainer")
@@ -29,10 +29,10 @@ class Data:
         Raises:
             UserError: the data cannot be loaded.
         """
-        key = json.dumps([_dataset_key(settings), settings.protocol])
+        key = json.dumps([_dataset_key(settings), settings.embedding, settings.protocol])
         if key not in self._fingerprints:
-            fingerprint = self._graph(settings).fingerprint.of_a_run(settings.protocol)
-            self._fingerprints[key] = str(fingerprint)
+            fingerprint = fingerprint_with_inputs(settings, self._graph(settings))
+            self._fingerprints[key] = str(fingerprint.of_a_run(settings.protocol))
         return self._fingerprints[key]
 
     def try_out(self, settings: Settings) -> None:

@@ -27,7 +27,7 @@ from redditgnn.config.compose import (
     ConfigurationError,
     check_overrides,
     one_line,
-    prepare_deletions,
+    prepare_overrides,
     settings_from,
 )
 from redditgnn.config.hashing import hash_of_config
@@ -213,7 +213,7 @@ class Planner:
 
     def _settings(self, overrides: Sequence[str]) -> Settings:
         check_overrides(overrides)
-        overrides = prepare_deletions(overrides)
+        overrides = prepare_overrides(overrides)
         for text in overrides:
             if text not in self._parsed_overrides:
                 (self._parsed_overrides[text],) = self._parse([text])

@@ -34,12 +34,12 @@ from redditgnn.runtime.precision import (
     check_precision,
     float32_products,
 )
+from redditgnn.runtime.progress import progress_bar
 from redditgnn.sampler.base import BetweenEpochs, Sampler, nothing_between_epochs
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
 from redditgnn.trainer.cuda_graph import CapturedTraining, TakeStep, captured_training
 from redditgnn.trainer.epoch import EpochClock
 from redditgnn.trainer.monitor import Monitor, check_criterion
-from redditgnn.trainer.progress import progress_bar
 from redditgnn.trainer.state import TrainingState
 
 Forward = Callable[[Batch], Tensor]
@@ -257,7 +257,8 @@ class Trainer:
         if penalty is not None:
             loss = loss + penalty
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if loss.requires_grad:  # otherwise the model has no weights
+            loss.backward()
         if self._grad_clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
         optimizer.step()

@@ -1,10 +1,10 @@
-"""What is seen of a training while it runs."""
+"""What is seen of long work while it is done."""
 
 from __future__ import annotations
 
 import pytest
 
-from redditgnn.trainer import progress
+from redditgnn.runtime import progress
 
 
 def test_nothing_is_shown_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:

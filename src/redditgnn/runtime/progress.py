@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, or lines where several jobs share one."""
+"""How far long work is: a bar on a terminal, or lines where several jobs share one."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class _Lines(tqdm):
         return False
 
 
-def progress_bar(total: int, done: int) -> tqdm:
-    """Return a bar over `total` steps of which `done` are taken; it is silent in files and pipes.
+def progress_bar(total: int, done: int, unit: str = "step") -> tqdm:
+    """Return a bar over `total` units of which `done` are done; it is silent in files and pipes.
 
     With `REDDITGNN_PROGRESS_LINES=NAME` it is instead a line with NAME every 10 seconds.
     """
     job = os.environ.get(LINES)
     if job is None:
-        return tqdm(total=total, initial=done, unit="step", disable=None, leave=False)
+        return tqdm(total=total, initial=done, unit=unit, disable=None, leave=False)
     return _Lines(
         total=total,
         initial=done,
         desc=job,
-        unit="step",
+        unit=unit,
         leave=False,
         bar_format=FORM,
     )

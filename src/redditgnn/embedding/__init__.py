@@ -1,0 +1,1 @@
+"""Node embeddings: a vector for each node from the edges alone, before any training."""

@@ -1,0 +1,30 @@
+"""Compiled checks of a CSR.
+
+`no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.
+"""
+
+from __future__ import annotations
+
+from typing import no_type_check
+
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def is_symmetric(rowptr, col):
+    """Whether rows ascend and every edge has its reverse, in one pass without a copy.
+
+    Sources ascend. So the reverse of the next edge into `j` is the next entry of row `j`.
+    """
+    next_entry = rowptr[:-1].copy()
+    for i in range(len(rowptr) - 1):
+        previous = -1
+        for e in range(rowptr[i], rowptr[i + 1]):
+            j = col[e]
+            place = next_entry[j]
+            if j <= previous or place >= rowptr[j + 1] or col[place] != i:
+                return False
+            next_entry[j] = place + 1
+            previous = j
+    return True

@@ -1,0 +1,120 @@
+"""The table of an embedding: computed once for edges, settings and seed, and stored as .npy.
+
+The file lies beside the caches of the datasets. Its name has a hash of the edges, so that all
+splits of a graph share it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from jaxtyping import Float32
+from numpy import ndarray
+
+from redditgnn.embedding.adjacency import Adjacency, adjacency_of
+from redditgnn.embedding.base import Embedding
+from redditgnn.graph.data import GraphData
+from redditgnn.graph.fingerprint import short_hash
+from redditgnn.runtime.files import whole_file
+
+FOLDER = "embeddings"
+READING_KEYS = ("normalize",)  # keys of a method that do not change its table
+log = logging.getLogger(__name__)
+
+
+class EmbeddingTable:
+    """The rows of `graph` by one method, settings and seed.
+
+    Attributes:
+        method: The name of the option in conf/embedding.
+        path: The file, which need not exist. None if the graph has no cache.
+    """
+
+    def __init__(
+        self,
+        graph: GraphData,
+        method: str,
+        embedding: Embedding,
+        settings: Mapping[str, Any],
+        seed: int,
+    ) -> None:
+        self._graph, self.method, self._embedding, self._seed = graph, method, embedding, seed
+        values = {k: v for k, v in settings.items() if k not in READING_KEYS and k[0] != "_"}
+        text = json.dumps(values, sort_keys=True)
+        key = short_hash(str(graph.num_nodes), graph.fingerprint.edges, method, text)
+        self.path: Path | None = None
+        if graph.cache_dir is not None:
+            self.path = graph.cache_dir.parent / FOLDER / f"{method}-{key}-seed{seed}.npy"
+
+    @cached_property
+    def edges(self) -> Adjacency:
+        """The edges that the method reads.
+
+        Raises:
+            ConfigError: they have weights.
+        """
+        return adjacency_of(self._graph)
+
+    @property
+    def estimate_s(self) -> float | None:
+        """CPU seconds that computing the table takes, estimated. None: not known."""
+        return self._embedding.estimate_s(self.edges, self._seed)
+
+    def load(self) -> Float32[ndarray, "nodes dim"] | None:
+        """Map the file into memory. None if it is missing or damaged."""
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            table = np.load(self.path, mmap_mode="c", allow_pickle=False)
+        except (ValueError, EOFError, OSError):
+            table = np.empty(0)
+        shape = (self._graph.num_nodes, self._embedding.dim)
+        if (table.shape, table.dtype) == (shape, np.float32):
+            return table
+        log.warning("%s is damaged and is computed again", self.path)
+        return None
+
+    def load_or_compute(self) -> Float32[ndarray, "nodes dim"]:
+        """Return the table. Of several processes one computes it, and the others wait.
+
+        Raises:
+            UserError: the method cannot do this graph.
+        """
+        table = self.load()
+        if table is not None or self.path is None:
+            return self._compute() if table is None else table
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+            with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+                return self._load_or_save(self.path)
+        except OSError as error:
+            log.warning("the embedding could not be saved: %s", error)
+            return self._compute()
+
+    def _load_or_save(self, path: Path) -> Float32[ndarray, "nodes dim"]:
+        table = self.load()  # another process may have written it
+        if table is None:
+            table = self._compute()
+            with whole_file(path) as file:
+                np.save(file, table, allow_pickle=False)
+        return table
+
+    def _compute(self) -> Float32[ndarray, "nodes dim"]:
+        self._tell_changes()
+        table = self._embedding.compute(self.edges, self._seed)
+        assert not table[self.edges.degree == 0].any(), "nodes without edges have zeros"
+        return table
+
+    def _tell_changes(self) -> None:
+        name = f"embedding={self.method}"
+        if self.edges.was_directed:
+            log.warning("%s reads the directed edges of %s both ways", name, self._graph.name)
+        if self.edges.num_isolated:
+            log.warning("%s gives zeros to %d nodes without edges", name, self.edges.num_isolated)
