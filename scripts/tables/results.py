@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from redditgnn.record.reading import read_runs
+from redditgnn.verify.repetitions import count_runs
 from redditgnn.verify.verdict import Sample, Verdict, judge
 from scripts import ROOT
 from scripts.tables.documents import commits, distinct, insert, table_row, update
@@ -156,7 +157,7 @@ def judged_line(entry: Entry) -> str:
     target, spread = entry.target, entry.target.spread
     shown = f"{target.percent}" + ("\\*" if spread is None else f" ± {spread}")
     published = f"{shown} ({target.source}; {target.trust})"
-    verdict = target.describe(entry.verdict)
+    verdict = target.describe(entry.verdict, count_runs(entry.runs).splits)
     if entry.first is not None and not target.is_recalled:
         verdict += f" (seeds 0 to {target.num_seeds - 1}: {entry.first.name})"
     cells = [entry.name, entry.runs.sampler.iloc[0], published, entry.ours, len(entry.runs)]
