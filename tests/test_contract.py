@@ -40,6 +40,7 @@ MODELS = {
     "gatv2, jk": "model=gatv2 model.heads=2 model.jk=max",
     "gcn": "model=gcn",
     "gcn, three layers and jk": "model=gcn model.num_layers=3 model.jk=lstm",
+    "gcn, linear skips and head": "model=gcn model.residual=linear model.jk=last",
     "gcn_gas": "model=gcn_gas",
     "gcn2": "model=gcn2",
     "gcn2, all extras": (

@@ -9,7 +9,12 @@ import pandas as pd
 
 from redditgnn.config.experiments import Experiments
 from redditgnn.config.hashing import hash_of_config
-from redditgnn.verify.repetitions import find_repetitions, percent_sample, select_fingerprint
+from redditgnn.verify.repetitions import (
+    count_runs,
+    find_repetitions,
+    percent_sample,
+    select_fingerprint,
+)
 from redditgnn.verify.target import Target, target_from
 from redditgnn.verify.verdict import Sample, Verdict, judge, sample_of
 
@@ -35,6 +40,13 @@ class Entry:
         """Mean and deviation."""
         deviation = self.sample.deviation
         return f"{self.sample.mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+
+    @property
+    def outcome(self) -> str:
+        """The name of the verdict on its published number."""
+        assert self.target is not None
+        assert self.verdict is not None
+        return self.target.name_of(self.verdict, count_runs(self.runs).splits)
 
     @property
     def seconds(self) -> str:

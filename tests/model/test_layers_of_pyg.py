@@ -109,6 +109,28 @@ def test_jumping_knowledge_reads_all_layers(graph: GraphData) -> None:
     assert model.convs[-1].out_channels == 8
 
 
+def test_of_jk_last_a_linear_layer_reads_the_last_layer(graph: GraphData, block: Block) -> None:
+    model = GCN(SPEC, **{**PLAIN, "norm": "batch", "jk": "last"}).eval()
+    states = [graph.x]
+    for index in range(2):
+        states.append(model.layer(index, states[-1], block, graph.x))
+    hidden = model.norms[1](model.convs[1](states[1], block.edge_index)).relu()
+    torch.testing.assert_close(states[-1], hidden)
+    torch.testing.assert_close(model.decode(states[1:]), model.head(hidden))
+    assert model.decodes
+    assert not model.reads_every_layer
+
+
+def test_of_residual_linear_every_layer_adds_a_linear_map_of_its_input(
+    graph: GraphData, block: Block
+) -> None:
+    model = GCN(SPEC, **{**PLAIN, "num_layers": 3, "residual": "linear"}).eval()
+    h = torch.randn(30, 8)
+    expected = model.convs[1](h, block.edge_index) + h @ model.skips[1].weight.t()
+    ours = model.layer(1, h, block, h)
+    torch.testing.assert_close(ours, (expected + model.skips[1].bias).relu())
+
+
 MISTAKES = {
     "hidden_channels": ({"hidden_channels": 0}, "model.hidden_channels must be positive, got 0"),
     "num_layers": ({"num_layers": 0}, "model.num_layers must be positive, got 0"),

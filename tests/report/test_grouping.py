@@ -8,6 +8,7 @@ from redditgnn.errors import DataError
 from redditgnn.report.settings import swept_pairs, varying_keys
 
 DATA = "edges=10:aaaaaaaa features=3:bbbbbbbb protocol=transductive evaluator=exact"
+ERRORS = {"a": 0.3, "b": 0.1}
 OTHER = "edges=12:cccccccc features=3:bbbbbbbb protocol=transductive evaluator=exact"
 
 
@@ -191,3 +192,28 @@ def test_what_lacks_a_split_is_never_the_best(material, row):
     group = material(rows).groups[0]
     assert group.best.model == "gcn"
     assert str(group.configurations[1].run_count) == "3 x 1 (2 of 3)"
+
+
+def monitored(row, name, seed, metric, **scores):
+    """Make a run that monitors `metric`, with scores of validation and test nodes."""
+    cells = {f"{split}_{metric}": score for split, score in scores.items()}
+    return row(name, seed, settings={"trainer.monitor": f"val_{metric}"}, **cells)
+
+
+def test_the_best_of_a_group_is_by_the_metric_that_its_runs_monitor(material, row):
+    rows = [monitored(row, "a", 0, "roc_auc", val=0.7, test=0.7)]
+    rows += [monitored(row, "b", 0, "roc_auc", val=0.9, test=0.9) | {"val_micro_f1": 0.1}]
+    group = material(rows).groups[0]
+    assert (group.metric.name, group.best.config_hash) == ("roc_auc", "hash-b")
+    assert group.main_metrics == {"roc_auc"}
+
+
+def test_of_an_error_the_lowest_is_the_best(material, row):
+    rows = [monitored(row, name, 0, "ece", val=error, test=error) for name, error in ERRORS.items()]
+    assert [c.config_hash for c in material(rows).groups[0].configurations] == ["hash-b", "hash-a"]
+
+
+def test_runs_that_monitor_different_metrics_are_ranked_by_micro_f1(material, row):
+    rows = [monitored(row, "a", 0, "roc_auc", val=0.7, test=0.7), row("b", 0, 0.9)]
+    group = material(rows).groups[0]
+    assert (group.metric.name, group.best.config_hash) == ("micro_f1", "hash-b")

@@ -13,9 +13,14 @@ from redditgnn.report.grouping import Material
 from redditgnn.report.overview import Overview, overview_lines, overview_of
 from redditgnn.report.published import judge_published
 from redditgnn.report.summary import summary_of
+from redditgnn.verify.target import target_from
 
 CORA = (
     "edges=10556:859f658d features=1433:d95a6e76 labels=7:18ab9c93 split=140/500/1000:2a21689d "
+    "protocol=transductive evaluator=exact"
+)
+MINESWEEPER = (
+    "edges=78804:c229c5ab features=7:8511d571 labels=2:f94e9d40 split=5000/2500/2500:83c0bd18 "
     "protocol=transductive evaluator=exact"
 )
 NOISE = (0.001, -0.002, 0.003, 0.0, -0.001)
@@ -110,6 +115,29 @@ def test_runs_of_other_settings_or_data_get_no_verdict(material, row):
         *seeds(row, "data", 0.83, experiment="cora_gat", config_hash=config_hash),
     ]
     assert [line.cells[5] for line in overview(material(rows)).rows] == ["", ""]
+
+
+def test_of_an_error_what_scores_lower_on_the_test_nodes_is_named(material, row):
+    settings = {"trainer.monitor": "val_ece"}
+    rows = [
+        *(row("a", s, val_ece=0.1, test_ece=0.3 + s / 100, settings=settings) for s in range(5)),
+        *(
+            row("b", s, model="gcn", val_ece=0.2, test_ece=0.1 + s / 50, settings=settings)
+            for s in range(5)
+        ),
+    ]
+    (line,) = overview(material(rows)).rows
+    assert line.cells[1:3] == ("gat, full", "32.00 \N{PLUS-MINUS SIGN} 1.58 calibration error")
+    assert line.cells[4] == "none; lower: gcn full"
+
+
+def test_a_number_over_splits_without_runs_on_all_of_them_is_incomplete(material, row):
+    name, target = "minesweeper_gcn", target_from(EXPERIMENTS.target("minesweeper_gcn"), "")
+    hashes = target.config_hashes(EXPERIMENTS.compose(name)[0])
+    cells = {"experiment": name, "fingerprint": MINESWEEPER, "test_roc_auc": 0.9}
+    rows = [row(text, 0, config_hash=text, **cells) for text in hashes[:9]]
+    (line,) = overview(material(rows)).rows
+    assert line.cells[5] == "1 INCOMPLETE (minesweeper_gcn)"
 
 
 def test_printed_columns_are_aligned(material, row):

@@ -26,10 +26,15 @@ CORA = (
 
 @given(st.lists(st.tuples(st.floats(0.1, 9), st.floats(0, 1)), min_size=1, max_size=20))
 def test_the_front_is_what_nothing_dominates(points):
-    front = pareto_front(points)
+    front = pareto_front(points, float)
     for cost, score in points:
         dominated = any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points)
         assert ((cost, score) in front) == (not dominated)
+
+
+def test_the_front_of_an_error_goes_down():
+    points = [(1.0, 0.3), (2.0, 0.1), (3.0, 0.2)]
+    assert pareto_front(points, lambda error: -error) == points[:2]
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30))

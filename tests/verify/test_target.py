@@ -83,6 +83,22 @@ def test_a_recalled_number_gets_no_verdict() -> None:
     assert target_from({**VALUES, "trust": "R"}, "e").describe(verdict) == RECALLED
 
 
+def test_a_verdict_on_an_error_says_which_side_is_better() -> None:
+    target = target_from({**VALUES, "metric": "test_ece"}, "e")
+    below, above = (judge(Sample(ours, 0.1, 20), Sample(79.0, 0.3, 100)) for ours in (70.0, 90.0))
+    assert target.describe(below) == "BELOW (better)"
+    assert target.describe(above) == "ABOVE (worse)"
+
+
+def test_a_number_over_splits_gets_no_verdict_while_some_have_no_run() -> None:
+    verdict = judge(Sample(79.0, 0.3, 10), Sample(79.0, 0.3, 10))
+    target = target_from({**VALUES, "splits": 10}, "e")
+    assert target.describe(verdict, 7) == "INCOMPLETE: 3 of 10 splits have no completed run"
+    assert not target.is_met_by(verdict, 7)
+    assert target.is_met_by(verdict, 10)
+    assert target.describe(verdict, 10) == "REPRODUCED"
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_of_ours_is_of_the_data_of_its_experiment(name: str) -> None:
     settings, composed = OURS.compose(name)

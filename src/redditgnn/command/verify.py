@@ -25,8 +25,11 @@ verdicts   REPRODUCED  the 95 % interval of the difference is within one publish
            ABOVE       it is not, and ours is higher with 95 % confidence
            BELOW       it is not, and ours is lower with 95 % confidence
            UNDECIDED   the runs cannot tell; how many seeds would decide it
+           INCOMPLETE  the number is a mean over splits, and some have no run yet
+           Where lower is better (test_ece), ABOVE and BELOW say which is better.
            docs/verify.md explains the test.
-exit code  0 REPRODUCED or ABOVE, 4 BELOW or UNDECIDED, 2 a mistake, 3 too many runs failed
+exit code  0 REPRODUCED or better, 4 worse, UNDECIDED or INCOMPLETE, 2 a mistake,
+           3 too many runs failed
 """
 
 from __future__ import annotations
@@ -115,8 +118,9 @@ def verify(request: Request, name: str) -> int:
     print(*describe_comparison(runs, ours, target, verdict), sep="\n")
     if failed:
         print(f"failed      {', '.join(failed)}: in no mean, but look at why")
-    print(target.describe(verdict))
-    return 0 if target.is_recalled or target.is_met_by(verdict) else NOT_MET
+    num_splits = count_runs(runs).splits
+    print(target.describe(verdict, num_splits))
+    return 0 if target.is_recalled or target.is_met_by(verdict, num_splits) else NOT_MET
 
 
 def list_targets(request: Request) -> Iterator[str]:
@@ -165,8 +169,9 @@ def _describe_outcome(experiments: Experiments, name: str, runs: pd.DataFrame) -
     ours = percent_sample(completed, target)
     verdict = judge(ours, target.published)
     difference = f"{verdict.difference:+.2f} {format_interval(verdict.interval, '+.2f')}"
-    words = target.describe(verdict)
-    return f"{format_sample(ours):14}  {count_runs(completed)!s:>3}  {difference:26}  {words}"
+    count = count_runs(completed)
+    words = target.describe(verdict, count.splits)
+    return f"{format_sample(ours):14}  {count!s:>3}  {difference:26}  {words}"
 
 
 def _parse_request(argv: list[str]) -> Request:

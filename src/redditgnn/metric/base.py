@@ -8,6 +8,7 @@ since reading results must stay fast.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 Scores = dict[str, float]
@@ -55,3 +56,9 @@ def monitored_metric(criterion: str | None) -> Metric:
     """Return the metric of a `trainer.monitor`, micro-F1 where it is the loss or not known."""
     name = (criterion or "").removeprefix("val_").removesuffix(AND_LOSS)
     return BY_NAME.get(name, DEFAULT)
+
+
+def common_metric(criteria: Iterable[str | None]) -> Metric:
+    """Return the metric of all `criteria`, micro-F1 if they are the loss or differ."""
+    metrics = set(map(monitored_metric, criteria))
+    return metrics.pop() if len(metrics) == 1 else DEFAULT

@@ -21,7 +21,8 @@ from redditgnn.model.base import Backbone
 from redditgnn.nn.feature_linear import FeatureLinear, feature_dropout
 
 Norm = Literal["batch", "layer"]
-Jump = Literal["cat", "max", "lstm"]
+Residual = bool | Literal["linear"]
+Jump = Literal["last", "cat", "max", "lstm"]
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -46,7 +47,7 @@ class StackSettings(TypedDict):
     dropout: int | float
     input_dropout: int | float
     norm: Norm | None
-    residual: bool
+    residual: Residual
     jk: Jump | None
 
 
@@ -56,8 +57,9 @@ class ConvStack(Backbone):
     Each layer applies dropout to its input: `input_dropout` to the features, `dropout` to hidden
     states. It ends in norm and activation, except the last layer, which gives the logits. With `jk`
     the last layer is like the others, and a linear layer reads all of them (Xu et al. 2018,
-    arXiv:1806.03536). With `residual` a layer's input is added to the output of its convolution,
-    through a linear map where their widths differ.
+    arXiv:1806.03536), or with `last` this one. With `residual` a layer's input is added to the
+    output of its convolution, through a linear map where their widths differ. With `linear` every
+    layer has such a map, with a bias, as in Luo et al. 2024 (arXiv:2406.08993).
     """
 
     activation: Callable[[Tensor], Tensor] = staticmethod(F.relu)
@@ -84,8 +86,9 @@ class ConvStack(Backbone):
         )
         norm_widths = widths[1:] if jk else widths[1:-1]
         self.norms = nn.ModuleList(make_norm(norm, width) for width in norm_widths)
-        self.skips = nn.ModuleList(_skip(i, o) for i, o in pairwise(widths)) if residual else None
-        self.jump = JumpingKnowledge(jk, hidden_channels, num_layers) if jk else None
+        self.skips = make_skips(residual, widths)
+        joins = jk not in (None, "last")
+        self.jump = JumpingKnowledge(jk, hidden_channels, num_layers) if joins else None
         head_width = hidden_channels * (num_layers if jk == "cat" else 1)
         self.head = nn.Linear(head_width, spec.num_classes) if jk else nn.Identity()
 
@@ -107,12 +110,12 @@ class ConvStack(Backbone):
 
     @property
     def decodes(self) -> bool:
-        """Whether a linear layer reads the outputs of all layers."""
-        return self.jump is not None
+        """Whether a linear layer gives the logits, from the outputs of all layers or the last."""
+        return isinstance(self.head, nn.Linear)
 
     def nonreg_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the layer that gives the logits, for `nonreg_weight_decay`."""
-        last = self.head if self.jump is not None else self.convs[-1]
+        last = self.head if self.decodes else self.convs[-1]
         return list(last.parameters())
 
     def encode(self, x: Rows) -> Tensor | Rows:
@@ -132,12 +135,12 @@ class ConvStack(Backbone):
         out = self.convolve(self.convs[index], h, block)
         if self.skips is not None:
             out = out + self.skips[index](first_rows(h, block.num_dst))
-        if index == self.num_layers - 1 and self.jump is None:
+        if index == self.num_layers - 1 and not self.decodes:
             return out
         return self.activation(self.norms[index](out))
 
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Map the outputs of all layers to logits, or only of the last without `jk`."""
+        """Map the outputs of all layers to logits, or only of the last."""
         return self.head(states[-1] if self.jump is None else self.jump(list(states)))
 
 
@@ -153,10 +156,15 @@ def make_norm(kind: Norm | None, width: int) -> nn.Module:
     return nn.Identity() if kind is None else NORMS[kind](width)
 
 
-def _skip(in_channels: int, out_channels: int) -> nn.Module:
-    if in_channels == out_channels:
-        return _ToDense()
-    return FeatureLinear(in_channels, out_channels, bias=False)
+def make_skips(residual: Residual, widths: Sequence[int]) -> nn.ModuleList | None:
+    """Build the maps of the layers' inputs that are added to their outputs, None for none."""
+    if not residual:
+        return None
+    linear = residual == "linear"
+    return nn.ModuleList(
+        _ToDense() if i == o and not linear else FeatureLinear(i, o, bias=linear)
+        for i, o in pairwise(widths)
+    )
 
 
 def check_heads(hidden_channels: int, heads: int, out_heads: int) -> None:

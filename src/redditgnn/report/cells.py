@@ -10,8 +10,8 @@ PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
 def score_name(group: Group) -> str:
-    """Return the name of the test score: accuracy if micro-F1 is the same number."""
-    return "accuracy" if group.accuracy_is_f1 else "micro-F1"
+    """Return the name of the score: accuracy if micro-F1 is the same number."""
+    return "accuracy" if "accuracy" in group.main_metrics else group.metric.title
 
 
 def further_metrics(group: Group) -> list[Metric]:

@@ -13,7 +13,6 @@ from redditgnn.report.grouping import Configuration, Group
 from redditgnn.report.plots import PALETTE, Curve, Curves, Missing, slug_of
 from redditgnn.report.settings import describe_settings
 
-SCORE = "val_micro_f1"
 MOST_CURVES = 6  # the number of colours
 MOST_EPOCHS = 300  # points of a curve: a screen has not many more
 TITLE = "Learning curves"
@@ -23,7 +22,7 @@ def curves_of(group: Group, keys: Sequence[str]) -> Curves | Missing:
     """Return the curves of the best configurations by validation that have epochs.csv."""
     curves: list[Curve] = []
     for configuration in group.scored:
-        curve = _build_curve(configuration, keys, PALETTE[len(curves)])
+        curve = _build_curve(configuration, group.val_score, keys, PALETTE[len(curves)])
         curves += [curve] if curve else []
         if len(curves) == MOST_CURVES:
             break
@@ -40,19 +39,24 @@ def curves_of(group: Group, keys: Sequence[str]) -> Curves | Missing:
         slug=slug_of(group.name, "curves"),
         title=TITLE,
         sentence=(
-            f"Validation micro-F1 of {group.name} by epoch, mean over {group.repeated}s up to the "
-            f"last epoch that all reached, of the {len(curves)} best configurations by validation "
-            f"that have epochs.csv (of {len(group.scored)} in all); {bands}."
+            f"Validation {group.metric.title} of {group.name} by epoch, mean over "
+            f"{group.repeated}s up to the last epoch that all reached, of the {len(curves)} "
+            "best configurations by validation that have epochs.csv "
+            f"(of {len(group.scored)} in all); {bands}."
         ),
         x_title="epoch",
-        y_title="validation micro-F1, %",
+        y_title=f"validation {group.metric.title}, %",
         curves=curves,
     )
 
 
-def _build_curve(configuration: Configuration, keys: Sequence[str], colour: str) -> Curve | None:
+def _build_curve(
+    configuration: Configuration, score: str, keys: Sequence[str], colour: str
+) -> Curve | None:
     runs = [
-        scores for path in _epoch_files(configuration) if (scores := _read_scores(path)) is not None
+        scores
+        for path in _epoch_files(configuration)
+        if (scores := _read_scores(path, score)) is not None
     ]
     if not runs:
         return None
@@ -85,13 +89,13 @@ def _epoch_files(configuration: Configuration) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _read_scores(path: Path) -> pd.Series | None:
+def _read_scores(path: Path, score: str) -> pd.Series | None:
     """Read the validation scores by epoch, None if the file is not such a table."""
     try:
-        table = pd.read_csv(path, usecols=["epoch", SCORE], dtype=float)
+        table = pd.read_csv(path, usecols=["epoch", score], dtype=float)
     except (ValueError, OSError):
         return None
-    scores = table.dropna().drop_duplicates("epoch", keep="last").set_index("epoch")[SCORE]
+    scores = table.dropna().drop_duplicates("epoch", keep="last").set_index("epoch")[score]
     return scores if len(scores) else None
 
 

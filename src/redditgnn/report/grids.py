@@ -56,7 +56,7 @@ def matrix_of(group: Group, keys: Sequence[str]) -> Grid | Missing:
         ),
         x_title="model",
         y_title="sampler",
-        **_grid_cells(group.scored, keys, lambda c: c.model, lambda c: c.sampler),
+        **_grid_cells(group, group.scored, keys, lambda c: c.model, lambda c: c.sampler),
     )
 
 
@@ -81,11 +81,12 @@ def _build_heat_map(
         ),
         x_title=names[x],
         y_title=names[y],
-        **_grid_cells(sweep, keys, lambda c: value_of(c, x), lambda c: value_of(c, y)),
+        **_grid_cells(group, sweep, keys, lambda c: value_of(c, x), lambda c: value_of(c, y)),
     )
 
 
 def _grid_cells(
+    group: Group,
     configurations: Sequence[Configuration],
     keys: Sequence[str],
     column_of: Callable[[Configuration], Any],
@@ -97,32 +98,32 @@ def _grid_cells(
     best: dict[tuple[Any, Any], Configuration] = {}
     for configuration in configurations:
         best.setdefault((row_of(configuration), column_of(configuration)), configuration)
-    scores = [score for c in configurations if (score := _test_percent(c)) is not None]
+    scores = [score for c in configurations if (score := _test_percent(group, c)) is not None]
     cells = [[best.get((row, column)) for column in columns] for row in rows]
     return {
         "columns": [str(column) for column in columns],
         "rows": [str(row) for row in rows],
-        "values": [[_test_percent(cell) for cell in line] for line in cells],
+        "values": [[_test_percent(group, cell) for cell in line] for line in cells],
         "low": min(scores),  # of a whole sweep, whose maps share their colours
         "high": max(scores),
-        "texts": [[_hover_text(cell, keys) for cell in line] for line in cells],
+        "texts": [[_hover_text(group, cell, keys) for cell in line] for line in cells],
     }
 
 
-def _test_percent(configuration: Configuration | None) -> float | None:
-    sample = configuration.sample("test_micro_f1") if configuration else None
+def _test_percent(group: Group, configuration: Configuration | None) -> float | None:
+    sample = configuration.sample(group.test_score) if configuration else None
     return None if sample is None else round(100 * sample.mean, 2)
 
 
-def _hover_text(configuration: Configuration | None, keys: Sequence[str]) -> str:
+def _hover_text(group: Group, configuration: Configuration | None, keys: Sequence[str]) -> str:
     if configuration is None:
         return ""
-    test = configuration.sample("test_micro_f1")
+    test = configuration.sample(group.test_score)
     count = configuration.run_count
     lines = (
         ", ".join(configuration.names),
         describe_settings(configuration, keys),
         f"test {mean_and_spread(test)} %, n={count}",
-        f"val {mean_and_spread(configuration.sample('val_micro_f1'))} %",
+        f"val {mean_and_spread(configuration.sample(group.val_score))} %",
     )
     return "\n".join(line for line in lines if line)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from redditgnn.errors import DataError
 from redditgnn.graph.fingerprint import Fingerprint
-from redditgnn.metric.base import TEST_SCORES, VAL_SCORES
+from redditgnn.metric.base import TEST_SCORES, VAL_SCORES, Metric, common_metric
 from redditgnn.record.reading import FILE, TEXTS
 from redditgnn.record.splits import RunCount, most_splits, settings_of, split_columns
 from redditgnn.report.naming import group_names
@@ -98,20 +98,32 @@ class Group:
     """Configurations whose scores may be compared, best validation score first.
 
     Those that did not run on all splits of the others come last. `fingerprint` has of several
-    splits only the sizes, and these only if they are equal.
+    splits only the sizes, and these only if they are equal. `metric` is what all of them monitor,
+    micro-F1 if that is the loss or they differ.
     """
 
     name: str
     dataset: str
     fingerprint: str
     protocol: str
+    metric: Metric
     configurations: list[Configuration]
+
+    @property
+    def val_score(self) -> str:
+        """The column of the score by which configurations are ranked."""
+        return f"val_{self.metric.name}"
+
+    @property
+    def test_score(self) -> str:
+        """The column of the score in which they are compared."""
+        return f"test_{self.metric.name}"
 
     @cached_property
     def best(self) -> Configuration | None:
-        """The configuration with the highest mean validation score, if any run completed."""
+        """The configuration with the best mean validation score, if any run completed."""
         first = self.configurations[0]
-        return first if first.sample("val_micro_f1") else None
+        return first if first.sample(self.val_score) else None
 
     @cached_property
     def num_splits(self) -> int:
@@ -147,7 +159,9 @@ class Group:
     @property
     def main_metrics(self) -> set[str]:
         """The metrics whose test score tables and plots show first: one number, by its names."""
-        return {"micro_f1", "accuracy"} if self.accuracy_is_f1 else {"micro_f1"}
+        names = {"micro_f1", "accuracy"}
+        equal = self.accuracy_is_f1 and self.metric.name in names
+        return names if equal else {self.metric.name}
 
     @cached_property
     def devices(self) -> list[str]:
@@ -213,12 +227,14 @@ def _build_group(name: str, protocol: str, rows: pd.DataFrame) -> Group:
     by_settings = rows.groupby("configuration", sort=False)
     configurations = [_build_configuration(runs) for _, runs in by_settings]
     splits = most_splits([c.splits for c in configurations])
-    configurations.sort(key=lambda c: (not c.splits >= splits, *_rank(c)))
+    metric = common_metric(c.hyperparameters.get("trainer.monitor") for c in configurations)
+    configurations.sort(key=lambda c: (not c.splits >= splits, *_rank(c, metric)))
     return Group(
         name=name,
         dataset=str(rows.dataset.mode().iloc[0]),
         fingerprint=_common_fingerprint(list(rows.fingerprint.unique())),
         protocol=protocol,
+        metric=metric,
         configurations=configurations,
     )
 
@@ -232,10 +248,10 @@ def _common_fingerprint(fingerprints: Sequence[str]) -> str:
     return str(replace(parts[0], split=sizes.pop() if len(sizes) == 1 else ""))
 
 
-def _rank(configuration: Configuration) -> tuple[float, int, str]:
+def _rank(configuration: Configuration, metric: Metric) -> tuple[float, int, str]:
     """Return the key to sort by: validation score, then number of runs."""
-    score = configuration.sample("val_micro_f1")
-    mean = float("inf") if score is None else -round(score.mean, 12)
+    score = configuration.sample(f"val_{metric.name}")
+    mean = float("inf") if score is None else -metric.merit(round(score.mean, 12))
     return mean, -len(configuration.runs), configuration.config_hash
 
 

@@ -89,7 +89,7 @@ def _row(summary: Summary, entry: Entry) -> dict[str, str]:
         "model": c.model,
         "sampler": c.sampler,
         **{short[key]: str(value_of(c, key)) for key in swept},
-        **_score_cells(c, score_name(summary.group)),
+        **_score_cells(c, summary.group),
         **_further_scores(c, summary.group),
         **_comparison_cells(entry.difference or Difference(seeds=0)),
         **_cost_cells(c),
@@ -100,11 +100,11 @@ def _row(summary: Summary, entry: Entry) -> dict[str, str]:
     }
 
 
-def _score_cells(configuration: Configuration, name: str) -> dict[str, str]:
-    val, test = configuration.sample("val_micro_f1"), configuration.sample("test_micro_f1")
+def _score_cells(configuration: Configuration, group: Group) -> dict[str, str]:
+    val, test = configuration.sample(group.val_score), configuration.sample(group.test_score)
     return {
-        "val F1, %": _mean_percent(val),
-        f"test {name}, %": _mean_percent(test),
+        f"val {group.metric.title}, %": _mean_percent(val),
+        f"test {score_name(group)}, %": _mean_percent(test),
         "std": number(percent(test.deviation) if test else None, ".2f"),
         "95 % interval": interval_in_percent(interval_of_mean(test) if test else None),
         "n": str(configuration.run_count),

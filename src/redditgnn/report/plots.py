@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
@@ -61,6 +61,7 @@ class Plot:
 class Scatter(Plot):
     """Scores against a cost, of at least one point; `front` goes from cheap to good."""
 
+    higher_is_better: bool
     series: list[Series]
     best: Point | None
     front: list[tuple[float, float]]
@@ -90,7 +91,7 @@ class Scatter(Plot):
     def score_range(self) -> tuple[float, float]:
         """The ends of the score axis, which low outliers do not stretch."""
         scores = [point.y for point in self.points] + [line.y for line in self.lines]
-        low, high = contested_range(scores)
+        low, high = contested_range(scores) if self.higher_is_better else (min(scores), max(scores))
         low = min(low, self.best.y) if self.best else low
         bars = [point.spread or 0.0 for point in self.points if point.y >= low]
         pad = max(0.05 * (high - low), *bars) or 1.0
@@ -172,10 +173,15 @@ def contested_range(scores: Sequence[float]) -> tuple[float, float]:
     return max(min(scores), high - OUTLIER_FROM * (high - median(scores))), high
 
 
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the (cost, score) pairs for which no cheaper pair is as good, ordered by cost."""
+def pareto_front(
+    points: Sequence[tuple[float, float]], merit: Callable[[float], float]
+) -> list[tuple[float, float]]:
+    """Return the (cost, score) pairs for which no cheaper pair is as good, ordered by cost.
+
+    `merit` is higher for a better score.
+    """
     front: list[tuple[float, float]] = []
-    for cost, score in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or score > front[-1][1]:
+    for cost, score in sorted(points, key=lambda point: (point[0], -merit(point[1]))):
+        if not front or merit(score) > merit(front[-1][1]):
             front.append((cost, score))
     return front

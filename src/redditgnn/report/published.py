@@ -9,6 +9,7 @@ import pandas as pd
 
 from redditgnn.config.experiments import Experiments
 from redditgnn.report.grouping import Group
+from redditgnn.verify.repetitions import count_runs
 from redditgnn.verify.target import TRUST, Target, target_from
 from redditgnn.verify.verdict import judge, sample_of
 
@@ -27,31 +28,40 @@ class PublishedScore(NamedTuple):
         return f"{self.target.percent}{spread} %: {self.target.source}; {TRUST[self.target.trust]}"
 
 
+class Judgement(NamedTuple):
+    """The name of a verdict on a published number, and whether ours is as good."""
+
+    name: str
+    is_met: bool
+
+
 def find_published(group: Group, experiments: Experiments) -> list[PublishedScore]:
     """Return the targets of those experiments that have runs in `group`.
 
-    Only targets in micro-F1 count, which plots show, and in accuracy where it is the same number.
+    Only targets in the metric that plots show count, and those in a metric that equals it.
     """
     scores = _published_scores(group, experiments)
     shown = {f"test_{name}" for name in group.main_metrics}
     return [score for score in scores if score.target.metric in shown]
 
 
-def judge_published(group: Group, experiments: Experiments) -> dict[str, str]:
-    """Return the verdict on the published number of each experiment that has runs in `group`.
+def judge_published(group: Group, experiments: Experiments) -> dict[str, Judgement]:
+    """Judge the published number of each experiment that has runs in `group`.
 
     As in `redditgnn verify`, only runs with the settings of the experiment count, and a recalled
     number gets no verdict.
     """
-    verdicts: dict[str, str] = {}
+    verdicts: dict[str, Judgement] = {}
     for name, _, target in _published_scores(group, experiments):
         if target.is_recalled:
             continue
         hashes = target.config_hashes(experiments.compose(name)[0])
-        scores = [c.runs[c.runs.config_hash.isin(hashes)][target.metric] for c in group.scored]
-        percents = list(100 * pd.concat(scores).dropna())
-        if percents:
-            verdicts[name] = judge(sample_of(percents), target.published).name
+        runs = pd.concat([c.runs[c.runs.config_hash.isin(hashes)] for c in group.scored])
+        runs = runs[runs[target.metric].notna()]
+        if len(runs):
+            verdict = judge(sample_of(list(100 * runs[target.metric])), target.published)
+            place = verdict, count_runs(runs).splits
+            verdicts[name] = Judgement(target.name_of(*place), target.is_met_by(*place))
     return verdicts
 
 

@@ -79,7 +79,9 @@ def _build_scatter(
     with_bars = len(group.scored) <= MOST_BARS
     costs = [(c, cost) for c in group.scored for cost in c.costs if cost.device_name == device]
     points = [
-        (c, point) for c, cost in costs if (point := _build_point(c, cost, axis, keys, with_bars))
+        (c, point)
+        for c, cost in costs
+        if (point := _build_point(group, c, cost, axis, keys, with_bars))
     ]
     where = f" on {device}" if len(group.devices) > 1 else ""
     title = f"Test {score_name(group)} against {axis.name}{where}"
@@ -95,7 +97,8 @@ def _build_scatter(
         y_title=f"test {score_name(group)}, %",
         series=_build_series(points, palette),
         best=next((point for c, point in points if c is group.best), None),
-        front=pareto_front([(point.x, point.y) for _, point in points]),
+        front=pareto_front([(point.x, point.y) for _, point in points], group.metric.merit),
+        higher_is_better=group.metric.higher_is_better,
         lines=[_build_line(score, palette) for score in published],
     )
     return replace(plot, sentence=_describe(plot, group, axis, device, with_bars))
@@ -122,10 +125,10 @@ def _build_series(points: Sequence[tuple[Configuration, Point]], palette: Palett
 
 
 def _build_point(
-    c: Configuration, cost: Cost, axis: Axis, keys: Sequence[str], with_bars: bool
+    group: Group, c: Configuration, cost: Cost, axis: Axis, keys: Sequence[str], with_bars: bool
 ) -> Point | None:
     x = cost.epoch_s if axis is SECONDS else cost.peak_mib
-    sample = c.sample("test_micro_f1")
+    sample = c.sample(group.test_score)
     if x is None or x <= 0 or sample is None:
         return None
     spread = sample.deviation if with_bars else None
@@ -133,7 +136,7 @@ def _build_point(
         f"{c.model}, {c.sampler}" + (f" ({c.experiment})" if c.experiment else ""),
         describe_settings(c, keys),
         f"test {mean_and_spread(sample)} %, n={c.run_count}",
-        f"val {mean_and_spread(c.sample('val_micro_f1'))} %",
+        f"val {mean_and_spread(c.sample(group.val_score))} %",
         "" if cost.epoch_s is None else f"{cost.epoch_s:.3g} s/epoch",
         "" if cost.peak_mib is None else f"{cost.peak_mib:,.0f} MiB ({cost.memory})",
     )

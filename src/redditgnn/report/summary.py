@@ -13,7 +13,6 @@ from redditgnn.report.noise import Difference, compare
 from redditgnn.report.settings import VaryingKeys, value_of, varying_keys
 from redditgnn.verify.verdict import interval_of_mean
 
-SCORE = "test_micro_f1"  # the score in which differences are tested
 BEST = "best"
 
 
@@ -48,8 +47,8 @@ def summary_of(group: Group) -> Summary:
     others = [c for c in group.scored if c is not best]
     differences: Iterable[Difference] = []
     if best is not None:
-        runs = [c.by_run(SCORE) for c in others]
-        differences = compare(best.by_run(SCORE), runs, group.repeated)
+        runs = [c.by_run(group.test_score) for c in others]
+        differences = compare(best.by_run(group.test_score), runs, group.repeated)
     by_hash = dict(zip((c.config_hash for c in others), differences, strict=False))
     entries = [
         Entry(configuration=c, difference=by_hash.get(c.config_hash), is_best=c is best)

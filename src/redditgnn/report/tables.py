@@ -32,10 +32,10 @@ LEGEND = (
     "Scores are percent: mean and sample standard deviation over n runs, and the 95 % confidence "
     "interval of the mean (Student's t). Runs of a configuration have different seeds. Where n is "
     "10 x 3 they are 3 runs on each of 10 splits, and the deviation is of splits and seeds "
-    "together. The best has the highest mean validation micro-F1. The others are compared with it "
-    "on the test nodes, run by run with equal split and seed: a paired t test with Holm's "
-    "correction. Within noise: the runs show no difference, which does not say that there is none. "
-    "Undecided: there are too few runs to say even that."
+    "together. The best has the best mean validation score, in the metric of the group. The others "
+    "are compared with it on the test nodes, run by run with equal split and seed: a paired t test "
+    "with Holm's correction. Within noise: the runs show no difference, which does not say that "
+    "there is none. Undecided: there are too few runs to say even that."
 )
 TEX = {
     "\\": r"\textbackslash{}",
@@ -82,17 +82,18 @@ def latex(summaries: Sequence[Summary]) -> str:
 
 def _table_rows(summary: Summary) -> list[list[str]]:
     """Return the head and a row for each entry; the first cell is the verdict."""
-    has_settings = bool(summary.varying.swept)
-    test = f"test {score_name(summary.group)}, %"
-    head = ["", "model", "sampler", "settings", test, "95 % interval", "n", "val micro-F1, %"]
-    head += ["difference", "p (Holm)", "s/epoch", "peak MiB", "runs"]
+    group, has_settings = summary.group, bool(summary.varying.swept)
+    test = f"test {score_name(group)}, %"
+    head = ["", "model", "sampler", "settings", test, "95 % interval", "n"]
+    head += [f"val {group.metric.title}, %", "difference", "p (Holm)"]
+    head += ["s/epoch", "peak MiB", "runs"]
     lines = [head, *(_entry_cells(summary, entry) for entry in summary.entries)]
     return lines if has_settings else [line[:3] + line[4:] for line in lines]
 
 
 def _entry_cells(summary: Summary, entry: Entry) -> list[str]:
     c, difference = entry.configuration, entry.difference
-    test = c.sample("test_micro_f1")
+    test = c.sample(summary.group.test_score)
     cost = c.costs[0] if c.costs else None
     return [
         entry.verdict,
@@ -102,7 +103,7 @@ def _entry_cells(summary: Summary, entry: Entry) -> list[str]:
         mean_and_spread(test),
         interval_in_percent(test and interval_of_mean(test)),
         str(c.run_count),
-        mean_and_spread(c.sample("val_micro_f1")),
+        mean_and_spread(c.sample(summary.group.val_score)),
         number(percent(difference.mean) if difference else None, "+.2f"),
         number(difference.p_holm if difference else None, ".2g"),
         number(cost.epoch_s if cost else None, ".3g"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from redditgnn.metric.base import DEFAULT, Metric, monitored_metric
+from redditgnn.metric.base import Metric, common_metric
 from redditgnn.sweep.plan import Job
 
 
 def goal_of(jobs: Iterable[Job]) -> Metric:
     """Return the metric that all jobs monitor, micro-F1 if it is a loss or they differ."""
-    metrics = {monitored_metric(job.settings.components["trainer"].get("monitor")) for job in jobs}
-    return metrics.pop() if len(metrics) == 1 else DEFAULT
+    return common_metric(job.settings.components["trainer"].get("monitor") for job in jobs)

@@ -14,7 +14,7 @@ from redditgnn.config.splits import split_of, with_split
 from redditgnn.errors import ConfigError, require, require_positive
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.metric.base import BY_NAME, TEST_SCORES
-from redditgnn.verify.verdict import Sample, Verdict
+from redditgnn.verify.verdict import Name, Sample, Verdict
 
 TRUST = {
     "V": "read at the source",
@@ -23,6 +23,7 @@ TRUST = {
     "D": "derived by arithmetic",
 }
 RECALLED = "NOT A TARGET (recalled, not read again)"
+INCOMPLETE = "INCOMPLETE"
 FEWEST_SEEDS, MOST_BY_DEFAULT = 10, 20
 
 
@@ -87,15 +88,37 @@ class Target:
         num_runs = min(max(self.runs or FEWEST_SEEDS, FEWEST_SEEDS), MOST_BY_DEFAULT)
         return -(-num_runs // (self.splits or 1))
 
-    def is_met_by(self, verdict: Verdict) -> bool:
-        """Whether ours is as good as the published value, or better."""
-        better = "ABOVE" if BY_NAME[self.metric.removeprefix("test_")].higher_is_better else "BELOW"
-        return verdict.name in ("REPRODUCED", better)
+    @property
+    def _better(self) -> Name:
+        """The verdict that says that ours is better."""
+        metric = BY_NAME[self.metric.removeprefix("test_")]
+        return "ABOVE" if metric.higher_is_better else "BELOW"
 
-    def describe(self, verdict: Verdict) -> str:
+    def missing_splits(self, num_splits: int | None) -> int:
+        """Count the splits without a completed run. `num_splits` have one, None is all of them."""
+        return 0 if None in (self.splits, num_splits) else (self.splits or 0) - (num_splits or 0)
+
+    def is_met_by(self, verdict: Verdict, num_splits: int | None = None) -> bool:
+        """Whether ours is as good as the published value, or better, and of all its splits."""
+        return not self.missing_splits(num_splits) and verdict.name in ("REPRODUCED", self._better)
+
+    def name_of(self, verdict: Verdict, num_splits: int | None = None) -> str:
+        """Name the verdict on runs of `num_splits` splits, of an error with the better side."""
+        if self.missing_splits(num_splits):
+            return INCOMPLETE
+        if self._better == "ABOVE" or verdict.name not in ("ABOVE", "BELOW"):
+            return verdict.name
+        return f"{verdict.name} ({'better' if verdict.name == self._better else 'worse'})"
+
+    def describe(self, verdict: Verdict, num_splits: int | None = None) -> str:
         """Return the verdict in words. A recalled number gets none."""
-        repeated = "seeds" if self.splits is None else "runs"
-        return RECALLED if self.is_recalled else verdict.describe(repeated)
+        if self.is_recalled:
+            return RECALLED
+        if missing := self.missing_splits(num_splits):
+            return f"{INCOMPLETE}: {missing} of {self.splits} splits have no completed run"
+        if verdict.name == "UNDECIDED":
+            return verdict.describe("seeds" if self.splits is None else "runs")
+        return self.name_of(verdict)
 
     def settings_by_split(self, settings: Settings) -> list[Settings]:
         """Return the settings of an experiment on each split of the number.

@@ -23,7 +23,6 @@ MOST_SEEDS = 1000
 ROUNDING = 1e-9  # 79.0 - 0.7 is not 78.3 in binary
 
 Name = Literal["REPRODUCED", "ABOVE", "BELOW", "UNDECIDED"]
-PASSING: tuple[Name, ...] = ("REPRODUCED", "ABOVE")
 
 
 class Sample(NamedTuple):

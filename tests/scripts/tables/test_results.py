@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -256,6 +257,23 @@ def test_the_matrix_has_a_model_a_line_and_a_dataset_a_column() -> None:
         lines[3] == "| GCN | 81.10 ± 0.14 (n=2); 81.1 **=** |  | 50.10 ± 0.14 (n=2); 79.0 **-** |"
     )
     assert lines[5] == "| GCN | 99.10 ± 0.14 (n=2); 81.1 **+** |  |  |"
+
+
+@pytest.mark.parametrize(
+    ("splits", "verdict"),
+    [(2, "REPRODUCED"), (3, "INCOMPLETE: 1 of 3 splits have no completed run")],
+)
+def test_a_number_over_splits_has_a_line_that_counts_them(splits: int, verdict: str) -> None:
+    one = entry("minesweeper_gcn", 89.7, 89.8, published=89.75)
+    assert one.target is not None
+    runs = one.runs.assign(config_hash=["a", "b"], seed="0")
+    one = replace(one, runs=runs, target=replace(one.target, splits=splits, spread=1.0))
+    assert one.verdict is not None
+    one = replace(one, verdict=replace(one.verdict, name="REPRODUCED"))
+    name, published, ours, count, _, *rest = table.splits_line(one).strip("| ").split(" | ")
+    assert (name, published, ours) == ("minesweeper_gcn", "89.75 ± 1.0 (A; V)", "89.75 ± 0.07")
+    assert (count, *rest) == ("2 x 1", verdict, "0.5")
+    assert one.outcome == verdict.partition(":")[0]
 
 
 def test_what_a_partition_is_worth_is_the_difference_of_a_pair() -> None:
