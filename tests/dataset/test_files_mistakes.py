@@ -169,7 +169,7 @@ BAD_FILES: dict[str, tuple[Write, str, str]] = {
     "a self-loop": (
         edges("n3,n4,1", "n3,n3,1"),
         "dataset.self_loops=refuse",
-        "joins node 3 to its",
+        "an edge joins node n3 to itself",
     ),
     "unequal reverses": (
         edges("n3,n4,1", "n3,n4,1\nn4,n3,2"),

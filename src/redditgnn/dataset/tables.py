@@ -19,6 +19,7 @@ from redditgnn.dataset.rawfiles import describe_error
 from redditgnn.errors import ConfigError, DataError
 
 ROWS = 1 << 20  # of a block of typed columns
+MISSING = ("", "nan", "na", "n/a", "#n/a", "<na>", "null", "none")  # in small letters: no value
 FORMATS = "CSV or TSV text, also as .gz, .parquet, .npz or .npy"
 _OTHER_FORMATS = (
     *(".xlsx", ".xls", ".ods", ".json", ".jsonl", ".mat", ".pt", ".pth", ".pkl", ".pickle"),

@@ -40,7 +40,13 @@ def convert_graph(
     masks = _check_masks(name, raw)
     counts = _count_all(raw, num_classes, masks)
     check_expected(name, counts, expected or {})
-    edges = sort_edges(name, raw.edge_index, len(raw.x), weight=raw.edge_weight, rules=rules)
+    _warn_of_labels(name, raw.y)
+    edges = sort_edges(
+        *(name, raw.edge_index, len(raw.x)),
+        weight=raw.edge_weight,
+        rules=rules,
+        node_name=raw.node_name,
+    )
     with_reverse = num_with_reverse(edges.rowptr, edges.col)
     if rules is not None and rules.undirected is None:
         _warn_of_directed_edges(name, with_reverse, len(edges.col))
@@ -56,6 +62,7 @@ def convert_graph(
             "num_splits": raw.num_splits,
             **edges.facts,
             "edges_with_reverse": with_reverse,
+            "edge_values_left_out": raw.edge_values_left_out,
         },
         raw_files=tuple(map(Path, raw_files)),
     )
@@ -111,9 +118,28 @@ def check_labels(name: str, y: Labels) -> int:
 def _warn_of_directed_edges(name: str, with_reverse: int, num_edges: int) -> None:
     if with_reverse < num_edges:
         _LOG.warning(
-            "dataset=%s: %s of %s edges have their reverse, and messages follow the edges one way; "
-            "dataset.undirected=true adds the reverses, dataset.undirected=false is silent",
-            *(name, f"{with_reverse:,}", f"{num_edges:,}"),
+            "dataset=%s: %s of %s edges have their reverse (%.1f%%), and messages follow "
+            "them one way; dataset.undirected=true adds reverses, dataset.undirected=false is "
+            "silent",
+            *(name, f"{with_reverse:,}", f"{num_edges:,}", 100 * with_reverse / num_edges),
+        )
+
+
+def _warn_of_labels(name: str, y: Labels) -> None:
+    """Say that nothing can be learned where all labels are equal, or all different."""
+    labels = y[is_labelled(y)]
+    if y.ndim == 2:
+        return
+    num_classes = len(np.unique(labels))
+    if num_classes == 1:
+        _LOG.warning(
+            "dataset=%s: every node with a label has class %s, so all models score 1.0",
+            *(name, labels[0]),
+        )
+    elif num_classes == len(labels) > 2:
+        _LOG.warning(
+            "dataset=%s: every label is there once (%s of them), so they are no classes",
+            *(name, f"{num_classes:,}"),
         )
 
 
@@ -130,8 +156,10 @@ def _check_features(name: str, raw: RawGraph) -> None:
         finite = np.isfinite(raw.x[start : start + 65536]).all(axis=1)
         if not finite.all():
             node = start + int(np.argmin(finite))
+            column = int(np.argmin(np.isfinite(raw.x[node])))
             raise DataError(
-                f"dataset={name}: features must be finite, those of node {node} are not"
+                f"dataset={name}: features must be finite, those of node {raw.node_name(node)} are "
+                f"not: column {column} has {raw.x[node, column]}"
             )
 
 
@@ -182,16 +210,17 @@ def _check_masks(name: str, raw: RawGraph) -> dict[str, Mask]:
         masks.append(mask)
     overlap = np.add.reduce(masks, dtype=np.int8) > 1
     if overlap.any():
-        node = int(np.argmax(overlap))
+        node = raw.node_name(int(np.argmax(overlap)))
         raise DataError(f"dataset={name}: splits must be disjoint, node {node} is in more than one")
     for split, mask in zip(("training", "validation", "test"), masks, strict=True):
         if not mask.any():
             raise DataError(f"dataset={name}: the {split} split must have nodes, it is empty")
         if (unlabelled := mask & ~is_labelled(raw.y)).any():
-            node, count = int(np.argmax(unlabelled)), int(unlabelled.sum())
+            node = raw.node_name(int(np.argmax(unlabelled)))
             raise DataError(
-                f"dataset={name}: {count:,} nodes of the {split} split have no label, the first is "
-                f"node {node}; leave them out of the split: they can still be predicted"
+                f"dataset={name}: {int(unlabelled.sum()):,} nodes of the {split} split have no "
+                f"label, the first is node {node}; leave them out of the split: they can still be "
+                "predicted (-1, NaN and blanks are no label)"
             )
     return dict(zip(MASKS, masks, strict=True))
 
