@@ -257,10 +257,10 @@ def _split_columns(
         if set(masks) <= set(table.columns):
             return list(masks)
     names = [c for c in table.columns if c.lower() in _SPLITS and c not in labels]
-    masks = [c for c in table.columns if _LIKE_A_MASK.fullmatch(c.lower())]
-    if masks and not names:
+    strange = [c for c in table.columns if _LIKE_A_MASK.fullmatch(c.lower())]
+    if strange and not names:
         raise DataError(
-            f"{table.where}: {list_columns(masks)} seem to be a split; name three masks with "
+            f"{table.where}: {list_columns(strange)} seem to be a split; name three masks with "
             "dataset.split_column=[TRAIN,VAL,TEST], or set dataset.split_column=null to leave them "
             "out"
         )
