@@ -79,7 +79,8 @@ def check_file(where: str, path: Path) -> None:
         near = get_close_matches(path.name, _names_beside(path), n=1)
         hint = f" (did you mean {path.with_name(near[0])}?)" if near else ""
         raise DataError(
-            f"{where}: there is no such file{hint}; paths are relative to the current folder"
+            f"{where}: there is no such file{hint}; name it with {where.partition('=')[0]}=PATH, "
+            "which is relative to the current folder"
         )
     if not path.is_file():
         raise DataError(f"{where} is a folder; name a file: {FORMATS}")
