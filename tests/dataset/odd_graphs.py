@@ -15,6 +15,7 @@ NODES = torch.arange(N)
 EDGES = torch.stack([torch.cat([NODES, (NODES + 1) % N]), torch.cat([(NODES + 1) % N, NODES])])
 X, Y = torch.randn(N, 3, generator=torch.Generator().manual_seed(0)), NODES % 3
 MASKS = {f"{split}_mask": k == NODES % 3 for k, split in enumerate(("train", "val", "test"))}
+LABELLED_MASKS = {key: k == NODES % 9 for k, key in zip((1, 2, 4), MASKS, strict=True)}
 NAN, INF = float("nan"), float("inf")
 Change = Callable[[], dict[str, Any]]
 
