@@ -91,8 +91,7 @@ def _describe_graph(graph: GraphData) -> dict[str, str]:
         **_describe_conversion(facts, graph.num_edges),
         "weights": _describe_weights(graph, facts),
         "features": _describe_features(graph, facts),
-        "classes": _describe_classes(graph),
-        "unlabelled": f"{int((~_labelled(graph)).sum()):,} nodes",
+        **_describe_classes(graph),
         "split": "{:,} train, {:,} val, {:,} test".format(*sizes),
         "degree": f"min {int(degree.min()):,}, median {int(degree.median()):,}, "
         f"max {int(degree.max()):,}; {edges.isolated:,} nodes have no edge",
@@ -141,13 +140,15 @@ def _describe_features(graph: GraphData, facts: Mapping[str, Any]) -> str:
     return text
 
 
-def _describe_classes(graph: GraphData) -> str:
-    labelled = _labelled(graph)
+def _describe_classes(graph: GraphData) -> dict[str, str]:
+    labelled = (graph.y != -1).any(1) if graph.spec.multi_label else graph.y >= 0
     several = ", several per node" if graph.spec.multi_label else ""
-    return (
-        f"{graph.num_classes:,}{several}; {_num_empty(graph, labelled):,} without nodes, "
-        f"{_num_empty(graph, labelled & graph.train_mask):,} without training nodes"
-    )
+    return {
+        "classes": f"{graph.num_classes:,}{several}",
+        "no nodes": f"{_num_empty(graph, labelled):,} classes",
+        "no training": f"{_num_empty(graph, labelled & graph.train_mask):,} classes",
+        "unlabelled": f"{int((~labelled).sum()):,} nodes",
+    }
 
 
 def _describe_homophily(graph: GraphData, edges: EdgeStatistics) -> str:
@@ -163,10 +164,6 @@ def _some(names: Sequence[str]) -> str:
     """List up to five names."""
     rest = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + rest
-
-
-def _labelled(graph: GraphData) -> torch.Tensor:
-    return (graph.y != -1).any(1) if graph.y.dim() == 2 else graph.y >= 0
 
 
 def _num_empty(graph: GraphData, nodes: torch.Tensor) -> int:
