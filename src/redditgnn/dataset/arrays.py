@@ -46,7 +46,8 @@ def _dense_array(tensor: torch.Tensor) -> ndarray:
 
 def _foreign_array(value: Any) -> ndarray:
     if np.ma.isMaskedArray(value):
-        value = np.where(np.ma.getmaskarray(value), None, value.data)
+        hidden: Any = None  # a missing entry
+        value = np.where(np.ma.getmaskarray(value), hidden, value.data)
     array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
     if array.dtype.kind == "U" and isinstance(value, (list, tuple)):
         return np.asarray(value, dtype=object)  # NaN among words is no word
