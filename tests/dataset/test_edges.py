@@ -35,7 +35,7 @@ def test_a_repeated_edge_has_its_first_weight_or_the_sum(duplicates, weight, exp
     ("rules", "message"),
     [
         (EdgeRules(duplicates="refuse"), "the edge 2 -> 0 is listed more than once; list it once"),
-        (EdgeRules(self_loops="refuse"), "edge 1 joins node 1 to itself; remove it, or set"),
+        (EdgeRules(self_loops="refuse"), "an edge joins node 1 to itself; remove it, or set"),
         (EdgeRules(undirected=True), "2 -> 0 has 0.5 and its reverse 1; give both the same"),
     ],
 )

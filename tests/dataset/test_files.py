@@ -330,3 +330,61 @@ def test_files_become_a_trained_model_in_one_command(tmp_path, monkeypatch, work
     with Path("results/runs.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert float(row["test_accuracy"]) >= 0.8
+
+
+def test_one_way_edges_are_said_unless_the_direction_is_chosen(load, caplog):
+    load()
+    assert "edges have their reverse (" in caplog.text
+    caplog.clear()
+    load("dataset.undirected=true")
+    load("dataset.undirected=false")
+    assert "have their reverse" not in caplog.text
+
+
+def test_columns_of_zeros_and_ones_can_be_read_as_classes(load, caplog):
+    rows = (f"{name},{k},{k % 2},{1 - k % 2}\n" for k, name in enumerate("abcdef"))
+    Path("nodes.csv").write_text("id,age,label_x,label_y\n" + "".join(rows))
+    assert load().spec.multi_label
+    assert "dataset.labels=single reads them as classes" in caplog.text
+    graph = load("dataset.labels=single")
+    assert graph.y.tolist() == [1, 0] * 3
+    assert graph.names.classes == ("label_x", "label_y")
+
+
+@pytest.mark.parametrize("blank", ["", "NA", "None", "<NA>", "nan", "-1"])
+def test_blanks_of_all_kinds_are_no_label_and_are_said(blank, load, caplog):
+    Path("nodes.csv").write_text(
+        "id,age,label\n"
+        + "".join(f"{n},{k},{'xy'[k % 2] if k else blank}\n" for k, n in enumerate("abcdef"))
+    )
+    assert load("dataset.train_ratio=0.4").y.tolist() == [-1, 1, 0, 1, 0, 1]
+    assert "1 of 6 nodes have no label" in caplog.text
+
+
+def test_masks_are_never_features(load):
+    masks = ("train_mask", "valid_mask", "test_mask")
+    rows = (
+        f"{n},{k},{'xy'[k % 2]},{+(k < 2)},{+(k in (2, 3))},{+(k > 3)}\n"
+        for k, n in enumerate("abcdef")
+    )
+    Path("nodes.csv").write_text(f"id,age,label,{','.join(masks)}\n" + "".join(rows))
+    assert load().train_mask.tolist() == [True, True, False, False, False, False]
+    assert load("dataset.split_column=null").x.shape == (6, 1)
+
+
+def test_a_saved_run_elsewhere_says_which_file_it_misses(tmp_path, monkeypatch, works, call):
+    monkeypatch.chdir(tmp_path)
+    write_planted_graph(tmp_path)
+    files = ("dataset=files", "dataset.edges=edges.csv", "dataset.nodes=nodes.csv")
+    works("train", *files, "model=gcn", "sampler=full", "trainer.epochs=1", "device=cpu")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    code, stderr = call("predict", "latest", "results_dir=../results")
+    assert code == 2
+    assert stderr.count("\n") == 1
+    assert (
+        "nodes.csv: there is no such file; name it with dataset.nodes=PATH, which is rel" in stderr
+    )
+    found = ("dataset.edges=../edges.csv", "dataset.nodes=../nodes.csv")
+    works("predict", "latest", "results_dir=../results", *found, "--out", "answers.csv")
+    assert len(Path("answers.csv").read_text().splitlines()) == 301

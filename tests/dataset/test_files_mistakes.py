@@ -139,7 +139,11 @@ BAD_FILES: dict[str, tuple[Write, str, str]] = {
         "",
         "the weight of edge 4 must be a number, got",
     ),
-    "a negative weight": (edges("n3,n4,1", "n3,n4,-1"), "", "edge weights must be finite and at l"),
+    "a negative weight": (
+        edges("n2,n3,1\nn3,n4,1", "n2,m3,1\nn3,n4,-1"),
+        "",
+        "edge weights must be finite and at least 0, edge 4 has -1 in 'weight'; correct it, or",
+    ),
     "an endless weight": (edges("n3,n4,1", "n3,n4,inf"), "", "edge weights must be finite and at"),
     "a blank end": (
         edges("n3,n4,1", "n3,,1"),
@@ -169,7 +173,7 @@ BAD_FILES: dict[str, tuple[Write, str, str]] = {
     "a self-loop": (
         edges("n3,n4,1", "n3,n3,1"),
         "dataset.self_loops=refuse",
-        "joins node 3 to its",
+        "an edge joins node n3 to itself",
     ),
     "unequal reverses": (
         edges("n3,n4,1", "n3,n4,1\nn4,n3,2"),
@@ -196,6 +200,92 @@ BAD_FILES: dict[str, tuple[Write, str, str]] = {
         "must be whole numbers or text, not all are",
     ),
     "edges in three rows": (lambda: np.save("edges.npy", np.ones((3, 4))), NPY, "[2, edges] or ["),
+    "a flat list of edges": (
+        lambda: np.save("edges.npy", np.ones(4)),
+        NPY,
+        "or [edges, 2], got [4]",
+    ),
+    "ids above 2**63": (
+        both(NUMBERED, lambda: np.save("edges.npy", np.full((2, 3), 2**63, np.uint64))),
+        NPY,
+        "ids must be whole numbers or text, not all are; write them without fractions, and below",
+    ),
+    "ids that 32 bits round": (
+        both(NUMBERED, lambda: np.save("edges.npy", np.full((2, 3), 2**25, np.float32))),
+        NPY,
+        "ids is stored as float, which cannot tell whole numbers above 16,777,216 apart; store in",
+    ),
+    "edges that are NaN": (
+        both(NUMBERED, lambda: np.save("edges.npy", np.array([[0, np.nan, 2], [1, 2, 3]]))),
+        NPY,
+        "must be whole numbers or text, not all are",
+    ),
+    "complex edges": (
+        lambda: np.save("edges.npy", np.ones((2, 4), complex)),
+        NPY,
+        "src has the type",
+    ),
+    "no arrays": (
+        lambda: np.savez("edges.npz"),
+        "dataset.edges=edges.npz",
+        "edges.npz holds no arrays; it needs one for each column",
+    ),
+    "nodes and edges in one file": (
+        lambda: np.savez("g.npz", x=np.ones((5, 2)), y=np.arange(5), edge_index=np.ones((2, 9))),
+        "dataset.edges=g.npz dataset.nodes=g.npz",
+        "its arrays must have equally many rows, they have x_0 5, x_1 5, y 5, src 9, dst 9; nodes",
+    ),
+    "a table without labels": (
+        lambda: np.save("nodes.npy", np.ones((30, 2))),
+        "dataset.nodes=nodes.npy",
+        "no column is called label, y or class; name it with dataset.label_column=COLUMN",
+    ),
+    "two of three masks": (
+        column("train_mask", lambda i: i % 2),
+        "",
+        "train_mask seem to be a split; name three masks with dataset.split_column=[TRAIN,VAL,TE",
+    ),
+    "masks of several splits": (
+        both(
+            lambda: np.savez(
+                "nodes.npz",
+                x=np.ones((9, 2)),
+                y=np.arange(9) % 3,
+                **{f"{part}_mask": np.ones((9, 4)) for part in ("train", "val", "test")},
+            ),
+            lambda: np.save("edges.npy", np.array([[0, 1, 2], [1, 2, 3]])),
+        ),
+        f"{NPY} dataset.nodes=nodes.npz",
+        "train_mask_0, train_mask_1, train_mask_2, train_mask_3, val_mask_0, val_mask_1, val_mask",
+    ),
+    "masks that overlap": (
+        both(
+            all_nodes(
+                "id,f,label,train_mask,val_mask,test_mask\n"
+                + "".join(
+                    f"n{i},{i},{'xy'[i % 2]},{+(i < 5)},{+(4 <= i < 8)},{+(i >= 8)}\n"
+                    for i in range(12)
+                )
+            )
+        ),
+        "",
+        "splits must be disjoint, node n4 is in more than one",
+    ),
+    "labels below -1": (
+        column("kind", lambda i: [-100, 0, 1][i % 3]),
+        "dataset.label_column=kind",
+        "labels in 'kind' must be at least 0, or -1 for none, node n0 has -100; write classes as",
+    ),
+    "lists of labels": (
+        parquet("nodes.parquet", id=["n1", "n2", "n3"], f=[1, 2, 3], label=[["a"], ["b"], []]),
+        "dataset.nodes=nodes.parquet",
+        "'label' has the type list<element: string>, it must hold numbers or text; write several",
+    ),
+    "rows of labels that are not one-hot": (
+        all_nodes("id,f,label_a,label_b\n" + "".join(f"n{i},{i},1,{i % 2}\n" for i in range(9))),
+        "dataset.labels=single",
+        "dataset.labels=single needs one 1 in each row of labels, and some rows have none or sev",
+    ),
     "a square of edges": (lambda: np.save("edges.npy", np.ones((2, 2))), NPY, "or [edges, 2], got"),
     "Python objects": (
         lambda: np.save("edges.npy", np.array([[None, 1, 2]] * 2, object)),
@@ -295,6 +385,11 @@ BAD_FILES: dict[str, tuple[Write, str, str]] = {
         "dataset.max_categories=0",
         "max_categories must be positive",
     ),
+    "blank features in a file of their own": (
+        lambda: np.save("x.npy", np.full((30, 2), np.nan)),
+        "dataset.features=x.npy",
+        "x.npy: features must be finite numbers, node n0 has none in '0' (30 such cells)",
+    ),
     "features of other nodes": (
         lambda: np.save("x.npy", np.ones((29, 3))),
         "dataset.features=x.npy",
@@ -358,7 +453,7 @@ BAD_FILES: dict[str, tuple[Write, str, str]] = {
     "a class too small": (
         nothing,
         "dataset.split=per_class",
-        "must be at most 10, the size of cla",
+        "must be at most 10, the size of class x, got 50; lower them",
     ),
 }
 

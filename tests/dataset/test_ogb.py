@@ -63,3 +63,20 @@ def test_a_cut_off_archive_is_named(tmp_path, build):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"edge\.csv\.gz is damaged"):
         build(tmp_path, "dataset=ogbn_arxiv", ANY_COUNTS)
+
+
+def test_several_label_columns_are_several_labels(tmp_path, build):
+    write(tmp_path, **{"raw/node-label.csv.gz": "1,0\n1,1\n0,1\n"})
+    graph = build(tmp_path, "dataset=ogbn_arxiv", ANY_COUNTS)
+    assert graph.y.tolist() == [[1, 0], [1, 1], [0, 1]]
+    assert graph.spec.multi_label
+
+
+def test_a_cache_of_the_time_when_one_column_was_read_is_made_anew(tmp_path, build, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setattr("redditgnn.dataset.cache._FORMAT", 2)
+    old = build(tmp_path, "dataset=ogbn_arxiv", ANY_COUNTS)
+    monkeypatch.undo()
+    new = build(tmp_path, "dataset=ogbn_arxiv", ANY_COUNTS)
+    assert new.cache_dir != old.cache_dir
+    assert new.fingerprint == old.fingerprint

@@ -181,3 +181,22 @@ def test_an_estimate_changes_no_batch_that_is_drawn_later(
     expected, drawn = next(iter(undisturbed.sampler)), next(iter(run.sampler))
     assert torch.equal(drawn.node_ids, expected.node_ids)
     assert torch.equal(drawn.col, expected.col)
+
+
+@pytest.mark.parametrize("command", [["--dry-run"], []])
+@pytest.mark.parametrize("batch_size", ["16", "auto"])
+def test_data_that_do_not_fit_are_named_as_such(
+    batch_size: str,
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def too_large(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 8.00 GiB")
+
+    monkeypatch.setattr("redditgnn.dataset.sbm.cached", too_large)
+    chosen = ["dataset=sbm", f"sampler.batch_size={batch_size}", f"data_dir={tmp_path}"]
+    assert train.main([*command, *chosen, f"results_dir={tmp_path}"]) == 3
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("redditgnn: out of memory in loading the dataset (Unable to alloc")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import pytest
 import torch
 from torch import Tensor
 
+from redditgnn.errors import ConfigError
+from redditgnn.graph.csr import pointers
 from redditgnn.graph.data import GraphData
 from redditgnn.sampler.saint import SaintEdge, SaintNode, SaintRandomWalk, node_importance
 
@@ -116,3 +120,49 @@ def test_a_walker_without_neighbours_stays(make_graph: Callable[..., GraphData])
     alone = graph.degree[steps[0]] == 0
     assert alone.any()
     assert torch.equal(steps[0][alone], steps[2][alone])
+
+
+@pytest.fixture
+def isolated(make_graph: Callable[..., GraphData]) -> Callable[[int], GraphData]:
+    """A function: a ring of 20 nodes after some without edges. The first 10 nodes train."""
+
+    def graph(count: int) -> GraphData:
+        ring = torch.arange(20)
+        ends = torch.stack([(ring - 1) % 20, (ring + 1) % 20], 1).sort(1).values + count
+        degree = torch.cat([torch.zeros(count, dtype=torch.int64), torch.full((20,), 2)])
+        return replace(
+            make_graph(num_nodes=20 + count),
+            rowptr=pointers(degree),
+            col=ends.reshape(-1).int(),
+            train_mask=torch.arange(20 + count) < 10,
+        )
+
+    return graph
+
+
+@pytest.mark.parametrize("cls", [SaintNode, SaintEdge])
+def test_training_nodes_that_are_never_drawn_are_said(
+    cls: type, isolated: Callable[..., GraphData], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        build((cls, {"batch_size": 6}), isolated(4), coverage=1)
+    assert "4 of 10 training nodes have no edge, so this sampler never draws them; use samp" in (
+        caplog.text
+    )
+
+
+@pytest.mark.parametrize("cls", [SaintNode, SaintEdge])
+def test_a_sampler_that_draws_no_training_node_is_refused(
+    cls: type, isolated: Callable[..., GraphData]
+) -> None:
+    with pytest.raises(ConfigError, match="10 of 10 training nodes have no edge, so"):
+        build((cls, {"batch_size": 6}), isolated(10), coverage=1)
+
+
+def test_a_walk_draws_nodes_without_edges(
+    isolated: Callable[..., GraphData], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        sampler = build(KINDS["random walk"], isolated(4), coverage=1)
+    assert bool(sampler.drawable.all())
+    assert "never draws" not in caplog.text

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,6 +32,7 @@ from redditgnn.config.compose import compose_experiment
 from redditgnn.config.settings import Settings
 from redditgnn.dataset.cache import conversion_facts
 from redditgnn.dataset.reddit_raw import write_reddit_raw
+from redditgnn.dataset.statistics import EdgeStatistics, constant_features, edge_statistics
 from redditgnn.errors import UserError
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.sparse_features import SparseFeatures
@@ -80,45 +82,91 @@ def _split_folder_option(argv: Sequence[str], option: str) -> tuple[list[str], P
 
 
 def _describe_graph(graph: GraphData) -> dict[str, str]:
-    degree = graph.degree
+    degree, edges = graph.degree, edge_statistics(graph)
     sizes = [int(graph.mask(split).sum()) for split in ("train", "val", "test")]
-    dtype = str(graph.x.dtype).removeprefix("torch.")
-    labels = ", several per node" if graph.spec.multi_label else ""
-    if isinstance(graph.x, SparseFeatures):
-        dtype += f", only the {graph.x.density:.2%} that are not zero"
+    facts = conversion_facts(graph)
     return {
         "dataset": graph.name,
         "nodes": f"{graph.num_nodes:,}",
         "edges": f"{graph.num_edges:,} (each direction counts)",
-        **_describe_conversion(graph),
-        "features": f"{graph.spec.num_features:,}, stored as {dtype}",
-        "classes": f"{graph.num_classes:,}{labels}",
+        **_describe_conversion(facts, graph.num_edges),
+        "weights": _describe_weights(graph, facts),
+        "features": _describe_features(graph, facts),
+        **_describe_classes(graph),
         "split": "{:,} train, {:,} val, {:,} test".format(*sizes),
         "degree": f"min {int(degree.min()):,}, median {int(degree.median()):,}, "
-        f"max {int(degree.max()):,}; {int((degree == 0).sum()):,} nodes have none",
+        f"max {int(degree.max()):,}; {edges.isolated:,} nodes have no edge",
+        "homophily": _describe_homophily(graph, edges),
         "fingerprint": str(graph.fingerprint),
         "cache": _describe_cache(graph.cache_dir),
     }
 
 
-def _describe_conversion(graph: GraphData) -> dict[str, str]:
-    """Describe edges that were left out or added, weights, and nodes and classes without labels."""
-    facts = conversion_facts(graph)
+def _describe_conversion(facts: Mapping[str, Any], num_edges: int) -> dict[str, str]:
+    """Describe edges that were left out or added, and columns that are not used."""
     rows = {}
     if "self_loops" in facts:
         rows["left out"] = (
             f"{facts['repeated_edges']:,} repeated edges, {facts['self_loops']:,} self-loops"
         )
+        if "unknown_ids" in facts:
+            rows["left out"] += f", {facts['unknown_ids']:,} edges to unknown ids"
     if "edges_with_reverse" in facts:
-        share = facts["edges_with_reverse"] / max(1, graph.num_edges)
+        share = facts["edges_with_reverse"] / max(1, num_edges)
         rows["reverses"] = f"{share:.1%} of the edges have theirs"
         rows["reverses"] += f", {facts.get('added_reverses', 0):,} added"
-    rows["weights"] = "none" if graph.edge_weight is None else "one for each edge"
-    labelled = (graph.y != -1).any(1) if graph.y.dim() == 2 else graph.y >= 0
-    rows["unlabelled"] = f"{int((~labelled).sum()):,} nodes"
-    rows["no nodes"] = f"{_num_empty(graph, labelled):,} classes"
-    rows["no training"] = f"{_num_empty(graph, labelled & graph.train_mask):,} classes"
+    if columns := facts.get("columns_left_out"):
+        rows["not used"] = f"{_some(columns)} of the nodes"
     return rows
+
+
+def _describe_weights(graph: GraphData, facts: Mapping[str, Any]) -> str:
+    weight, text = graph.edge_weight, "none"
+    if weight is not None:
+        low, high = (float(end) for end in weight.aminmax()) if len(weight) else (0.0, 0.0)
+        text = f"one for each edge, {low:g} to {high:g}"
+    unused = facts.get("edge_values_left_out")
+    return f"{text}; {_some(unused)} not used" if unused else text
+
+
+def _describe_features(graph: GraphData, facts: Mapping[str, Any]) -> str:
+    dtype = str(graph.x.dtype).removeprefix("torch.")
+    if isinstance(graph.x, SparseFeatures):
+        dtype += f", only the {graph.x.density:.2%} that are not zero"
+    text = f"{graph.spec.num_features:,}, stored as {dtype}"
+    constant = constant_features(graph).nonzero().flatten().tolist()
+    if constant:
+        names = graph.names.features or range(graph.spec.num_features)
+        text += f"; {len(constant):,} constant: {_some([str(names[k]) for k in constant])}"
+    if missing := facts.get("missing_features"):
+        text += f"; {missing:,} blank cells were filled"
+    return text
+
+
+def _describe_classes(graph: GraphData) -> dict[str, str]:
+    labelled = (graph.y != -1).any(1) if graph.spec.multi_label else graph.y >= 0
+    several = ", several per node" if graph.spec.multi_label else ""
+    return {
+        "classes": f"{graph.num_classes:,}{several}",
+        "no nodes": f"{_num_empty(graph, labelled):,} classes",
+        "no training": f"{_num_empty(graph, labelled & graph.train_mask):,} classes",
+        "unlabelled": f"{int((~labelled).sum()):,} nodes",
+    }
+
+
+def _describe_homophily(graph: GraphData, edges: EdgeStatistics) -> str:
+    if edges.homophily is None:
+        reason = "nodes have several labels" if graph.spec.multi_label else "no edge joins labels"
+        return f"not defined: {reason}"
+    adjusted = edges.adjusted_homophily
+    text = "not defined for one class" if adjusted is None else f"{adjusted:.2f}"
+    return f"{edges.homophily:.2f} of the edges join one class, adjusted {text}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """List up to five names."""
+    rest = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + rest
 
 
 def _num_empty(graph: GraphData, nodes: torch.Tensor) -> int:

@@ -31,10 +31,13 @@ def describe_run(settings: Settings) -> str:
     settings = resolve_batch_size(settings)
     settings.check()
     parts = Parts(settings)
-    with MemoryWatch(settings, parts.device).during(Phase.BUILDING), parts.in_effect():
+    memory = MemoryWatch(settings, parts.device)
+    with parts.in_effect(), memory.during(Phase.LOADING):
+        graph = parts.graph
+    with parts.in_effect(), memory.during(Phase.BUILDING):
         batch, num_batches = next(iter(parts.sampler)), len(parts.sampler)
         estimated = estimate(parts, batch, num_batches)
-        rows = _part_rows(settings, parts.graph, batch, num_batches, estimated)
+        rows = _part_rows(settings, graph, batch, num_batches, estimated)
         return align_columns([*rows, *_memory_rows(estimated, parts.device)])
 
 

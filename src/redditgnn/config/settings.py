@@ -116,6 +116,8 @@ class Settings:
         name = f"{group}={self.choices[group]}"
         try:
             component = target(*args, **facts)
+        except MemoryError:
+            raise
         except Exception as error:  # whatever a library raises for a value that it cannot use
             raise ConfigError(f"{name}: {join_lines(error)}") from error
         method = METHOD[group]

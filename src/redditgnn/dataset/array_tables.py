@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from redditgnn.dataset.rawfiles import describe_error
-from redditgnn.dataset.tables import ROWS, Block
+from redditgnn.dataset.tables import ROWS, Block, list_columns
 from redditgnn.errors import DataError
 
 EDGE_ARRAYS = ("edge_index", "edges", "edge_list")
@@ -32,10 +32,14 @@ class ArrayTable:
     def __post_init__(self) -> None:
         self._arrays = self._edges_by_end(load_arrays(self.where, self.path))
         lengths = {len(array) for array in self._arrays.values()}
+        if not lengths:
+            raise DataError(f"{self.where} holds no arrays; it needs one for each column")
         if len(lengths) != 1:
-            sizes = ", ".join(f"{name} {len(array):,}" for name, array in self._arrays.items())
+            sizes = [f"{name} {len(array):,}" for name, array in self._arrays.items()]
             raise DataError(
-                f"{self.where}: its arrays must have equally many rows, they have {sizes}"
+                f"{self.where}: its arrays must have equally many rows, they have "
+                f"{list_columns(sizes)}; nodes and edges are files of their own, and a split is a "
+                "mask or a word for each node"
             )
         if lengths == {0}:
             raise DataError(f"{self.where} has no rows; it needs one for each edge or node")
@@ -45,10 +49,10 @@ class ArrayTable:
         """Split matrices into columns, an edge_index into `src` and `dst`."""
         columns: dict[str, ndarray] = {}
         for name, array in arrays.items():
-            if name in EDGE_ARRAYS or (self.path.suffix == ".npy" and array.ndim == 2):
+            if name in EDGE_ARRAYS or (self.path.suffix == ".npy" and self._holds_edges()):
                 columns["src"], columns["dst"] = self._ends(array)
-            elif array.ndim == 1:
-                columns[name] = array
+            elif array.ndim == 1 or array.shape[1:] == (1,):
+                columns[name] = array.reshape(-1)
             elif array.ndim == 2:
                 columns |= {f"{name}_{k}": array[:, k] for k in range(array.shape[1])}
             else:
@@ -57,6 +61,9 @@ class ArrayTable:
                     f"{list(array.shape)}"
                 )
         return columns
+
+    def _holds_edges(self) -> bool:
+        return self.where.startswith("dataset.edges=")
 
     def _ends(self, array: ndarray) -> tuple[ndarray, ndarray]:
         if array.ndim == 2 and array.shape[0] == 2 != array.shape[1]:
@@ -77,6 +84,7 @@ class ArrayTable:
         import pyarrow as pa
 
         values = np.ascontiguousarray(self._arrays[name][start : start + ROWS])
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
         try:
             return pa.array(values)
         except (pa.ArrowException, TypeError, ValueError) as error:

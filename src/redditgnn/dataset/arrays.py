@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from redditgnn.dataset.feature_storage import Features
-from redditgnn.dataset.validation import check_weights
+from redditgnn.dataset.tables import MISSING
 from redditgnn.errors import DataError
 from redditgnn.graph.csr import CSR
 from redditgnn.graph.features import MAX_DENSITY_OF_SELECTION
@@ -34,9 +34,7 @@ def as_array(name: str, key: str, value: Any) -> ndarray:
         DataError: it is none of these, or a list of rows of different lengths.
     """
     try:
-        if isinstance(value, torch.Tensor):
-            return _dense_array(value)
-        array = np.asarray(value)
+        array = _dense_array(value) if isinstance(value, torch.Tensor) else _foreign_array(value)
     except Exception as error:  # whatever a foreign type raises when it is converted
         raise _type_error(name, key, value) from error
     if array.ndim == 0:
@@ -51,10 +49,25 @@ def _dense_array(tensor: torch.Tensor) -> ndarray:
     return array
 
 
+def _foreign_array(value: Any) -> ndarray:
+    if np.ma.isMaskedArray(value):
+        hidden: Any = None  # a missing entry
+        value = np.where(np.ma.getmaskarray(value), hidden, value.data)
+    array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    if array.dtype.kind == "U" and isinstance(value, (list, tuple)):
+        return np.asarray(value, dtype=object)  # NaN among words is no word
+    return array
+
+
 def _type_error(name: str, key: str, value: Any) -> DataError:
+    kind = f"{type(value).__module__}.{type(value).__name__}, which is no array"
+    if isinstance(value, torch.Tensor):
+        kind = f"a tensor of {value.dtype} with {value.ndim} dimensions on {value.device}"
+    elif isinstance(value, (list, tuple)):
+        kind = "a list whose rows have different lengths or types"
     return DataError(
-        f"dataset={name}: {key} is {type(value).__module__}.{type(value).__name__}, which is no "
-        "array; make it a tensor, a NumPy array or a list with one entry for each"
+        f"dataset={name}: {key} is {kind}; make it a tensor on the CPU, a NumPy array or a list "
+        "with an entry for each node or edge"
     )
 
 
@@ -70,7 +83,8 @@ def numbers(name: str, key: str, value: Any) -> ndarray:
     if array.dtype.kind not in "biuf":
         example = array.reshape(-1)[:1].tolist()
         raise DataError(
-            f"dataset={name}: {key} must hold numbers, it holds {array.dtype.name} such as "
+            f"dataset={name}: {key} must hold numbers, it holds "
+            f"{'text' if array.dtype.kind in 'US' else array.dtype.name} such as "
             f"{example[0] if example else 'none'!r}"
         )
     return array
@@ -88,9 +102,9 @@ def _objects_to_numbers(name: str, key: str, array: ndarray) -> ndarray:
 
 
 def is_missing(entry: Any) -> bool:
-    """Whether an entry stands for no value: None, NaN, pandas' NA, or blank text."""
+    """Whether an entry stands for no value: None, NaN, pandas' NA, or text of these or blank."""
     if isinstance(entry, str):
-        return not entry.strip()
+        return entry.strip().lower() in MISSING
     return entry is None or type(entry).__name__ in ("NAType", "NaTType") or entry != entry
 
 
@@ -130,15 +144,17 @@ def features(name: str, value: Any) -> Features:
     Raises:
         DataError: they are no table of numbers, or do not fit into memory.
     """
-    matrix = _sparse_matrix(value)
+    matrix = sparse_matrix(value)
     if matrix is not None:
         if matrix.dtype.kind not in "biuf":
             raise DataError(f"dataset={name}: x must hold numbers, it holds {matrix.dtype.name}")
         return features_of_matrix(f"dataset={name}", matrix)
     array = numbers(name, "x", value)
     if array.ndim != 2 or array.shape[1] == 0:
+        way_out = f"; reshape it to [{len(array)}, 1]" if array.ndim == 1 else ""
         raise DataError(
-            f"dataset={name}: features must be a table, a row a node, got the shape {array.shape}"
+            f"dataset={name}: features must be a table, a row a node, got the shape "
+            f"{array.shape}{way_out}"
         )
     if array.dtype.kind in "iu" and array.size and abs(array).max() > LARGEST_EXACT:
         _LOG.warning("dataset=%s: features above %s are rounded to float32", name, LARGEST_EXACT)
@@ -146,10 +162,12 @@ def features(name: str, value: Any) -> Features:
         return array.astype(np.float32, copy=False)
 
 
-def _sparse_matrix(value: Any) -> Any | None:
+def sparse_matrix(value: Any) -> Any | None:
     """Return a sparse tensor or matrix as one of SciPy, None for anything else."""
     from scipy import sparse
 
+    if getattr(value, "ndim", 2) != 2:
+        return None
     if sparse.issparse(value):
         return value.tocsr()
     if hasattr(value, "to_scipy"):  # torch_sparse.SparseTensor
@@ -157,7 +175,11 @@ def _sparse_matrix(value: Any) -> Any | None:
     if not isinstance(value, torch.Tensor) or value.layout is torch.strided:
         return None
     coo = value.detach().cpu().to_sparse_coo().coalesce()
-    return sparse.coo_array((coo.values().numpy(), coo.indices().numpy()), coo.shape).tocsr()
+    if coo.dense_dim():
+        return None
+    values = coo.values()
+    values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+    return sparse.coo_array((values.numpy(), coo.indices().numpy()), coo.shape).tocsr()
 
 
 def features_of_matrix(where: str, matrix: Any) -> Features:
@@ -206,68 +228,3 @@ def check_room(where: str, rows: int, columns: int) -> str:
             "most frequent words, or reduce them with TruncatedSVD of scikit-learn"
         )
     return size
-
-
-def edges(name: str, data: Any) -> tuple[Int64[ndarray, "2 edges"], ndarray | None]:
-    """Return (source, destination) of each edge, and the values of `adj_t` if these are not 1.
-
-    Raises:
-        DataError: there are no edges, or `edge_index` is not [2, edges] whole numbers.
-    """
-    value = getattr(data, "edge_index", None)
-    if value is None:
-        return _edges_of_matrix(name, getattr(data, "adj_t", None))
-    array = numbers(name, "edge_index", value)
-    if array.size == 0:
-        return np.empty((2, 0), dtype=np.int64), None
-    if array.ndim != 2 or array.shape[0] != 2:
-        way_out = "transpose it" if array.ndim == 2 and array.shape[1] == 2 else "(source, target)"
-        raise DataError(
-            f"dataset={name}: edge_index must have the shape [2, edges], got "
-            f"{list(array.shape)}; {way_out}"
-        )
-    if array.dtype.kind == "b":
-        raise DataError(f"dataset={name}: edge_index must hold node numbers, it holds bool")
-    return integers(name, "edge_index", array), None
-
-
-def _edges_of_matrix(name: str, adjacency: Any) -> tuple[Int64[ndarray, "2 edges"], ndarray | None]:
-    if adjacency is None:
-        raise DataError(
-            f"dataset={name}: Data has no edge_index; choose a dataset with node features, node "
-            "labels and edges"
-        )
-    matrix = _sparse_matrix(adjacency)
-    if matrix is None:
-        raise _type_error(name, "adj_t", adjacency)
-    coo = matrix.tocoo()  # rows are destinations
-    weight = None if (coo.data == 1).all() else coo.data
-    return np.stack([coo.col, coo.row]).astype(np.int64), weight
-
-
-def read_weights(
-    name: str, data: Any, of_matrix: ndarray | None, num_edges: int, use: bool | None
-) -> Float32[ndarray, " edges"] | None:
-    """Return the weight of each edge: `edge_weight`, the values of `adj_t`, or `edge_attr`.
-
-    Only an `edge_attr` of one column is a weight. `use`: False ignores all of them.
-
-    Raises:
-        DataError: a weight is missing, negative or not finite.
-    """
-    values = {
-        "edge_weight": getattr(data, "edge_weight", None),
-        "adj_t": of_matrix,
-        "edge_attr": getattr(data, "edge_attr", None),
-    }
-    present = {key: value for key, value in values.items() if value is not None}
-    if use is False or not present:
-        return None
-    key, value = next(iter(present.items()))
-    array = numbers(name, key, value)
-    if array.ndim == 2 and array.shape[1] > 1:
-        _LOG.warning("dataset=%s: %s has %d columns and is not used", name, key, array.shape[1])
-        return None
-    weight = array.reshape(-1).astype(np.float32)
-    check_weights(name, weight, num_edges, key)
-    return weight

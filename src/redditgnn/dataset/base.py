@@ -45,7 +45,8 @@ class RawGraph:
 
     `y` is -1 for a node without a label, or a row of -1 where nodes carry several labels. `masks`
     select training, validation and test nodes, in this order. They are one of `num_splits` splits
-    in the files, which `dataset.split_index` numbers.
+    in the files, which `dataset.split_index` numbers. `edge_values_left_out` describes what the
+    files have for edges beside a weight.
     """
 
     x: Float32[ndarray, "rows features"] | SparseFeatures
@@ -57,6 +58,11 @@ class RawGraph:
     edge_weight: Float32[ndarray, " weights"] | None = None
     names: Names = NO_NAMES
     num_splits: int = 1
+    edge_values_left_out: tuple[str, ...] = ()
+
+    def node_name(self, index: int) -> str:
+        """Return what the files call a node."""
+        return str(index if self.names.nodes is None else self.names.nodes[index])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,7 +37,7 @@ from redditgnn.runtime.files import whole_file, whole_folder
 
 FOLDER = "redditgnn-cache"
 LOADING_KEYS = ("data_dir", "feature_dtype")  # arguments that do not change the conversion
-_FORMAT = 2  # raise it when a conversion changes its result
+_FORMAT = 3  # raise it when a conversion changes its result
 _ARRAYS = ("rowptr", "col", "y", *MASKS)
 _OPTIONAL_ARRAYS = ("edge_weight", "node_names")
 _NO_FACTS = ("num_classes", "fingerprint", "feature_names", "class_names", "arrays", "raw_files")

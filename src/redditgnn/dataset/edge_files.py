@@ -61,7 +61,13 @@ def read_edges(name: str, path: Path, columns: EdgeColumns, ids: NodeIds) -> Edg
     unknown = reader.num_rows - edges.edge_index.shape[1]
     if unknown:
         _judge_unknown(name, reader, unknown, columns)
-    facts = {"edges_file": path.name, "edge_rows": reader.num_rows, "unknown_ids": unknown}
+    used = (source, destination, weight)
+    facts = {
+        "edges_file": path.name,
+        "edge_rows": reader.num_rows,
+        "unknown_ids": unknown,
+        "edge_values_left_out": [column for column in table.columns if column not in used],
+    }
     return Edges(edge_index=edges.edge_index, weight=edges.weight, facts=facts)
 
 
@@ -193,6 +199,14 @@ class _Reader:
             raise self._weight_error(array) from error
         if np.isnan(weights).any():
             raise self._weight_error(array, int(np.argmax(np.isnan(weights))))
+        usable = np.isfinite(weights) & (weights >= 0)
+        if not usable.all():
+            row = int(np.argmin(usable))
+            raise DataError(
+                f"{self.table.where}: edge weights must be finite and at least 0, edge "
+                f"{self.num_rows + row + 1:,} has {weights[row]:g} in {self._weight!r}; correct "
+                "it, or set dataset.edge_weight=false to count all edges alike"
+            )
         return weights
 
     def _weight_error(self, array: Any, position: int | None = None) -> DataError:

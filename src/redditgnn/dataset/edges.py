@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64, Integer
@@ -13,6 +15,8 @@ from redditgnn.errors import DataError
 
 EdgeIndex = Integer[ndarray, "2 edges"]
 Weights = Float32[ndarray, " edges"]
+NodeName = Callable[[int], str]
+_BLOCK_EDGES = 1 << 24  # which are compared with their reverses at a time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +45,11 @@ def sort_edges(
     *,
     weight: Weights | None = None,
     rules: EdgeRules | None = None,
+    node_name: NodeName = str,
 ) -> SortedEdges:
     """Sort `edge_index` (source, destination) by destination, then source, and apply `rules`.
+
+    Messages call nodes by `node_name`.
 
     Raises:
         DataError: an edge that `rules` refuse, or an edge and its reverse with different weights
@@ -54,30 +61,33 @@ def sort_edges(
     num_loops = len(source) - int(different.sum())
     if num_loops:
         if rules.self_loops == "refuse":
-            node = source[int(np.argmin(different))]
+            node = node_name(int(source[np.argmin(different)]))
             raise DataError(
-                f"dataset={name}: edge {int(np.argmin(different))} joins node {node} to itself; "
-                "remove it, or set dataset.self_loops=drop"
+                f"dataset={name}: an edge joins node {node} to itself; remove it, or set "
+                "dataset.self_loops=drop"
             )
         source, destination = source[different], destination[different]
         weight = None if weight is None else weight[different]
     add_up = rules.duplicates == "sum"
     rows = _sort_rows(source, destination, weight, num_nodes, add_up=add_up)
     if rules.duplicates == "refuse" and len(rows.col) < len(source):
-        raise _repeated_error(name, source, destination)
+        raise _repeated_error(name, source, destination, node_name)
     facts = {"self_loops": num_loops, "repeated_edges": len(source) - len(rows.col)}
     if rules.undirected:
         num_edges = len(rows.col)
-        rows = _with_reverses(name, rows, num_nodes)
+        rows = _with_reverses(name, rows, num_nodes, node_name)
         facts["added_reverses"] = len(rows.col) - num_edges
     return SortedEdges(rowptr=rows.rowptr, col=rows.col, weight=rows.weight, facts=facts)
 
 
 def _repeated_error(
-    name: str, source: Int32[ndarray, " edges"], destination: Int32[ndarray, " edges"]
+    name: str,
+    source: Int32[ndarray, " edges"],
+    destination: Int32[ndarray, " edges"],
+    node_name: NodeName,
 ) -> DataError:
     pairs, counts = np.unique(np.stack([source, destination]), axis=1, return_counts=True)
-    first, second = pairs[:, counts > 1][:, 0]
+    first, second = map(node_name, pairs[:, counts > 1][:, 0].tolist())
     return DataError(
         f"dataset={name}: the edge {first} -> {second} is listed more than once; list it once, or "
         "set dataset.duplicates=first or dataset.duplicates=sum"
@@ -121,14 +131,14 @@ def _sort_pattern(
     return _Rows(csr.indptr.astype(np.int64), csr.indices.astype(np.int32, copy=False), None)
 
 
-def _with_reverses(name: str, rows: _Rows, num_nodes: int) -> _Rows:
+def _with_reverses(name: str, rows: _Rows, num_nodes: int, node_name: NodeName) -> _Rows:
     """Add the reverse of each edge with its weight, where it is not there."""
     row = np.repeat(np.arange(num_nodes, dtype=np.int32), np.diff(rows.rowptr))
     both = (np.concatenate([rows.col, row]), np.concatenate([row, rows.col]))
     weight = None if rows.weight is None else np.concatenate([rows.weight, rows.weight])
     joined = _sort_rows(*both, weight, num_nodes, add_up=False)
     if weight is not None:
-        _refuse_unequal_reverses(name, joined, num_nodes)
+        _refuse_unequal_reverses(name, joined, num_nodes, node_name)
     return joined
 
 
@@ -140,10 +150,13 @@ def num_with_reverse(rowptr: Int64[ndarray, " nodes_plus_1"], col: Int32[ndarray
     matrix = sparse.csr_array(
         (np.ones(len(col), dtype=np.int8), col, rowptr), shape=(num_nodes, num_nodes)
     )
-    return int(matrix.multiply(matrix.T.tocsr()).nnz)
+    transpose = matrix.T.tocsr()
+    limits = rowptr.searchsorted(np.arange(0, len(col), _BLOCK_EDGES)).tolist()
+    blocks = pairwise(sorted({0, *limits, num_nodes}))
+    return sum(int(matrix[a:b].multiply(transpose[a:b]).nnz) for a, b in blocks)
 
 
-def _refuse_unequal_reverses(name: str, rows: _Rows, num_nodes: int) -> None:
+def _refuse_unequal_reverses(name: str, rows: _Rows, num_nodes: int, node_name: NodeName) -> None:
     """Compare the weights with those of the transposed matrix, which has the same pattern."""
     from scipy import sparse
 
@@ -155,9 +168,9 @@ def _refuse_unequal_reverses(name: str, rows: _Rows, num_nodes: int) -> None:
     if differs.any():
         edge = int(np.argmax(differs))
         node = int(np.searchsorted(rows.rowptr, edge, side="right")) - 1
-        source = rows.col[edge]
+        source = int(rows.col[edge])
         raise DataError(
             f"dataset={name}: dataset.undirected=true needs one weight for both directions, the "
-            f"edge {source} -> {node} has {rows.weight[edge]:g} and its reverse "
-            f"{transpose.data[edge]:g}; give both the same, or set dataset.undirected=false"
+            f"edge {node_name(source)} -> {node_name(node)} has {rows.weight[edge]:g} and its "
+            f"reverse {transpose.data[edge]:g}; give both the same, or set dataset.undirected=false"
         )

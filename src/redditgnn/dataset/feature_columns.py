@@ -19,13 +19,12 @@ from redditgnn.dataset.feature_storage import Features
 from redditgnn.dataset.label_columns import encode
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.dataset.rawfiles import describe_error
-from redditgnn.dataset.tables import as_numpy, check_file
+from redditgnn.dataset.tables import MISSING, as_numpy, check_file
 from redditgnn.errors import DataError
 from redditgnn.graph.csr import CSR
 from redditgnn.graph.sparse_features import SparseFeatures
 
 Missing = Literal["refuse", "zero", "mean"]
-_BLANKS = ("", "nan", "na", "null")
 
 
 @dataclass(slots=True)
@@ -79,7 +78,7 @@ class FeatureColumn:
                 self._is_words = False
             return
         self._refuse_mixture(array)
-        values, code = encode(array)
+        values, code = encode(self.where, self.name, array)
         self.words.append((values, code))
         self._is_words = True
         if len({value for block, _ in self.words for value in block if value}) > self.max_words:
@@ -89,7 +88,7 @@ class FeatureColumn:
     def _refuse_mixture(self, array: Any) -> None:
         """Refuse words in a column that holds mostly numbers, or held only numbers so far."""
         cells = array.to_pylist()
-        filled = [cell for cell in cells if cell and cell.lower() not in _BLANKS]
+        filled = [cell for cell in cells if cell and cell.lower() not in MISSING]
         words = [cell for cell in filled if not is_number(cell)]
         if words and (self._is_words is False or 2 * len(words) < len(filled)):
             row = self._num_rows + cells.index(words[0]) + 1
@@ -140,7 +139,7 @@ def _parse_numbers(array: Any) -> Float32[ndarray, " rows"] | None:
     import pyarrow as pa
     from pyarrow import compute
 
-    blank = compute.is_in(compute.utf8_lower(array), value_set=pa.array(_BLANKS))
+    blank = compute.is_in(compute.utf8_lower(array), value_set=pa.array(MISSING))
     try:
         numbers = compute.if_else(blank, None, array).cast(pa.float64())
     except pa.ArrowInvalid:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict, Unpack
 
-from redditgnn.dataset.base import ConvertedGraph, EdgeRules, Mask, RawGraph
+from redditgnn.dataset.base import ConvertedGraph, EdgeRules, Labels, Mask, RawGraph
 from redditgnn.dataset.cache import cached
 from redditgnn.dataset.edge_files import EdgeColumns, read_edges
 from redditgnn.dataset.feature_columns import (
@@ -22,9 +22,10 @@ from redditgnn.dataset.feature_columns import (
 )
 from redditgnn.dataset.half_precision import FeatureDtype
 from redditgnn.dataset.label_columns import NodeLabels, read_labels
+from redditgnn.dataset.labels import LabelKind
 from redditgnn.dataset.node_files import NodeColumns, Nodes, read_nodes
 from redditgnn.dataset.split_columns import DrawRule, SplitKind, read_split
-from redditgnn.dataset.validation import convert_graph
+from redditgnn.dataset.validation import convert_graph, is_labelled
 from redditgnn.errors import ConfigError, DataError, require, require_positive
 from redditgnn.graph.data import GraphData, Names
 
@@ -43,12 +44,13 @@ class FileSettings(TypedDict):
     id_column: Column | None
     label_column: Column | list[Column]
     label_separator: str | None
+    labels: LabelKind
     feature_columns: Column | list[Column]
     split_column: Column | list[Column] | None
     nodes_header: bool | None
     max_categories: int
     missing: Missing
-    undirected: bool
+    undirected: bool | None
     duplicates: Literal["first", "sum", "refuse"]
     self_loops: Literal["drop", "refuse"]
     unknown_ids: Literal["drop", "refuse"]
@@ -169,6 +171,7 @@ class _Reader:
     edge_columns: EdgeColumns
     node_columns: NodeColumns
     label_separator: str | None
+    labels: LabelKind
     missing: Missing
     rules: EdgeRules
     draw: DrawRule
@@ -181,6 +184,7 @@ class _Reader:
             edge_columns=_edge_columns(settings),
             node_columns=_node_columns(settings, has_feature_file=paths.features is not None),
             label_separator=settings["label_separator"],
+            labels=settings["labels"],
             missing=settings["missing"],
             rules=EdgeRules(
                 undirected=settings["undirected"],
@@ -193,7 +197,12 @@ class _Reader:
     def convert(self) -> ConvertedGraph:
         """Read all files."""
         nodes = read_nodes(self.name, self.paths.nodes, self.node_columns)
-        labels = read_labels(nodes.where, nodes.labels, self.label_separator, nodes.ids)
+        labels = read_labels(
+            *(self.name, nodes.where, nodes.labels, nodes.ids),
+            separator=self.label_separator,
+            kind=self.labels,
+        )
+        _say_unlabelled(self.name, labels.y)
         masks = self._masks(nodes, labels)
         matrix = None
         if self.paths.features is not None:
@@ -204,7 +213,10 @@ class _Reader:
                 f"{nodes.where} has no feature columns; add some, or give a file of features with "
                 "dataset.features=features.npy"
             )
-        num_missing = fill_missing(nodes.where, x, feature_names, nodes.ids, self.missing)
+        sources = [f"dataset.features={self.paths.features}"] if matrix is not None else []
+        sources += [nodes.where] if nodes.features else []
+        where = " and ".join(sources)
+        num_missing = fill_missing(where, x, feature_names, nodes.ids, self.missing)
         edges = read_edges(self.name, self.paths.edges, self.edge_columns, nodes.ids)
         raw = RawGraph(
             x=x,
@@ -235,4 +247,13 @@ class _Reader:
                 self.draw.val_ratio,
                 self.draw.seed,
             )
-        return self.draw.draw(labels.y)
+        return self.draw.draw(labels.y, labels.classes)
+
+
+def _say_unlabelled(name: str, y: Labels) -> None:
+    labelled = int(is_labelled(y).sum())
+    if labelled < len(y):
+        _LOG.warning(
+            "dataset=%s: %s of %s nodes have no label (blank, NaN, NA or -1)",
+            *(name, f"{len(y) - labelled:,}", f"{len(y):,}"),
+        )

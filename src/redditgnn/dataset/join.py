@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from redditgnn.dataset.arrays import edges, features, read_weights
+from redditgnn.dataset.arrays import features
+from redditgnn.dataset.edge_arrays import edges, read_weights
 from redditgnn.dataset.feature_storage import Features
 from redditgnn.dataset.labels import label_column
 from redditgnn.dataset.split import MaskTable, mask_tables
@@ -22,11 +23,15 @@ from redditgnn.graph.sparse_features import SparseFeatures
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Arrays of one graph, or of several. Labels are as the files have them."""
+    """Arrays of one graph, or of several. Labels are as the files have them.
+
+    `unused` describes values of edges that are no weight.
+    """
 
     x: Features
     edge_index: Int64[ndarray, "2 edges"]
     edge_weight: Float32[ndarray, " edges"] | None
+    unused: tuple[str, ...]
     y: ndarray
     masks: list[MaskTable | None]
     graph_ids: Int64[ndarray, " nodes"]
@@ -50,18 +55,21 @@ def read_graph(name: str, data: Any, edge_weight: bool | None) -> Part:
         if getattr(data, key, None) is None:
             raise DataError(f"dataset={name}: Data has no {key}; {way_out}")
     x = features(name, data.x)
-    edge_index, of_matrix = edges(name, data)
+    y = label_column(name, data.y, len(x))
+    edge_index, of_matrix = edges(name, data, len(x))
     num_nodes, num_edges = len(x), edge_index.shape[1]
     if num_edges and not 0 <= edge_index.min() <= edge_index.max() < num_nodes:
         low, high = int(edge_index.min()), int(edge_index.max())
         raise DataError(
             f"dataset={name}: edges must join nodes in [0, {num_nodes:,}), got {low} to {high:,}"
         )
+    weights = read_weights(name, data, of_matrix, num_edges, edge_weight)
     return Part(
         x=x,
         edge_index=edge_index,
-        edge_weight=read_weights(name, data, of_matrix, num_edges, edge_weight),
-        y=label_column(name, data.y, num_nodes),
+        edge_weight=weights.weight,
+        unused=weights.unused,
+        y=y,
         masks=mask_tables(name, data, num_nodes),
         graph_ids=np.zeros(num_nodes, dtype=np.int64),
     )
@@ -71,7 +79,8 @@ def join_graphs(name: str, parts: Sequence[Part]) -> Part:
     """Return one graph without edges between its parts. A single part is returned as it is.
 
     Raises:
-        DataError: the parts have different numbers of features, label columns or splits.
+        DataError: the parts have different numbers of features, label columns or splits, or only
+            some have weights.
     """
     if len(parts) == 1:
         return parts[0]
@@ -79,10 +88,16 @@ def join_graphs(name: str, parts: Sequence[Part]) -> Part:
     starts = accumulate(sizes, initial=0)
     shifted = [part.edge_index + start for part, start in zip(parts, starts, strict=False)]
     weights = [part.edge_weight for part in parts if part.edge_weight is not None]
+    if 0 < len(weights) < len(parts):
+        raise DataError(
+            f"dataset={name}: {len(weights)} of {len(parts)} graphs have weights of edges; give "
+            "all of them weights, or set dataset.edge_weight=false"
+        )
     return Part(
         x=_joined_features(name, [part.x for part in parts]),
         edge_index=np.concatenate(shifted, axis=1),
-        edge_weight=np.concatenate(weights) if len(weights) == len(parts) else None,
+        edge_weight=np.concatenate(weights) if weights else None,
+        unused=tuple(dict.fromkeys(text for part in parts for text in part.unused)),
         y=_concatenated(name, "y", [part.y for part in parts]),
         masks=[_joined_masks(name, masks) for masks in zip(*(p.masks for p in parts), strict=True)],
         graph_ids=np.repeat(np.arange(len(parts)), sizes),
@@ -111,11 +126,11 @@ def _concatenated(name: str, key: str, arrays: Sequence[ndarray]) -> ndarray:
 
 
 def _refuse_other_shapes(name: str, key: str, arrays: Sequence[ndarray | SparseFeatures]) -> None:
-    shapes = sorted({tuple(array.shape[1:]) for array in arrays})
+    shapes = {tuple(array.shape[1:]): tuple(array.shape) for array in arrays}
     if len(shapes) > 1:
         raise DataError(
-            f"dataset={name}: all graphs need the same number of columns in {key}, got "
-            f"{' and '.join(str(list(shape)) for shape in shapes[:2])}"
+            f"dataset={name}: all graphs need the same number of columns in {key}, got the shapes "
+            f"{' and '.join(str(list(shape)) for shape in list(shapes.values())[:2])}"
         )
 
 

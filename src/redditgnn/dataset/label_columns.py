@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from redditgnn.dataset.base import Labels
 from redditgnn.dataset.edge_files import is_number
+from redditgnn.dataset.labels import (
+    NO_LABEL,
+    LabelKind,
+    choose_kind,
+    find_fraction,
+    number_classes,
+)
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.errors import DataError
 
-BLANKS = ("", "nan", "na", "null", "-1", "-1.0")  # in small letters: a node without a label
-_WHOLE = re.compile(r"(0|-?[1-9]\d*)(\.0*)?")
 _FLAGS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 
 
@@ -36,50 +40,79 @@ class _Codes:
     values: list[str]
     code: Int64[ndarray, " rows"]
 
+    def first_node(self, value: str, ids: NodeIds) -> str:
+        """Return the first node with this value."""
+        return str(ids.names[int(np.argmax(self.code == self.values.index(value)))])
 
-def encode(array: Any) -> tuple[list[str], Int64[ndarray, " rows"]]:
-    """Return the distinct cells of an Arrow array as text, and the position of each row's cell."""
+
+def encode(where: str, name: str, array: Any) -> tuple[list[str], Int64[ndarray, " rows"]]:
+    """Return the distinct cells of an Arrow array as text, and the position of each row's cell.
+
+    Raises:
+        DataError: column `name` has lists or other values that are no text and no number.
+    """
     import pyarrow as pa
 
-    text = array.cast(pa.string()) if not pa.types.is_string(array.type) else array
+    try:
+        text = array.cast(pa.string()) if not pa.types.is_string(array.type) else array
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"{where}: {name!r} has the type {array.type}, it must hold numbers or text; write "
+            "several values as one text, or as a column of 0 and 1 for each"
+        ) from error
     encoded = text.fill_null("").dictionary_encode()
     code = np.asarray(encoded.indices.to_numpy(zero_copy_only=False)).astype(np.int64)
     return [str(value).strip() for value in encoded.dictionary.to_pylist()], code
 
 
 def read_labels(
-    where: str, columns: Mapping[str, Any], separator: str | None, ids: NodeIds
+    name: str,
+    where: str,
+    columns: Mapping[str, Any],
+    ids: NodeIds,
+    *,
+    separator: str | None,
+    kind: LabelKind,
 ) -> NodeLabels:
     """Read the labels from one column of classes, or from several of 0 and 1.
+
+    `kind`: `single` reads one-hot rows as classes.
 
     Raises:
         DataError: they are real numbers, too many classes or one, or not 0 and 1.
     """
     if len(columns) > 1:
-        return _read_flags(where, columns, ids)
-    ((name, array),) = columns.items()
-    codes = _Codes(*encode(array))
+        flags = _read_flags(where, columns, ids)
+        return NodeLabels(choose_kind(name, flags, kind), tuple(columns))
+    if kind == "multi" and separator is None:
+        raise DataError(
+            f"{where}: dataset.labels=multi needs a column of 0 and 1 for each label, or "
+            "dataset.label_separator; set one of them, or leave dataset.labels out"
+        )
+    ((column, array),) = columns.items()
+    codes = _Codes(*encode(where, column, array))
     if separator is not None:
-        return _read_lists(where, name, codes, separator)
-    return _read_classes(where, name, codes, ids)
+        return _read_lists(where, column, codes, separator)
+    return _read_classes(where, column, codes, ids)
 
 
 def _read_classes(where: str, name: str, codes: _Codes, ids: NodeIds) -> NodeLabels:
-    values = {value for value in codes.values if value.lower() not in BLANKS}
-    if values and all(map(is_number, values)) and any(map(_has_fraction, values)):
-        _refuse_fractions(where, name, codes, ids)
-    whole = all(map(_WHOLE.fullmatch, values))
-    spelling = {value: value.partition(".")[0] if whole else value for value in values}
-    classes = sorted(set(spelling.values()), key=int if whole else None)
-    index = {name: position for position, name in enumerate(classes)}
-    table = [index[spelling[value]] if value in spelling else -1 for value in codes.values]
-    y = np.array(table, dtype=np.int64)[codes.code]
+    if (fraction := find_fraction(codes.values)) is not None:
+        raise DataError(
+            f"{where}: labels in {name!r} must be words or whole numbers, node "
+            f"{codes.first_node(fraction, ids)} has {fraction}; regression is not supported: bin "
+            "the numbers, or set dataset.label_column to another column"
+        )
+    index, classes = number_classes(codes.values)
+    for value, position in index.items():
+        if position == 0 and is_number(value) and float(value) < 0:
+            raise DataError(
+                f"{where}: labels in {name!r} must be at least 0, or -1 for none, node "
+                f"{codes.first_node(value, ids)} has {value}; write classes as words or from 0"
+            )
+    y = np.array([index.get(value, -1) for value in codes.values], dtype=np.int64)[codes.code]
     _check_classes(where, name, classes, int((y >= 0).sum()))
-    return NodeLabels(y, tuple(classes))
-
-
-def _has_fraction(number: str) -> bool:
-    return float(number) % 1 != 0
+    return NodeLabels(y, classes)
 
 
 def _check_classes(where: str, name: str, classes: Sequence[str], num_labelled: int) -> None:
@@ -100,21 +133,10 @@ def _check_classes(where: str, name: str, classes: Sequence[str], num_labelled: 
         )
 
 
-def _refuse_fractions(where: str, name: str, codes: _Codes, ids: NodeIds) -> None:
-    for position, value in enumerate(codes.values):
-        if value.lower() not in BLANKS and _has_fraction(value):
-            row = int(np.argmax(codes.code == position))
-            raise DataError(
-                f"{where}: labels in {name!r} must be words or whole numbers, node "
-                f"{ids.names[row]} has {value}; regression is not supported: bin the numbers, or "
-                "set dataset.label_column to another column"
-            )
-
-
 def _read_lists(where: str, name: str, codes: _Codes, separator: str) -> NodeLabels:
     """Read several classes a cell, as red;blue. A blank cell is a node without labels."""
     lists = [
-        [] if value.lower() in BLANKS else [word.strip() for word in value.split(separator)]
+        [] if value.lower() in NO_LABEL else [word.strip() for word in value.split(separator)]
         for value in codes.values
     ]
     classes = sorted({word for words in lists for word in words if word})
@@ -132,14 +154,16 @@ def _read_lists(where: str, name: str, codes: _Codes, separator: str) -> NodeLab
     return NodeLabels(table[codes.code], tuple(classes))
 
 
-def _read_flags(where: str, columns: Mapping[str, Any], ids: NodeIds) -> NodeLabels:
+def _read_flags(
+    where: str, columns: Mapping[str, Any], ids: NodeIds
+) -> Float32[ndarray, "nodes classes"]:
     """Read a column of 0 and 1 for each class. A row of blanks is a node without labels."""
     y = np.empty((len(ids), len(columns)), dtype=np.float32)
     for position, (name, array) in enumerate(columns.items()):
-        values, code = encode(array)
+        values, code = encode(where, name, array)
         table = []
         for number, value in enumerate(values):
-            flag = -1.0 if value.lower() in BLANKS else _FLAGS.get(value.lower())
+            flag = -1.0 if value.lower() in NO_LABEL else _FLAGS.get(value.lower())
             if flag is None:
                 node = ids.names[int(np.argmax(code == number))]
                 raise DataError(
@@ -149,7 +173,7 @@ def _read_flags(where: str, columns: Mapping[str, Any], ids: NodeIds) -> NodeLab
             table.append(flag)
         y[:, position] = np.array(table, dtype=np.float32)[code]
     _refuse_partial_rows(where, y, ids)
-    return NodeLabels(y, tuple(columns))
+    return y
 
 
 def _refuse_partial_rows(where: str, y: ndarray, ids: NodeIds) -> None:

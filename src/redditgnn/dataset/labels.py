@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float32
 from numpy import ndarray
 
 from redditgnn.dataset.arrays import as_array, integers, is_missing, numbers
 from redditgnn.dataset.base import Labels
+from redditgnn.dataset.edge_files import is_number
+from redditgnn.dataset.tables import MISSING
 from redditgnn.errors import DataError
 
 LabelKind = Literal["single", "multi"] | None
+NO_LABEL = (*MISSING, "-1", "-1.0")  # in small letters
+_WHOLE = re.compile(r"(0|-?[1-9]\d*)(\.0*)?")
 _LOG = logging.getLogger(__name__)
 
 
@@ -31,6 +38,8 @@ def label_column(name: str, value: Any, num_nodes: int) -> ndarray:
     Raises:
         DataError: they are no array, or there are more or fewer of them than nodes.
     """
+    if isinstance(value, (int, float, str)) or getattr(value, "ndim", None) == 0:
+        value = [value]
     array = as_array(name, "y", value)
     if array.ndim == 2 and array.shape[0] == 1 and array.shape[1] == num_nodes != 1:
         array = array[0]
@@ -40,9 +49,10 @@ def label_column(name: str, value: Any, num_nodes: int) -> ndarray:
             "a label, and classification of whole graphs is not supported"
         )
     if len(array) != num_nodes:
+        few = "; give -1 to nodes without a label" if len(array) < num_nodes else ""
         raise DataError(
             f"dataset={name}: every node needs features and a label, got {num_nodes:,} feature "
-            f"rows and {len(array):,} labels; give -1 to nodes without a label"
+            f"rows and {len(array):,} labels{few}"
         )
     if array.ndim > 2:
         raise DataError(f"dataset={name}: y must have one or two dimensions, got {array.ndim}")
@@ -66,7 +76,7 @@ def read_labels(name: str, array: ndarray, kind: LabelKind = None) -> NamedLabel
             "got one column; leave it out"
         )
     if array.ndim == 1:
-        return _words(array) if _is_text(array) else NamedLabels(_classes(name, array))
+        return _words(name, array) if _is_text(array) else NamedLabels(_classes(name, array))
     return NamedLabels(_columns(name, numbers(name, "y", array), kind))
 
 
@@ -76,12 +86,41 @@ def _is_text(array: ndarray) -> bool:
     return array.dtype.kind in "US"
 
 
-def _words(array: ndarray) -> NamedLabels:
-    """Number the words in alphabetical order."""
+def _words(name: str, array: ndarray) -> NamedLabels:
     known = np.array([not is_missing(entry) for entry in array.tolist()], dtype=bool)
+    words, code = np.unique(array[known].astype(str), return_inverse=True)
+    values = [word.strip() for word in words.tolist()]
+    if (fraction := find_fraction(values)) is not None:
+        node = int(np.flatnonzero(known)[np.argmax(code == values.index(fraction))])
+        raise DataError(
+            f"dataset={name}: labels must be words or whole numbers, node {node} has {fraction}; "
+            "regression is not supported"
+        )
+    index, classes = number_classes(values)
     y = np.full(len(array), -1, dtype=np.int64)
-    words, y[known] = np.unique(array[known].astype(str), return_inverse=True)
-    return NamedLabels(y, tuple(words.tolist()))
+    y[known] = np.array([index.get(value, -1) for value in values], dtype=np.int64)[code]
+    return NamedLabels(y, classes)
+
+
+def number_classes(values: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the class of each cell, and the names of the classes. Blanks have no class.
+
+    Whole numbers are in their order, and 1.0 is 1. Words are in alphabetical order.
+    """
+    known = {value for value in values if value.lower() not in NO_LABEL}
+    whole = all(map(_WHOLE.fullmatch, known))
+    spelling = {value: value.partition(".")[0] if whole else value for value in known}
+    classes = sorted(set(spelling.values()), key=int if whole else None)
+    index = {name: position for position, name in enumerate(classes)}
+    return {value: index[name] for value, name in spelling.items()}, tuple(classes)
+
+
+def find_fraction(values: Iterable[str]) -> str | None:
+    """Return the first cell with a fraction, None if there is none or a cell is a word."""
+    known = [value for value in values if value.lower() not in NO_LABEL]
+    if not all(map(is_number, known)):
+        return None
+    return next((value for value in known if float(value) % 1 != 0), None)
 
 
 def _classes(name: str, array: ndarray) -> Labels:
@@ -112,6 +151,17 @@ def _columns(name: str, array: ndarray, kind: LabelKind) -> Labels:
             f"dataset={name}: multi-label targets must be 0 or 1, the files differ: node {node} "
             f"has {_shown(table[node])}; choose one column of classes, or give each label a column"
         )
+    return choose_kind(name, table, kind)
+
+
+def choose_kind(name: str, table: Float32[ndarray, "nodes classes"], kind: LabelKind) -> Labels:
+    """Return the class of each row of 0/1 if `kind` is single, else `table`. One-hot rows are said.
+
+    Raises:
+        DataError: `kind` is single, and a row is not one-hot.
+    """
+    unlabelled = (table == -1).all(axis=1)
+    known = table[~unlabelled]
     one_hot = table.shape[1] > 1 and len(known) > 0 and bool((known.sum(axis=1) == 1).all())
     if kind == "single":
         return _one_hot_classes(name, table, unlabelled, one_hot)
@@ -127,8 +177,8 @@ def _columns(name: str, array: ndarray, kind: LabelKind) -> Labels:
 def _one_hot_classes(name: str, table: ndarray, unlabelled: ndarray, one_hot: bool) -> Labels:
     if not one_hot:
         raise DataError(
-            f"dataset={name}: dataset.labels=single needs one 1 in each row of y, and some rows "
-            "have none or several; set dataset.labels=multi"
+            f"dataset={name}: dataset.labels=single needs one 1 in each row of labels, and some "
+            "rows have none or several; set dataset.labels=multi"
         )
     classes: ndarray = np.where(unlabelled, -1, table.argmax(axis=1)).astype(np.int64)
     return classes

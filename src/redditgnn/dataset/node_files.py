@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,12 @@ from redditgnn.errors import ConfigError, DataError
 _IDS = ("id", "node", "node_id", "nodeid", "", "index", "name_id", "unnamed: 0")
 _LABELS = ("label", "labels", "y", "class", "target", "category")
 _SPLITS = ("split", "subset", "fold", "set")
-_MASKS = (
-    ("train_mask", "val_mask", "test_mask"),
-    ("train", "val", "test"),
-    ("is_train", "is_val", "is_test"),
+_MASKS = tuple(
+    tuple(spelling.format(part) for part in ("train", validation, "test"))
+    for spelling in ("{}_mask", "{}", "is_{}")
+    for validation in ("val", "valid", "validation")
 )
+_LIKE_A_MASK = re.compile(r"(is_)?(train|val|valid|validation|test)(?(1)|_(mask|idx|index)(_\d+)?)")
 _LOG = logging.getLogger(__name__)
 
 
@@ -170,7 +172,7 @@ class _Roles:
             _refuse_shared(features, taken)
         else:
             rest = [] if columns.has_feature_file else table.columns
-            features = [column for column in rest if column not in taken]
+            features = [c for c in rest if c not in taken and not _LIKE_A_MASK.fullmatch(c.lower())]
         return cls(id=node_id, labels=labels, split=split, features=features)
 
     @property
@@ -255,4 +257,11 @@ def _split_columns(
         if set(masks) <= set(table.columns):
             return list(masks)
     names = [c for c in table.columns if c.lower() in _SPLITS and c not in labels]
+    strange = [c for c in table.columns if _LIKE_A_MASK.fullmatch(c.lower())]
+    if strange and not names:
+        raise DataError(
+            f"{table.where}: {list_columns(strange)} seem to be a split; name three masks with "
+            "dataset.split_column=[TRAIN,VAL,TEST], or set dataset.split_column=null to leave them "
+            "out"
+        )
     return names[:1]

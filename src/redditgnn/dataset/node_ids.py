@@ -159,17 +159,33 @@ def _without_fractions(where: str, column: str, array: Any) -> Any:
     import pyarrow as pa
 
     kind = array.type
-    if pa.types.is_string(kind) or pa.types.is_integer(kind):
+    if pa.types.is_string(kind):
         return array
-    if pa.types.is_floating(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        _refuse_inexact(where, column, array)
         try:
             return array.cast(pa.int64())
         except pa.ArrowInvalid as error:
             raise DataError(
                 f"{where}: {column} must be whole numbers or text, not all are; write them without "
-                "fractions"
+                "fractions, and below 2**63"
             ) from error
     raise DataError(
         f"{where}: {column} has the type {kind}; ids must be whole numbers or text: name another "
         "column"
     )
+
+
+def _refuse_inexact(where: str, column: str, array: Any) -> None:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_floating(array.type):
+        return
+    limit = 2 ** {16: 11, 32: 24, 64: 53}[array.type.bit_width]
+    largest = compute.max(compute.abs(array.cast(pa.float64()))).as_py()
+    if largest is not None and largest > limit and largest != float("inf"):
+        raise DataError(
+            f"{where}: {column} is stored as {array.type}, which cannot tell whole numbers above "
+            f"{limit:,} apart; store integers"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,15 @@ class OpenDataset:
         return graphs
 
     def _list_graphs(self) -> list[Any]:
+        from torch_geometric.data import Batch
         from torch_geometric.data.data import BaseData
 
         data = self.dataset
         if not isinstance(data, BaseData) and not hasattr(data, "__getitem__"):
             data = getattr(data, "data", data)
-        if isinstance(data, BaseData) or not hasattr(data, "__len__"):
+        if isinstance(data, Batch):
+            return list(data.to_data_list())
+        if isinstance(data, (BaseData, Mapping)) or not hasattr(data, "__len__"):
             return [data]
         return [data[index] for index in range(len(data))]
 

@@ -16,7 +16,12 @@ from redditgnn.dataset.join import join_graphs, read_graph
 from redditgnn.dataset.labels import LabelKind, read_labels
 from redditgnn.dataset.rawfiles import find_copy
 from redditgnn.dataset.source import Source, default_folder
-from redditgnn.dataset.split import SplitRule, SplitSettings, count_splits
+from redditgnn.dataset.split import (
+    SplitRule,
+    SplitSettings,
+    count_splits,
+    refuse_missing_masks,
+)
 from redditgnn.dataset.validation import check_labels, convert_graph, row_normalized
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData, Names
@@ -94,8 +99,10 @@ def _raw_graph(
     name: str, graphs: Sequence[Any], rule: SplitRule, labels: LabelKind, edge_weight: bool | None
 ) -> RawGraph:
     parts = [read_graph(name, data, edge_weight) for data in graphs]
+    if rule.kind == "public":
+        refuse_missing_masks(name, graphs)
     if len(parts) > 1:
-        _LOG.warning("dataset=%s: %d graphs become one, not connected", name, len(parts))
+        _say_joined(name, len(parts), rule)
     whole = join_graphs(name, parts)
     named = read_labels(name, whole.y, labels)
     check_labels(name, named.y)
@@ -104,8 +111,18 @@ def _raw_graph(
         x=whole.x,
         edge_index=whole.edge_index,
         y=named.y,
-        masks=rule.masks(whole.masks, named.y, graph_ids),
+        masks=rule.masks(whole.masks, named.y, graph_ids, named.classes),
         edge_weight=whole.edge_weight,
         names=Names(classes=named.classes),
         num_splits=count_splits(whole.masks),
+        edge_values_left_out=whole.unused,
     )
+
+
+def _say_joined(name: str, num_graphs: int, rule: SplitRule) -> None:
+    nodes = (
+        ", and dataset.split=random draws nodes of each; dataset.split=ratio draws whole graphs"
+        if rule.kind == "random"
+        else ""
+    )
+    _LOG.warning("dataset=%s: %d graphs become one, not connected%s", name, num_graphs, nodes)

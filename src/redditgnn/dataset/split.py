@@ -62,10 +62,12 @@ class SplitRule:
         tables: Sequence[MaskTable | None],
         y: Labels,
         graph_ids: Int64[ndarray, " nodes"] | None = None,
+        classes: Sequence[str] | None = None,
     ) -> Masks:
         """Return the masks of training, validation and test nodes, None where the files lack one.
 
         `graph_ids`: the graph of each node, where several were joined. `ratio` then draws graphs.
+        `classes`: their names, for messages.
 
         Raises:
             ConfigError: there is no split of this number, or a class is too small to draw from.
@@ -79,7 +81,7 @@ class SplitRule:
             return draw_by_ratio(y, self.train_ratio, self.val_ratio, self.seed, graph_ids)
         if y.ndim == 2:
             raise ConfigError("dataset.split=random needs one label per node; use split=ratio")
-        return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed)
+        return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed, classes)
 
     def _check_ratios(self) -> None:
         ratios = (self.train_ratio, self.val_ratio)
@@ -97,6 +99,12 @@ class SplitRule:
     def _select_public(self, tables: Sequence[MaskTable | None]) -> Masks:
         """Select one column of each mask. A mask with a single column serves every split."""
         num_splits = count_splits(tables)
+        sizes = [0 if table is None else table.shape[1] for table in tables]
+        if not {0, 1, num_splits}.issuperset(sizes):
+            raise ConfigError(
+                f"dataset.split_index: the masks have {', '.join(map(str, sizes))} splits; give "
+                "all three the same number, or one for all splits"
+            )
         if not 0 <= self.index < num_splits:
             raise ConfigError(f"dataset.split_index must be in [0, {num_splits}), got {self.index}")
         train, val, test = (
@@ -126,13 +134,11 @@ def mask_tables(name: str, data: Any, num_nodes: int) -> list[MaskTable | None]:
 
 def _mask_table(name: str, key: str, value: Any, num_nodes: int) -> MaskTable:
     array = numbers(name, key, value)
-    if array.ndim > 2 or len(array) != num_nodes:
-        turned = array.ndim == 2 and array.shape[1] == num_nodes
-        way_out = "transpose it" if turned else "make it true or false for every node"
+    if array.ndim > 2 or len(array) != num_nodes or array[:1].size == 0:
         raise DataError(
             f"dataset={name}: the files have no usable {key}: its shape is {list(array.shape)} "
-            f"and must be [{num_nodes}] or [{num_nodes}, splits]; {way_out}, or set "
-            "dataset.split=random"
+            f"and must be [{num_nodes}] or [{num_nodes}, splits]; {_mask_remedy(array, num_nodes)}"
+            ", or set dataset.split=random"
         )
     wrong = (array != 0) & (array != 1)
     if wrong.any():
@@ -143,8 +149,42 @@ def _mask_table(name: str, key: str, value: Any, num_nodes: int) -> MaskTable:
     return array.astype(bool).reshape(num_nodes, array.shape[1] if array.ndim > 1 else 1)
 
 
+def _mask_remedy(array: ndarray, num_nodes: int) -> str:
+    if array.ndim == 2 and array.shape[1] == num_nodes:
+        return "transpose it"
+    if array.ndim == 1 and array.dtype.kind in "iu" and len(array) < num_nodes:
+        return "node numbers become a mask by torch_geometric.utils.index_to_mask"
+    return "make it true or false for every node"
+
+
+def refuse_missing_masks(name: str, graphs: Sequence[Any]) -> None:
+    """Refuse graphs without one of the masks, and name what they have in its place.
+
+    Raises:
+        DataError: names the mask and the ways out.
+    """
+    draw = "set dataset.split=random"
+    if len(graphs) > 1:
+        draw = (
+            "draw whole graphs: dataset.split=ratio dataset.train_ratio=0.6 dataset.val_ratio=0.2"
+        )
+    for number, data in enumerate(graphs):
+        for key in MASKS:
+            if getattr(data, key, None) is not None:
+                continue
+            start, names = key.partition("_")[0], map(str, data.keys())
+            near = [other for other in names if other.startswith(start) or other == "split_idx"]
+            whose = f"graph {number} of {len(graphs)} has" if len(graphs) > 1 else "the files have"
+            beside = f" but {near[0]}; make it a mask called {key}, or" if near else ";"
+            raise DataError(f"dataset={name}: {whose} no usable {key}{beside} {draw}")
+
+
 def draw_per_class(
-    y: Int64[ndarray, " nodes"], train_per_class: int, val_per_class: int, seed: int
+    y: Int64[ndarray, " nodes"],
+    train_per_class: int,
+    val_per_class: int,
+    seed: int,
+    names: Sequence[str] | None = None,
 ) -> tuple[Mask, Mask, Mask]:
     """Draw training and validation nodes per class. The rest is for tests (arXiv:1811.05868)."""
     if train_per_class < 1 or val_per_class < 1:
@@ -156,9 +196,11 @@ def draw_per_class(
     per_class, labelled = train_per_class + val_per_class, y >= 0
     classes, sizes = np.unique(y[labelled], return_counts=True)
     if len(sizes) and sizes.min() < per_class:
+        smallest = int(classes[sizes.argmin()])
         raise ConfigError(
             f"dataset.train_per_class + val_per_class must be at most {sizes.min()}, the size of "
-            f"class {classes[sizes.argmin()]}, got {per_class}; lower them, or use split=ratio"
+            f"class {smallest if names is None else names[smallest]}, got {per_class}; lower them, "
+            "or use split=ratio"
         )
     rng = np.random.default_rng(seed)
     train, val = np.zeros(len(y), dtype=bool), np.zeros(len(y), dtype=bool)

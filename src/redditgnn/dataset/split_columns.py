@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from redditgnn.dataset.base import Labels, Mask
 from redditgnn.dataset.label_columns import encode
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.dataset.split import check_ratios, check_seed, draw_by_ratio, draw_per_class
+from redditgnn.dataset.tables import MISSING
 from redditgnn.dataset.validation import is_labelled
 from redditgnn.errors import ConfigError, DataError
 
@@ -22,7 +23,7 @@ _WORDS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), 1),
     **dict.fromkeys(("test", "testing", "te"), 2),
 }
-_BLANKS = ("", "nan", "na", "null", "none", "-1", "-1.0", "unlabelled", "unlabeled")
+_BLANKS = (*MISSING, "-1", "-1.0", "unlabelled", "unlabeled")
 _FROM_0 = {"0": 0, "1": 1, "2": 2}
 _FROM_1 = {"0": -1, "1": 0, "2": 1, "3": 2}
 _FLAGS = {"1": True, "true": True, "1.0": True, "0": False, "false": False, "0.0": False, "": False}
@@ -43,7 +44,7 @@ class DrawRule:
         check_seed(self.seed)
         check_ratios(self.train_ratio, self.val_ratio)
 
-    def draw(self, y: Labels) -> tuple[Mask, Mask, Mask]:
+    def draw(self, y: Labels, classes: Sequence[str]) -> tuple[Mask, Mask, Mask]:
         """Draw masks of training, validation and test nodes. Nodes without labels are in none."""
         if self.kind not in ("per_class", "random"):
             return draw_by_ratio(y, self.train_ratio, self.val_ratio, self.seed)
@@ -51,7 +52,7 @@ class DrawRule:
             raise ConfigError(
                 f"dataset.split={self.kind} needs one label per node; use dataset.split=ratio"
             )
-        return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed)
+        return draw_per_class(y, self.train_per_class, self.val_per_class, self.seed, classes)
 
 
 def read_split(
@@ -73,7 +74,7 @@ def read_split(
 
 
 def _read_words(where: str, name: str, array: Any, ids: NodeIds) -> tuple[Mask, Mask, Mask]:
-    values, code = encode(array)
+    values, code = encode(where, name, array)
     cells = [value.lower().removesuffix(".0") for value in values]
     rest = {cell for cell in cells if cell not in _BLANKS}
     known = next((k for k in (_WORDS, _FROM_0, _FROM_1) if _fits(rest, k)), None)
@@ -99,7 +100,7 @@ def _fits(cells: set[str], known: Mapping[str, int]) -> bool:
 
 
 def _read_mask(where: str, name: str, array: Any, ids: NodeIds) -> Mask:
-    values, code = encode(array)
+    values, code = encode(where, name, array)
     for position, value in enumerate(values):
         if value.lower() not in _FLAGS:
             node = ids.names[int(np.argmax(code == position))]

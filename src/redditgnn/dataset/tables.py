@@ -19,6 +19,7 @@ from redditgnn.dataset.rawfiles import describe_error
 from redditgnn.errors import ConfigError, DataError
 
 ROWS = 1 << 20  # of a block of typed columns
+MISSING = ("", "nan", "na", "n/a", "#n/a", "<na>", "null", "none")  # in small letters: no value
 FORMATS = "CSV or TSV text, also as .gz, .parquet, .npz or .npy"
 _OTHER_FORMATS = (
     *(".xlsx", ".xls", ".ods", ".json", ".jsonl", ".mat", ".pt", ".pth", ".pkl", ".pickle"),
@@ -78,7 +79,8 @@ def check_file(where: str, path: Path) -> None:
         near = get_close_matches(path.name, _names_beside(path), n=1)
         hint = f" (did you mean {path.with_name(near[0])}?)" if near else ""
         raise DataError(
-            f"{where}: there is no such file{hint}; paths are relative to the current folder"
+            f"{where}: there is no such file{hint}; name it with {where.partition('=')[0]}=PATH, "
+            "which is relative to the current folder"
         )
     if not path.is_file():
         raise DataError(f"{where} is a folder; name a file: {FORMATS}")

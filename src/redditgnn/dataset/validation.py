@@ -43,7 +43,13 @@ def convert_graph(
     masks = _check_masks(name, raw)
     counts = _count_all(raw, num_classes, masks)
     check_expected(name, counts, expected or {})
-    edges = sort_edges(name, raw.edge_index, len(raw.x), weight=raw.edge_weight, rules=rules)
+    _warn_of_labels(name, raw.y)
+    edges = sort_edges(
+        *(name, raw.edge_index, len(raw.x)),
+        weight=raw.edge_weight,
+        rules=rules,
+        node_name=raw.node_name,
+    )
     with_reverse = num_with_reverse(edges.rowptr, edges.col)
     if rules is not None and rules.undirected is None:
         _warn_of_directed_edges(name, with_reverse, len(edges.col))
@@ -60,6 +66,7 @@ def convert_graph(
             "num_splits": raw.num_splits,
             **edges.facts,
             "edges_with_reverse": with_reverse,
+            "edge_values_left_out": raw.edge_values_left_out,
         },
         raw_files=tuple(map(Path, raw_files)),
     )
@@ -115,9 +122,28 @@ def check_labels(name: str, y: Labels) -> int:
 def _warn_of_directed_edges(name: str, with_reverse: int, num_edges: int) -> None:
     if with_reverse < num_edges:
         _LOG.warning(
-            "dataset=%s: %s of %s edges have their reverse, and messages follow the edges one way; "
-            "dataset.undirected=true adds the reverses, dataset.undirected=false is silent",
-            *(name, f"{with_reverse:,}", f"{num_edges:,}"),
+            "dataset=%s: %s of %s edges have their reverse (%.1f%%), and messages follow "
+            "them one way; dataset.undirected=true adds reverses, dataset.undirected=false is "
+            "silent",
+            *(name, f"{with_reverse:,}", f"{num_edges:,}", 100 * with_reverse / num_edges),
+        )
+
+
+def _warn_of_labels(name: str, y: Labels) -> None:
+    """Say that nothing can be learned where all labels are equal, or all different."""
+    labels = y[is_labelled(y)]
+    if y.ndim == 2:
+        return
+    num_classes = len(np.unique(labels))
+    if num_classes == 1:
+        _LOG.warning(
+            "dataset=%s: every node with a label has class %s, so all models score 1.0",
+            *(name, labels[0]),
+        )
+    elif num_classes == len(labels) > 2:
+        _LOG.warning(
+            "dataset=%s: every label is there once (%s of them), so they are no classes",
+            *(name, f"{num_classes:,}"),
         )
 
 
@@ -130,20 +156,27 @@ def _check_features(name: str, raw: RawGraph) -> None:
     if len(raw.x) != len(raw.y):
         sizes = f"{len(raw.x):,} feature rows and {len(raw.y):,} labels"
         raise DataError(f"dataset={name}: every node needs features and a label, got {sizes}")
-    if (node := _first_node(raw.x, lambda numbers: ~np.isfinite(numbers))) is not None:
-        raise DataError(f"dataset={name}: features must be finite, those of node {node} are not")
+    node = _first_node(raw.x, lambda numbers: ~np.isfinite(numbers))
+    if node is None:
+        return
+    row = (
+        raw.x.gather(torch.tensor([node]))[0] if isinstance(raw.x, SparseFeatures) else raw.x[node]
+    )
+    values = np.asarray(row)
+    column = int(np.argmin(np.isfinite(values)))
+    raise DataError(
+        f"dataset={name}: features must be finite, those of node {raw.node_name(node)} are "
+        f"not: column {column} has {values[column]}"
+    )
 
 
 def _first_node(x: Features, is_bad: Callable[[ndarray], ndarray]) -> int | None:
     """Return the first node with a feature for which `is_bad` holds. Zeros are never bad."""
     if isinstance(x, SparseFeatures):
         bad = is_bad(x.values.numpy())
-        entry = int(np.argmax(bad)) if bad.any() else None
-        return (
-            None
-            if entry is None
-            else int(np.searchsorted(x.csr.rowptr.numpy(), entry, "right")) - 1
-        )
+        if not bad.any():
+            return None
+        return int(np.searchsorted(x.csr.rowptr.numpy(), np.argmax(bad), "right")) - 1
     for start in range(0, len(x), 65536):  # in pieces: a mask of all features would be large
         rows = is_bad(x[start : start + 65536]).any(axis=1)
         if rows.any():
@@ -198,16 +231,17 @@ def _check_masks(name: str, raw: RawGraph) -> dict[str, Mask]:
         masks.append(mask)
     overlap = np.add.reduce(masks, dtype=np.int8) > 1
     if overlap.any():
-        node = int(np.argmax(overlap))
+        node = raw.node_name(int(np.argmax(overlap)))
         raise DataError(f"dataset={name}: splits must be disjoint, node {node} is in more than one")
     for split, mask in zip(("training", "validation", "test"), masks, strict=True):
         if not mask.any():
             raise DataError(f"dataset={name}: the {split} split must have nodes, it is empty")
         if (unlabelled := mask & ~is_labelled(raw.y)).any():
-            node, count = int(np.argmax(unlabelled)), int(unlabelled.sum())
+            node = raw.node_name(int(np.argmax(unlabelled)))
             raise DataError(
-                f"dataset={name}: {count:,} nodes of the {split} split have no label, the first is "
-                f"node {node}; leave them out of the split: they can still be predicted"
+                f"dataset={name}: {int(unlabelled.sum()):,} nodes of the {split} split have no "
+                f"label, the first is node {node}; leave them out of the split: they can still be "
+                "predicted (-1, NaN and blanks are no label)"
             )
     return dict(zip(MASKS, masks, strict=True))
 

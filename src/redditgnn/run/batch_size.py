@@ -19,7 +19,7 @@ from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, require
 from redditgnn.graph.batch import Batch
 from redditgnn.memory.estimate import estimate
-from redditgnn.memory.out_of_memory import is_out_of_memory
+from redditgnn.memory.out_of_memory import MemoryWatch, Phase, is_out_of_memory
 from redditgnn.parts import Parts
 from redditgnn.runtime.measure import MIB, reset_peak_cuda
 from redditgnn.runtime.memory import free_memory
@@ -79,7 +79,8 @@ def largest(fits: Callable[[int], bool], bound: int) -> int:
 def _largest_that_fits(settings: Settings) -> int:
     parts = Parts(settings)
     with parts.in_effect():
-        trials = Trials(parts)
+        with MemoryWatch(settings, parts.device).during(Phase.LOADING):
+            trials = Trials(parts)
         size = largest(trials.fits, trials.bound)
     require(
         size > 0,
