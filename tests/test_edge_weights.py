@@ -23,6 +23,7 @@ from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
+from tests.samplers import SAMPLERS
 
 CPU = torch.device("cpu")
 MODELS = {
@@ -49,16 +50,6 @@ REFUSED = {
     "pyg SAGEConv": "model=pyg model.conv._target_=torch_geometric.nn.SAGEConv",
 }
 NARROW = {"model=sgc": [], "model=sign": ["model.hidden_channels=8"]}
-SAMPLERS = {
-    "full": "sampler=full",
-    "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",
-    "neighbor_tree": "sampler=neighbor_tree sampler.num_neighbors=[3,2] sampler.batch_size=7",
-    "saint_node": "sampler=saint_node sampler.batch_size=20 sampler.num_steps=3",
-    "saint_edge": "sampler=saint_edge sampler.batch_size=12 sampler.num_steps=3",
-    "saint_rw": "sampler=saint_rw sampler.batch_size=8 sampler.walk_length=2 sampler.num_steps=3",
-    "cluster": "sampler=cluster sampler.num_parts=6 sampler.batch_size=2",
-    "gas": "sampler=gas sampler.num_parts=6 sampler.batch_size=2",
-}
 LOCAL = {name: text for name, text in MODELS.items() if "GCNConv" not in text}  # allow a halo
 every_local_model = pytest.mark.parametrize("overrides", LOCAL.values(), ids=LOCAL)
 every_model = pytest.mark.parametrize("overrides", MODELS.values(), ids=MODELS)
