@@ -49,7 +49,10 @@ def stock_code(model: Backbone, num_features: int) -> str:
         code = f"{_imports(model)}\n\n\n{code}"
         same = _gives_the_same(model, code, num_features)
     except Exception as error:  # whatever a layer of another library raises for these arguments
-        raise UserError(f"{name} cannot be exported: {_first_line(error)}") from error
+        raise UserError(
+            f"{name} with these settings is not exported: its layers do not keep what PyG builds "
+            f"them from ({type(error).__name__}); 'redditgnn predict' writes its answers"
+        ) from error
     if not same:
         raise UserError(
             f"{name} with these settings gives other numbers than the stack of PyG's own layers, "
@@ -155,7 +158,3 @@ def _logits(model: ConvStack, x: Tensor, edge_index: Tensor) -> Tensor:
         h = model.layer(index, h, block, h0)
         states.append(h)
     return model.decode(states)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
