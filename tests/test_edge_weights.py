@@ -47,6 +47,8 @@ REFUSED = {
     "gat": "model=gat",
     "gatv2": "model=gatv2",
     "pna": "model=pna",
+    "pyg GATConv": "model=pyg model.conv._target_=torch_geometric.nn.GATConv",
+    "pyg TransformerConv": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
     "pyg SAGEConv": "model=pyg model.conv._target_=torch_geometric.nn.SAGEConv",
 }
 NARROW = {"model=sgc": [], "model=sign": ["model.hidden_channels=8"]}
@@ -206,6 +208,16 @@ def test_a_model_that_would_ignore_weights_is_refused(overrides: str, graph: Gra
     with pytest.raises(ConfigError, match=words):
         model_of(graph, overrides)
     assert model_of(replace(graph, edge_weight=None), overrides)
+
+
+@every_sampler
+@pytest.mark.parametrize("model", ["model=gat", "model=gatv2"])
+def test_attention_is_refused_under_every_sampler_in_one_line_with_the_way_out(
+    model: str, sampler: str, graph: GraphData
+) -> None:
+    with pytest.raises(ConfigError, match="or set dataset.edge_weight=false") as raised:
+        _ = parts_of(graph, model, sampler).sampler
+    assert "\n" not in str(raised.value)
 
 
 def test_a_sampler_that_would_ignore_weights_is_refused(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 
 from jaxtyping import Float
@@ -72,7 +71,6 @@ class TrainedModel:
         Raises:
             DataError: it has changed since, or other data have other features.
         """
-        self._refuse_missing_code("dataset")
         graph = Parts(self.settings).graph
         if self._is_own(graph):
             return graph
@@ -115,7 +113,6 @@ class TrainedModel:
                 "run, or train it again"
             )
         _ = self.graph  # refuses other data
-        self._refuse_missing_code("model")
         model: Backbone = self.settings.build("model", self.facts.spec)
         try:
             weights = checkpoint.load(path, way_out="choose another run, or train it again")
@@ -126,15 +123,6 @@ class TrainedModel:
                 "changed since; use the version of the code that the column commit names"
             ) from error
         return model.to(self._parts.device).eval()
-
-    def _refuse_missing_code(self, group: str) -> None:
-        target = str(self.settings.components[group]["_target_"])
-        package = target.partition(".")[0]
-        if find_spec(package) is None:
-            raise ConfigError(
-                f"{self.folder}: {group}={self.settings.choices[group]} is {target}, and Python "
-                f"finds no {package}; put PYTHONPATH=DIR before the command, where DIR holds it"
-            )
 
     @cached_property
     def _parts(self) -> Parts:
