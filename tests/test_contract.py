@@ -20,6 +20,7 @@ from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor import sampled_batch
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
+from tests.samplers import SAMPLERS
 
 pytestmark = pytest.mark.every_python
 
@@ -63,16 +64,6 @@ MODELS = {
 }
 STEPPING = ["mlp", "linear", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "sgc", "sign"]
 STEPPING += ["gin", "pna", "pyg GraphConv"]
-SAMPLERS = {
-    "full": "sampler=full",
-    "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",
-    "neighbor_tree": ("sampler=neighbor_tree sampler.num_neighbors=[3,2] sampler.batch_size=7"),
-    "saint_node": "sampler=saint_node sampler.batch_size=20",
-    "saint_edge": "sampler=saint_edge sampler.batch_size=12",
-    "saint_rw": "sampler=saint_rw sampler.batch_size=8 sampler.walk_length=2",
-    "cluster": "sampler=cluster sampler.num_parts=6 sampler.batch_size=2",
-    "gas": "sampler=gas sampler.num_parts=6 sampler.batch_size=2",
-}
 BOTH = ["model.hidden_channels=8", "model.num_layers=2"]
 NARROW = {
     "model=sgc": [],

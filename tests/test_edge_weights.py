@@ -23,6 +23,7 @@ from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor import NeighborSampler
 from redditgnn.sampler.neighbor_numba import NumbaNeighborhoods
 from redditgnn.sampler.neighbor_torch import TorchNeighborhoods
+from tests.samplers import SAMPLERS
 
 CPU = torch.device("cpu")
 MODELS = {
@@ -46,19 +47,11 @@ REFUSED = {
     "gat": "model=gat",
     "gatv2": "model=gatv2",
     "pna": "model=pna",
+    "pyg GATConv": "model=pyg model.conv._target_=torch_geometric.nn.GATConv",
+    "pyg TransformerConv": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
     "pyg SAGEConv": "model=pyg model.conv._target_=torch_geometric.nn.SAGEConv",
 }
 NARROW = {"model=sgc": [], "model=sign": ["model.hidden_channels=8"]}
-SAMPLERS = {
-    "full": "sampler=full",
-    "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",
-    "neighbor_tree": "sampler=neighbor_tree sampler.num_neighbors=[3,2] sampler.batch_size=7",
-    "saint_node": "sampler=saint_node sampler.batch_size=20 sampler.num_steps=3",
-    "saint_edge": "sampler=saint_edge sampler.batch_size=12 sampler.num_steps=3",
-    "saint_rw": "sampler=saint_rw sampler.batch_size=8 sampler.walk_length=2 sampler.num_steps=3",
-    "cluster": "sampler=cluster sampler.num_parts=6 sampler.batch_size=2",
-    "gas": "sampler=gas sampler.num_parts=6 sampler.batch_size=2",
-}
 LOCAL = {name: text for name, text in MODELS.items() if "GCNConv" not in text}  # allow a halo
 every_local_model = pytest.mark.parametrize("overrides", LOCAL.values(), ids=LOCAL)
 every_model = pytest.mark.parametrize("overrides", MODELS.values(), ids=MODELS)
@@ -215,6 +208,16 @@ def test_a_model_that_would_ignore_weights_is_refused(overrides: str, graph: Gra
     with pytest.raises(ConfigError, match=words):
         model_of(graph, overrides)
     assert model_of(replace(graph, edge_weight=None), overrides)
+
+
+@every_sampler
+@pytest.mark.parametrize("model", ["model=gat", "model=gatv2"])
+def test_attention_is_refused_under_every_sampler_in_one_line_with_the_way_out(
+    model: str, sampler: str, graph: GraphData
+) -> None:
+    with pytest.raises(ConfigError, match="or set dataset.edge_weight=false") as raised:
+        _ = parts_of(graph, model, sampler).sampler
+    assert "\n" not in str(raised.value)
 
 
 def test_a_sampler_that_would_ignore_weights_is_refused(

@@ -17,7 +17,9 @@ from redditgnn.command import diagnose as command
 from redditgnn.graph.csr import CSR
 from redditgnn.graph.data import GraphData, Names
 from redditgnn.prediction import neighborhoods
-from redditgnn.prediction.diagnosis import agreement, diagnose
+from redditgnn.prediction.diagnosis import Tables, agreement, diagnose
+from redditgnn.prediction.finding import finding_of
+from redditgnn.report.writing import write_report
 
 SBM = ("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4")
 RUN = (*SBM, "trainer.epochs=1", "device=cpu", "sampler=full", "model.hidden_channels=8")
@@ -126,6 +128,79 @@ def test_two_runs_stand_side_by_side(
     assert list(table) == columns
 
 
+def test_the_report_links_the_diagnosis_of_the_best_run(two_runs: list[redditgnn.Run]) -> None:
+    results_dir = two_runs[0].folder.parents[1]
+    for run in two_runs:
+        assert command.main([run.run_id, f"results_dir={results_dir}"]) == 0
+    list(write_report(results_dir, results_dir / "report"))
+    page = (results_dir / "report" / "index.html").read_text()
+    (linked,) = (run for run in two_runs if f"Diagnosis of run {run.run_id}" in page)
+    assert f'href="../runs/{linked.run_id}/diagnosis/index.html"' in page
+    assert (linked.folder / "diagnosis" / "finding.txt").read_text().strip() in page
+
+
+def test_a_diagnosis_of_other_nodes_does_not_replace_that_of_the_test_nodes(
+    two_runs: list[redditgnn.Run],
+) -> None:
+    run, results = two_runs[0], f"results_dir={two_runs[0].folder.parents[1]}"
+    assert command.main([run.run_id, results]) == 0
+    own = (run.folder / "diagnosis" / "index.html").read_bytes()
+    assert command.main([run.run_id, results, "--split=val"]) == 0
+    assert command.main([run.run_id, results, "dataset.scale=0.002"]) == 0
+    assert (run.folder / "diagnosis" / "index.html").read_bytes() == own
+    assert (run.folder / "diagnosis-val" / "index.html").exists()
+    other = (run.folder / "diagnosis-other-graph" / "index.html").read_text()
+    assert "test nodes of sbm, which is another graph than the run's" in other.replace(
+        "&#x27;", "'"
+    )
+
+
+def bins(name: str, *rows: tuple[str, int, float, float]) -> pd.DataFrame:
+    columns = [name, "nodes", "accuracy of gat", "accuracy of sage"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(difference=table["accuracy of gat"] - table["accuracy of sage"])
+
+
+@pytest.fixture
+def beside() -> Tables:
+    """Sage has 10 of 100 nodes more right: 12 more at low homophily, 2 fewer at high."""
+    return {
+        "agreement": pd.DataFrame(),
+        "homophily": bins(
+            "homophily", ("0% to 20%", 40, 0.2, 0.5), ("80% to 100%", 60, 0.9, 13 / 15)
+        ),
+        "degree": bins(
+            "degree", ("1", 50, 0.6, 0.7), ("2 to 9", 46, 0.65, 0.75), ("10", 4, 0.3, 0.4)
+        ),
+        "distance": bins("distance", ("1", 100, 0.62, 0.72)),
+    }
+
+
+def test_the_finding_names_where_the_better_model_is_better(beside: Tables) -> None:
+    assert finding_of(beside, "test") == (
+        "sage has an accuracy of 71.1% on 100 test nodes, and gat of 61.1%. Most of the 10.0 "
+        "points comes from homophily 0% to 20% (12.0 points, 40 nodes), degree 1 (5.0 points, 50 "
+        "nodes)."
+    )
+
+
+def test_the_finding_on_one_model_names_where_it_is_right_least(beside: Tables) -> None:
+    tables = {n: t.rename(columns={"accuracy of gat": "accuracy"}) for n, t in beside.items()}
+    del tables["agreement"]
+    assert finding_of(tables, "val") == (
+        "The accuracy is 61.1% on 100 val nodes. It is lowest at homophily 0% to 20% (20.0% of 40 "
+        "nodes), degree 1 (60.0% of 50 nodes)."
+    )
+
+
+def test_models_that_are_equally_good_are_said_to_be(beside: Tables) -> None:
+    tables = {
+        n: t.assign(**{"accuracy of sage": t.get("accuracy of gat")}) for n, t in beside.items()
+    }
+    finding = "gat and sage have the same accuracy, 61.1% on 100 test nodes."
+    assert finding_of(tables, "test") == finding
+
+
 def test_several_labels_have_no_confusion_but_the_other_tables(tmp_path: Path) -> None:
     labels = ("dataset=sbm_multilabel", "dataset.scale=0.002", "dataset.num_features=8")
     places = (f"data_dir={tmp_path / 'data'}", f"results_dir={tmp_path / 'results'}")
@@ -143,6 +218,11 @@ MISTAKES = {
     ("diagnose", "a", "b", "c"): "diagnose takes at most two runs, got a b c",
     ("diagnose", "latest", "--split=all"): "--split must be one of train, val, test, got all",
     ("diagnose", "latest", "--out=/dev/null", "R"): "--out: /dev/null cannot be written",
+    ("diagnose", "latest", "latest", "R"): "cannot stand beside itself; name another run",
+    ("diagnose", "latest", "R", "dataset.num_classes=5"): "sbm has the class '4', which the model",
+    ("diagnose", "latest", "R", "dataset=sbm_multilabel", "dataset.num_features=8"): (
+        "nodes of sbm_multilabel have several labels, and the model was trained on one label a node"
+    ),
 }
 
 

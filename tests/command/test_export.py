@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import redditgnn
 from redditgnn.config.compose import compose_settings
 from redditgnn.errors import UserError
 from redditgnn.graph.data import GraphData
+from redditgnn.prediction.export import write_export
 from redditgnn.prediction.stock import stock_code
 
 SBM = ("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4")
@@ -47,11 +49,19 @@ STACKS = {
     "norm, skips, jk": "model=gcn model.norm=batch model.residual=true model.jk=lstm",
     "jk cat": "model=sage model.norm=layer model.jk=cat model.num_layers=3",
     "pyg": "model=pyg",
+    "appnp": "model=appnp model.num_layers=4",
+    "gcn2": "model=gcn2 model.num_layers=3",
+    "gcn2, all extras": (
+        "model=gcn2 model.num_layers=3 model.shared_weights=false model.norm=batch"
+        " model.residual=true"
+    ),
+    "sgc": "model=sgc model.num_hops=3",
     "pyg Transformer": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
 }
 REFUSED = {
-    "model=gcn2": "GCN2 is no stack of layers that PyG has itself, so there is nothing to export",
-    "model=sgc": "SGC is no stack of layers that PyG has itself",
+    "model=sign": "SIGN is not exported: it is not built of PyG's layers, as model=mlp, gcn, sage",
+    "model=pna": r"PNA with these settings is not exported: .* \(TypeError\); 'redditgnn predict'",
+    "model=sage model.aggr=lstm": "GraphSAGE with these settings is not exported: its layers do",
     "model=sage model.aggr=gcn": "gives other numbers than the stack of PyG's own layers",
 }
 
@@ -77,6 +87,17 @@ def test_a_model_that_stock_layers_cannot_rebuild_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=part):
         stock_code(build(make_graph(), overrides), 5)
+
+
+def test_edge_weights_are_not_exported(
+    make_graph: Callable[..., GraphData], tmp_path: Path
+) -> None:
+    graph = make_graph()
+    weighted = replace(graph, edge_weight=torch.ones(graph.num_edges))
+    model, folder = build(graph, "model=gcn"), tmp_path / "export"
+    with pytest.raises(UserError, match="random0 has edge weights, which an export does not hold;"):
+        write_export(folder, model, weighted, torch.zeros(20, 3), {"run_id": "a"})
+    assert not folder.exists()
 
 
 def test_a_folder_with_other_files_is_not_replaced(

@@ -94,10 +94,20 @@ def test_another_graph_is_predicted_with_the_model_of_the_first(
     printed = answer("dataset.scale=0.002")
     other = trained.on(["dataset.scale=0.002"])
     table = pd.read_csv(trained.folder / "predictions-other-graph.csv")
-    assert "another graph than the run's" in printed
+    assert "another graph than the run's, with a split of its own" in printed
     assert len(table) == other.graph.num_nodes == 466
     assert table.predicted.tolist() == other.predict().tolist()
     torch.testing.assert_close(other.model.state_dict(), trained.model.state_dict())
+
+
+def test_classes_of_another_graph_that_cannot_be_predicted_are_named(
+    answer: Callable[..., str],
+) -> None:
+    printed = answer("dataset.num_classes=6").splitlines()
+    assert printed[1:] == [
+        "sbm has classes that the model was not trained on and cannot predict: 4, 5"
+    ]
+    assert len(answer("dataset.num_classes=3").splitlines()) == 1
 
 
 def test_an_older_run_without_facts_reads_them_from_its_own_graph(
@@ -192,13 +202,6 @@ MISTAKES = {
 @pytest.mark.parametrize(("argv", "part"), MISTAKES.items(), ids=MISTAKES.keys())
 def test_a_mistake_is_one_line(argv: str, part: str, refused: Callable[..., str]) -> None:
     assert part in refused(*shlex.split(argv.replace("RESULTS", "results_dir={here}/results")))
-
-
-def test_a_run_without_weights_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
-    for path in tmp_path.rglob("best.pt"):
-        path.unlink()
-    message = refused("predict", "latest", "results_dir={here}/results")
-    assert "best.pt is missing: the run ended before its first evaluation" in message
 
 
 def test_weights_of_another_model_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:

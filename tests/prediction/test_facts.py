@@ -12,7 +12,7 @@ import torch
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData, Names
 from redditgnn.graph.sparse_features import SparseFeatures
-from redditgnn.prediction.facts import TrainingFacts, fit_features
+from redditgnn.prediction.facts import TrainingFacts, fit_features, fit_labels
 
 TRAINED = ("age", "land=de", "land=fr", "land=it")
 
@@ -76,3 +76,37 @@ def test_without_names_only_the_number_counts(graph: GraphData, facts: TrainingF
     assert fit_features(unnamed, facts) is unnamed
     with pytest.raises(DataError, match="has 3 features, and the model was trained on 4; choose"):
         fit_features(replace(graph, x=torch.zeros(3, 3)), facts)
+
+
+def labelled(graph: GraphData, y: list, *classes: str) -> GraphData:
+    return replace(graph, y=torch.tensor(y), num_classes=len(classes), names=Names(classes=classes))
+
+
+def test_classes_are_matched_by_name_and_missing_labels_stay_missing(graph: GraphData) -> None:
+    facts = TrainingFacts.of(labelled(graph, [0, 1, 2], "cat", "dog", "owl"))
+    fitted = fit_labels(labelled(graph, [1, -1, 0], "dog", "cat"), facts)
+    assert (fitted.y.tolist(), fitted.names.classes) == ([0, -1, 1], ("cat", "dog", "owl"))
+    fitted = fit_labels(replace(graph, y=torch.tensor([1, 0, -1]), num_classes=2), facts_of(graph))
+    assert (fitted.y.tolist(), fitted.num_classes) == ([1, 0, -1], 3)
+
+
+def facts_of(graph: GraphData) -> TrainingFacts:
+    return TrainingFacts.of(replace(graph, num_classes=3))
+
+
+def test_several_labels_are_matched_by_name(graph: GraphData) -> None:
+    rows = [[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]
+    facts = TrainingFacts.of(labelled(graph, [[0.0] * 3] * 3, "cat", "dog", "owl"))
+    fitted = fit_labels(labelled(graph, rows, "owl", "cat"), facts)
+    assert fitted.y.tolist() == [[0, 0, 1], [1, 0, 0], [-1, -1, -1]]
+
+
+def test_unknown_classes_and_other_kinds_of_labels_are_refused(graph: GraphData) -> None:
+    facts = TrainingFacts.of(labelled(graph, [0, 1, 1], "cat", "dog"))
+    with pytest.raises(
+        DataError, match=r"has the class 'fish' \(and 1 more\), which the model was"
+    ):
+        fit_labels(labelled(graph, [0, 1, 2], "dog", "fish", "owl"), facts)
+    several = labelled(graph, [[0.0, 1.0]] * 3, "cat", "dog")
+    with pytest.raises(DataError, match="have several labels, and the model was trained on one"):
+        fit_labels(several, facts)

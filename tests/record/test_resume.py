@@ -24,16 +24,11 @@ from redditgnn.record.rows import RunRow, cells_of
 from redditgnn.run import execution as run
 from redditgnn.runtime.signals import Interruption
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
+from tests.samplers import SAMPLERS
 
-GAS = "sampler=gas sampler.num_parts=6 sampler.batch_size=2 model.num_layers=3"
-SAMPLERS = {
-    "full": "sampler=full",
-    "neighbor": "sampler=neighbor sampler.num_neighbors=[3,2] sampler.batch_size=7",
-    "neighbor_tree": "sampler=neighbor_tree sampler.num_neighbors=[3,2] sampler.batch_size=7",
-    "saint_node": "sampler=saint_node sampler.batch_size=20 sampler.num_steps=3",
-    "saint_edge": "sampler=saint_edge sampler.batch_size=12 sampler.num_steps=3",
-    "saint_rw": "sampler=saint_rw sampler.batch_size=8 sampler.num_steps=3",
-    "cluster": "sampler=cluster sampler.num_parts=6 sampler.batch_size=2",
+GAS = f"{SAMPLERS['gas']} model.num_layers=3"
+CHOICES = {
+    **SAMPLERS,
     "gas": GAS,
     "gas_random": f"{GAS} sampler.partition=random sampler.max_steps=2",
     "gas_refreshed": f"{GAS} sampler.refresh_every=2",
@@ -162,7 +157,7 @@ def check_same(one: Settings, row: RunRow, other: Settings, whole: RunRow) -> No
 @pytest.mark.parametrize(
     "choice",
     [
-        *(pytest.param(choice, id=name) for name, choice in SAMPLERS.items()),
+        *(pytest.param(choice, id=name) for name, choice in CHOICES.items()),
         *(pytest.param(choice, id=name) for name, choice in MODELS.items()),
         *(pytest.param(choice, id=name) for name, choice in RECIPES.items()),
     ],
@@ -182,7 +177,7 @@ def test_sessions_of_five_boundaries_give_what_one_session_gives(
 
 
 @pytest.mark.parametrize(
-    ("every", "choice"), [("2", "sampler=full"), ("0.000001s", SAMPLERS["gas_logged"])]
+    ("every", "choice"), [("2", "sampler=full"), ("0.000001s", CHOICES["gas_logged"])]
 )
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(
     every: str, choice: str, settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch

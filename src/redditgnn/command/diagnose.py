@@ -8,10 +8,12 @@ training node. It prints precision and recall of each class, confusion matrix, c
 mistakes that the model is most sure of. All are written as CSV and as one page to DIR, by default
 diagnosis/ in the run's folder.
 
-Of two runs on the same data it prints the scores side by side, and how many nodes only one of
-them has right.
+Of two runs on the same data it prints the scores side by side, how many nodes only one of them has
+right, and where the difference comes from.
 
-keys: data_dir  results_dir  device
+keys: data_dir  results_dir  device  dataset=NAME  dataset.KEY
+
+`redditgnn report` links the page of a best run that has been diagnosed.
 
 examples:
   redditgnn diagnose latest
@@ -24,11 +26,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redditgnn.command.saved_runs import Arguments, load
+from redditgnn.command.saved_runs import Arguments, default_place, load
 from redditgnn.errors import UserError
 
 if TYPE_CHECKING:
-    from redditgnn.graph.data import Split
     from redditgnn.prediction.diagnosis import Tables
     from redditgnn.run.saved import Run
 
@@ -44,47 +45,32 @@ def main(argv: Sequence[str]) -> int:
     parser.refuse_more_than(2, ids)
     if options.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {options.split}")
-    runs = [load(run_id, overrides, options.config_dir) for run_id in ids]
-    tables = _tables(runs, options.split)
-    names = " beside ".join(map(_describe, runs))
-    folder = Path(options.out) if options.out else runs[0].folder / _default_name(runs)
-    _write(tables, f"{names}, {options.split} nodes of {runs[0].graph.name}", folder)
+    run, *others = [load(run_id, overrides, options.config_dir) for run_id in ids]
+    tables = run.diagnose(options.split, beside=others[0] if others else None)
+    folder = Path(options.out) if options.out else default_place(run, _name(options.split, others))
+    _write(tables, _title([run, *others], options.split), folder, options.split)
     return 0
 
 
-def _write(tables: Tables, title: str, folder: Path) -> None:
+def _write(tables: Tables, title: str, folder: Path, split: str) -> None:
+    from redditgnn.prediction.finding import finding_of
     from redditgnn.prediction.page import as_text, write_tables
 
-    write_tables(tables, title, folder)
-    print(f"{title}\n\n{as_text(tables)}\n\nwrote {folder / 'index.html'} and a CSV of each table")
+    finding = finding_of(tables, split)
+    write_tables(tables, title, finding, folder)
+    print(title, finding, as_text(tables), sep="\n\n")
+    print(f"\nwrote {folder / 'index.html'} and a CSV of each table")
 
 
-def _tables(runs: Sequence[Run], split: Split) -> Tables:
-    if len(runs) == 1:
-        return runs[0].diagnose(split)
-    from redditgnn.prediction.diagnosis import agreement, compare
-
-    first, second = runs
-    if str(first.graph.fingerprint) != str(second.graph.fingerprint):
-        raise UserError(
-            f"{first.run_id} and {second.run_id} are on different data or splits "
-            f"({first.graph.name}, {second.graph.name}); compare runs on the same"
-        )
-    names = _names(first, second)
-    both = agreement(first.graph, split, first.predict(), second.predict(), names)
-    return {"agreement": both} | compare(first.diagnose(split), second.diagnose(split), names)
+def _title(runs: Sequence[Run], split: str) -> str:
+    names = (f"{run.settings.choices['model']} (run {run.run_id})" for run in runs)
+    title = f"{' beside '.join(names)}, {split} nodes of {runs[0].graph.name}"
+    if runs[0].is_on_own_graph:
+        return title
+    return f"{title}, which is another graph than the run's and has a split of its own"
 
 
-def _names(first: Run, second: Run) -> tuple[str, str]:
-    models = [str(run.settings.choices["model"]) for run in (first, second)]
-    if models[0] == models[1]:
-        return first.run_id, second.run_id
-    return models[0], models[1]
-
-
-def _describe(run: Run) -> str:
-    return f"{run.settings.choices['model']} (run {run.run_id})"
-
-
-def _default_name(runs: Sequence[Run]) -> str:
-    return "diagnosis" if len(runs) == 1 else f"diagnosis-beside-{runs[1].run_id}"
+def _name(split: str, others: Sequence[Run]) -> str:
+    """Return the default name of the folder: what differs has names of its own."""
+    beside = "".join(f"-beside-{run.run_id}" for run in others)
+    return f"diagnosis{'' if split == 'test' else f'-{split}'}{beside}"

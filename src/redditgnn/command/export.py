@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from redditgnn.command.saved_runs import Arguments, load
+from redditgnn.command.saved_runs import Arguments, default_place, load
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,6 +34,6 @@ def main(argv: Sequence[str]) -> int:
     options, ids, overrides = parser.read(argv)
     parser.refuse_more_than(1, ids)
     run = load(ids[0], overrides, options.config_dir)
-    folder = run.export(Path(options.out) if options.out else run.folder / "export")
+    folder = run.export(Path(options.out) if options.out else default_place(run, "export"))
     print(f"wrote {folder}; start it with: cd {folder} && python example.py")
     return 0

@@ -32,7 +32,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redditgnn.command.saved_runs import Arguments, load
+from redditgnn.command.saved_runs import Arguments, default_place, load
 from redditgnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 SPLITS = ("all", "train", "val", "test")
 LAST = "last"
+ANOTHER = "another graph than the run's, with a split of its own"
+MOST_NAMES = 5  # in a list
 
 
 def main(argv: Sequence[str]) -> int:
@@ -84,7 +86,7 @@ def _write(run: Run, layer: int | str | None, options: Namespace) -> None:
     path = Path(options.out) if options.out else None
     for file in [] if path is None else [path, _attention_path(path)]:
         check_place("--out", file)
-    path = path or run.folder / _default_name(run)
+    path = path or default_place(run, "predictions.csv")
     check_place("--out", path)
     embeddings = hidden_layer(run.model, None) if layer == LAST else layer
     assert not isinstance(embeddings, str)
@@ -96,6 +98,7 @@ def _write_tables(
     run: Run, path: Path, split: Selection, embeddings: int | None, heads: int
 ) -> None:
     """Write a file of nodes, and one of edges if there are `heads`; say where they are."""
+    from redditgnn.prediction.facts import unknown_classes
     from redditgnn.prediction.files import table_file
     from redditgnn.prediction.table import AttentionWriter
 
@@ -108,14 +111,15 @@ def _write_tables(
         write = stack.enter_context(table_file(path))
         for piece in table.pieces():
             write(piece)
-    whose = "the run's own graph" if run.is_on_own_graph else "another graph than the run's"
+    whose = "the run's own graph" if run.is_on_own_graph else ANOTHER
     print(f"wrote {len(table):,} nodes of {run.graph.name}, {whose}, to {path}")
     if listener is not None:
         print(f"wrote {listener.num_rows:,} rows of attention to {edges_path}")
-
-
-def _default_name(run: Run) -> str:
-    return "predictions.csv" if run.is_on_own_graph else "predictions-other-graph.csv"
+    if unknown := unknown_classes(run.graph, run.facts):
+        print(
+            f"{run.graph.name} has classes that the model was not trained on and cannot predict: "
+            f"{', '.join(unknown[:MOST_NAMES])}{', ...' if len(unknown) > MOST_NAMES else ''}"
+        )
 
 
 def _attention_path(path: Path) -> Path:

@@ -65,3 +65,14 @@ def load(run_id: str, overrides: Sequence[str], config_dir: str | None = None) -
     if not Path(results_dir).is_dir():
         raise UserError(f"results_dir={results_dir} must be a folder of runs, there is none")
     return load_run(run_id, results_dir).on(overrides, Path(config_dir) if config_dir else None)
+
+
+def default_place(run: Run, name: str) -> Path:
+    """Return where in the run's folder answers are written. Those on other data have other names.
+
+    `report` reads the diagnosis of the run's own graph, which another must not replace.
+    """
+    if run.is_on_own_graph:
+        return run.folder / name
+    path = Path(name)
+    return run.folder / f"{path.stem}-other-graph{path.suffix}"

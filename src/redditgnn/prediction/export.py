@@ -51,7 +51,10 @@ def write_export(
     """
     _refuse_other_content(folder)
     if graph.edge_weight is not None:
-        raise UserError(f"{graph.name} has edge weights, which an export cannot hold yet")
+        raise UserError(
+            f"{graph.name} has edge weights, which an export does not hold; 'redditgnn predict' "
+            "writes the model's answers"
+        )
     code = stock_code(model, graph.x.shape[1])
     weights = {name: value.cpu() for name, value in model.state_dict().items()}
     try:

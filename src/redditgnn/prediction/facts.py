@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from redditgnn.errors import DataError
@@ -74,6 +75,50 @@ def fit_features(graph: GraphData, facts: TrainingFacts) -> GraphData:
     else:
         x = graph.x.new_zeros(graph.num_nodes, len(theirs)).index_copy_(1, new_ids, graph.x)
     return replace(graph, x=x, names=replace(graph.names, features=theirs))
+
+
+def unknown_classes(graph: GraphData, facts: TrainingFacts) -> list[str]:
+    """Return the classes of `graph` that the model was not trained on, and cannot predict."""
+    known = set(facts.class_names)
+    return [name for name in TrainingFacts.of(graph).class_names if name not in known]
+
+
+def fit_labels(graph: GraphData, facts: TrainingFacts) -> GraphData:
+    """Return `graph` with the classes that the model predicts, in their order.
+
+    Classes are matched by name. The graph may lack some.
+
+    Raises:
+        DataError: it has others, or nodes have several labels where those of training had one.
+    """
+    ours, theirs = TrainingFacts.of(graph), facts.class_names
+    if ours.spec.multi_label != facts.spec.multi_label:
+        kinds = ("several labels", "one label")
+        have, needed = kinds if ours.spec.multi_label else kinds[::-1]
+        raise DataError(
+            f"nodes of {graph.name} have {have}, and the model was trained on {needed} a node; "
+            "choose a graph with the same labels"
+        )
+    if unknown := unknown_classes(graph, facts):
+        raise DataError(
+            f"{graph.name} has the class {unknown[0]!r}{_others(unknown)}, which the model was not "
+            "trained on; leave these labels blank, or train again"
+        )
+    if ours.class_names == theirs:
+        return graph
+    places = torch.tensor([theirs.index(name) for name in ours.class_names])
+    y = _moved(graph.y, places, len(theirs))
+    return replace(graph, y=y, num_classes=len(theirs), names=replace(graph.names, classes=theirs))
+
+
+def _moved(y: Tensor, places: Int64[Tensor, " classes"], num_classes: int) -> Tensor:
+    """Give class `i` of `y` the number `places[i]`. -1 stays."""
+    if y.dim() == 1:
+        return torch.cat([places, torch.tensor([-1])])[y]
+    moved = torch.zeros(len(y), num_classes)
+    moved[:, places] = y
+    moved[(y < 0).all(1)] = -1
+    return moved
 
 
 def _refuse_other_number(graph: GraphData, facts: TrainingFacts) -> None:

@@ -33,7 +33,7 @@ def hidden_layer(model: Backbone, layer: int | None) -> int:
         require(
             layer > 0,
             f"{type(model).__name__} has no hidden layer: its only one gives the logits; "
-            "ask for layer 1",
+            "'--embeddings 1' writes these",
         )
     _require_layer(model, layer)
     return layer
@@ -58,5 +58,6 @@ def most_heads(model: Backbone, layer: int | None = None) -> int:
 def _require_layer(model: Backbone, layer: int) -> None:
     require(
         1 <= layer <= model.num_layers,
-        f"layer must be 1 to {model.num_layers} for this model, got {layer}",
+        f"the layer must be {'1' if model.num_layers == 1 else f'1 to {model.num_layers}'} for "
+        f"this model, got {layer}",
     )

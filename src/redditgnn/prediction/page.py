@@ -21,6 +21,7 @@ TITLES = {
     "confusion": "Confusion matrix (rows: true class, columns: predicted class)",
     "mistakes": "The mistakes that the model is most sure of",
 }
+FINDING = "finding.txt"  # `redditgnn report` quotes it
 MOST_CLASSES_PRINTED = 12
 PAGE = """\
 <!doctype html>
@@ -28,6 +29,7 @@ PAGE = """\
 <style>body {{font-family: sans-serif; margin: 2em}} table {{border-collapse: collapse}}
 td, th {{padding: 0.2em 0.8em; text-align: right; border-bottom: 1px solid #ddd}}</style></head>
 <body><h1>{title}</h1>
+<p>{finding}</p>
 {sections}
 </body></html>
 """
@@ -43,8 +45,8 @@ def as_text(tables: Tables) -> str:
     return "\n\n".join(f"{TITLES[n]}\n{_format(table)}" for n, table in printed.items())
 
 
-def write_tables(tables: Tables, title: str, folder: Path) -> None:
-    """Write `NAME.csv` for each table, and `index.html` with all of them.
+def write_tables(tables: Tables, title: str, finding: str, folder: Path) -> None:
+    """Write `NAME.csv` for each table, `index.html` with all of them, and `FINDING`.
 
     Raises:
         DataError: the folder cannot be written.
@@ -54,11 +56,12 @@ def write_tables(tables: Tables, title: str, folder: Path) -> None:
         + table.to_html(index=False, border=0, na_rep="", float_format="{:.4f}".format)
         for name, table in tables.items()
     )
-    page = PAGE.format(title=escape(title), sections="\n".join(sections))
+    page = PAGE.format(title=escape(title), finding=escape(finding), sections="\n".join(sections))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
             _write(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        _write(folder / FINDING, f"{finding}\n")
         _write(folder / "index.html", page)
     except OSError as error:
         raise DataError(

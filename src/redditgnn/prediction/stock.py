@@ -1,4 +1,4 @@
-"""A stack of convolutions as source code of layers that torch and PyG have themselves."""
+"""A model as source code of layers that torch and PyG have themselves."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from redditgnn.errors import UserError
 from redditgnn.graph.batch import Block
 from redditgnn.graph.csr import CSR
 from redditgnn.graph.features import Rows
-from redditgnn.model.base import Backbone
+from redditgnn.model.base import Backbone, LayeredModel
 from redditgnn.model.stack import ConvStack
+from redditgnn.prediction.stock_walks import SOURCES, Source
 
 LIBRARIES = {"torch.nn.": "nn.", "torch_geometric.nn.": ""}  # package -> prefix in the code
 PLAIN = (bool, int, float, str, tuple, type(None))
@@ -36,26 +37,48 @@ def stock_code(model: Backbone, num_features: int) -> str:
         UserError: no stack of stock layers gives the same numbers.
     """
     name = type(model).__name__
-    if not isinstance(model, ConvStack):
+    if not isinstance(model, ConvStack) and type(model) not in SOURCES:
         raise UserError(
-            f"{name} is no stack of layers that PyG has itself, so there is nothing to export; "
-            "'redditgnn predict' writes its answers"
+            f"{name} is not exported: it is not built of PyG's layers, as model=mlp, gcn, sage, "
+            "gat, gatv2, gin, gcn2, appnp, sgc and pyg are; 'redditgnn predict' writes its answers"
         )
     try:
-        code = TEMPLATE.format(
-            layers="\n".join(f"        self.{line}" for line in _layers(model)),
-            steps="\n".join(f"        {line}" for line in _steps(model)),
-        )
-        code = f"{_imports(model)}\n\n\n{code}"
+        code = _write(_source_of(model))
         same = _gives_the_same(model, code, num_features)
     except Exception as error:  # whatever a layer of another library raises for these arguments
-        raise UserError(f"{name} cannot be exported: {_first_line(error)}") from error
+        raise UserError(
+            f"{name} with these settings is not exported: its layers do not keep what PyG builds "
+            f"them from ({type(error).__name__}); 'redditgnn predict' writes its answers"
+        ) from error
     if not same:
         raise UserError(
             f"{name} with these settings gives other numbers than the stack of PyG's own layers, "
             "so it is not exported; 'redditgnn predict' writes its answers"
         )
     return code
+
+
+def _write(source: Source) -> str:
+    lines = ["import torch", "from torch import nn", "from torch.nn import functional as F"]
+    if source.classes:
+        lines.append(f"from torch_geometric.nn import {', '.join(sorted(set(source.classes)))}")
+    code = TEMPLATE.format(
+        layers="\n".join(f"        self.{line}" for line in source.layers),
+        steps="\n".join(f"        {line}" for line in source.steps),
+    )
+    return "\n".join(lines) + f"\n\n\n{code}"
+
+
+def _source_of(model: Backbone) -> Source:
+    if isinstance(model, ConvStack):
+        return _stack_source(model)
+    return SOURCES[type(model)](model, layer_code)
+
+
+def _stack_source(model: ConvStack) -> Source:
+    stock = (_stock_class(module)[0] for module in [*model.convs, model.jump or model.head])
+    names = [cls.__name__ for cls in stock if cls.__module__.startswith("torch_geometric.")]
+    return Source(list(_layers(model)), list(_steps(model)), names)
 
 
 def layer_code(module: nn.Module) -> str:
@@ -120,17 +143,8 @@ def _steps(model: ConvStack) -> Iterator[str]:
         yield f"return self.head(self.jump([{states}]))"
 
 
-def _imports(model: ConvStack) -> str:
-    stock = (_stock_class(module)[0] for module in [*model.convs, model.jump or model.head])
-    names = {cls.__name__ for cls in stock if cls.__module__.startswith("torch_geometric.")}
-    lines = ["import torch", "from torch import nn", "from torch.nn import functional as F"]
-    if names:
-        lines.append(f"from torch_geometric.nn import {', '.join(sorted(names))}")
-    return "\n".join(lines)
-
-
 @torch.no_grad()
-def _gives_the_same(model: ConvStack, code: str, num_features: int) -> bool:
+def _gives_the_same(model: Backbone, code: str, num_features: int) -> bool:
     """Compare both on a small random graph with directed edges and a node without any."""
     generator = torch.Generator().manual_seed(0)
     adjacency = torch.rand(12, 12, generator=generator) < 0.3
@@ -146,16 +160,18 @@ def _gives_the_same(model: ConvStack, code: str, num_features: int) -> bool:
     return bool(torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5 * float(ours.abs().max())))
 
 
-def _logits(model: ConvStack, x: Tensor, edge_index: Tensor) -> Tensor:
+def _logits(model: Backbone, x: Tensor, edge_index: Tensor) -> Tensor:
     csr = CSR.from_edge_index(edge_index, len(x), len(x))
     block = Block(csr.rowptr, csr.col.int(), len(x), csr.rowptr.diff())
-    h0 = model.encode(Rows(x))
-    h, states = h0, list[Tensor]()
+    if model.propagation is not None:
+        x = _forward(model.propagation, x, block)
+    return _forward(model, x, block)
+
+
+def _forward(model: LayeredModel, x: Tensor, block: Block) -> Tensor:
+    h: Tensor | Rows = model.encode(Rows(x))
+    h0, states = h, list[Tensor]()
     for index in range(model.num_layers):
         h = model.layer(index, h, block, h0)
         states.append(h)
     return model.decode(states)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

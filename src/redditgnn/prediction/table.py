@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 2**14
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Selection = Literal["all", "train", "val", "test"]
 BETWEEN_LABELS = "|"
-"""Stands between the classes of a node that has several."""
+"""Stands between the classes of a node that has several. In a name it has a backslash before it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,15 +136,20 @@ def split_names(graph: GraphData, node_ids: Int64[Tensor, " rows"]) -> ndarray:
     return np.select(masks, SPLITS, "")
 
 
+def escape(name: str) -> str:
+    r"""Return a class's name as it stands in a list of several: `a|b` as `a\|b`."""
+    return name.replace("\\", r"\\").replace(BETWEEN_LABELS, f"\\{BETWEEN_LABELS}")
+
+
 def class_names(
     labels: Int64[Tensor, " rows"] | Bool[Tensor, "rows classes"] | Float[Tensor, "rows classes"],
     classes: tuple[str, ...] | None,
 ) -> ndarray:
     """Return the class of each node as text, or all that it has. Empty where it has no label."""
     if labels.dim() == 2:
-        names = classes or tuple(map(str, range(labels.size(1))))
+        names = np.array([escape(name) for name in classes or map(str, range(labels.size(1)))])
         rows = (labels > 0).numpy()
-        return np.array([BETWEEN_LABELS.join(np.array(names)[row]) for row in rows], dtype=str)
+        return np.array([BETWEEN_LABELS.join(names[row]) for row in rows], dtype=str)
     if classes is None:
         text = labels.numpy().astype(str)
     else:

@@ -46,8 +46,10 @@ def _save_archive(values: Mapping[str, Any], file: IO[bytes]) -> None:
         raise
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, *, way_out: str = "remove it, and the run begins anew") -> dict[str, Any]:
     """Read what `save` wrote, onto the CPU; what is large stays on the disk until it is read.
+
+    `way_out` is what a person can do about a damaged file.
 
     Raises:
         DataError: the file is not what was written.
@@ -59,7 +61,5 @@ def load(path: Path) -> dict[str, Any]:
         values: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
     except (zipfile.BadZipFile, UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{path} is damaged ({reason}); remove it, and the run begins anew"
-        ) from error
+        raise DataError(f"{path} is damaged ({reason}); {way_out}") from error
     return values

@@ -13,6 +13,7 @@ import redditgnn
 from redditgnn.errors import ConfigError
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.report import interactive, page_table
+from redditgnn.report.diagnosis import Diagnosis
 from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
 from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
@@ -22,11 +23,12 @@ from redditgnn.report.tables import LEGEND
 
 
 class Section(NamedTuple):
-    """A group, its plots, and the plots that cannot be drawn."""
+    """A group, its plots, the plots that cannot be drawn, and the diagnosis of its best run."""
 
     summary: Summary
     plots: list[Plot]
     missing: list[Missing]
+    diagnosis: Diagnosis | None
 
 
 def page_html(
@@ -63,6 +65,7 @@ def _section_context(section: Section, sections: Sequence[Section]) -> dict[str,
         "table": Markup(page_table.table_html(section.summary)),
         "plots": [(plot, Markup(interactive.html_of(plot))) for plot in section.plots],
         "missing": section.missing,
+        "diagnosis": section.diagnosis,
     }
 
 

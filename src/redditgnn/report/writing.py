@@ -10,6 +10,7 @@ from redditgnn.config.experiments import Experiments
 from redditgnn.errors import DataError
 from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.curves import curves_of
+from redditgnn.report.diagnosis import diagnosis_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
 from redditgnn.report.overview import overview_lines, overview_of
@@ -50,7 +51,7 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
     for name, text in texts.items():
         _write_file(out / name, text.encode())
         yield f"wrote {out / name}"
-    sections = [_build_section(summary, experiments) for summary in summaries]
+    sections = [_build_section(summary, experiments, out) for summary in summaries]
     page = page_html(material, overview, sections, [str(path) for path in sources])
     _write_file(out / "index.html", page.encode())
     yield f"wrote {out / 'index.html'}, {len(page) / 2**20:.1f} MiB"
@@ -61,12 +62,13 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
     yield f"wrote {out / 'plots'}, {_format_count(len(plots), 'plot')} as PNG and SVG"
 
 
-def _build_section(summary: Summary, experiments: Experiments) -> Section:
+def _build_section(summary: Summary, experiments: Experiments, out: Path) -> Section:
     plots = list(_build_plots(summary, experiments))
     return Section(
         summary=summary,
         plots=[plot for plot in plots if isinstance(plot, Plot)],
         missing=[plot for plot in plots if isinstance(plot, Missing)],
+        diagnosis=diagnosis_of(summary, out),
     )
 
 

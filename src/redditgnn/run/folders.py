@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from redditgnn.config.hashing import current_target, with_later_keys
 from redditgnn.config.settings import Settings
-from redditgnn.errors import DataError
+from redditgnn.errors import ConfigError, DataError
 from redditgnn.prediction.facts import TrainingFacts
+from redditgnn.run.trained_model import Description
 
 LATEST = "latest"
 
@@ -45,21 +47,37 @@ def folder_of(run_id: str, results_dir: Path) -> Path:
     )
 
 
-def read_description(folder: Path) -> tuple[Settings, str, TrainingFacts | None]:
-    """Return what run.json says: settings, fingerprint, and facts, which older runs lack.
+def read_description(folder: Path) -> Description:
+    """Read run.json.
 
     Raises:
         DataError: it cannot be read.
+        ConfigError: the code of its dataset or model is not there.
     """
     path = folder / "run.json"
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        settings = Settings.from_dict(_with_current_targets(description["settings"]))
-        fingerprint = str(description["identity"]["fingerprint"])
-        facts = description.get("graph")
-        return settings, fingerprint, facts and TrainingFacts.from_dict(facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({error})") from error
+        values = json.loads(path.read_text(encoding="utf-8"))
+        facts = values.get("graph")
+        _refuse_missing_code(folder, values["settings"])
+        return Description(
+            settings=Settings.from_dict(_with_current_targets(values["settings"])),
+            fingerprint=str(values["identity"]["fingerprint"]),
+            facts=facts and TrainingFacts.from_dict(facts),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"no key {error}" if isinstance(error, KeyError) else error
+        raise DataError(f"{path} cannot be read ({reason}); choose another run") from error
+
+
+def _refuse_missing_code(folder: Path, settings: dict[str, Any]) -> None:
+    for group in ("dataset", "model"):
+        target = str(settings["components"][group]["_target_"])
+        package = target.partition(".")[0]
+        if find_spec(package) is None:
+            raise ConfigError(
+                f"{folder}: {group}={settings['choices'][group]} is {target}, and Python finds no "
+                f"{package}; put PYTHONPATH=DIR before the command, where DIR holds it"
+            )
 
 
 def _with_current_targets(settings: dict[str, Any]) -> dict[str, Any]:

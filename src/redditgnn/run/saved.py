@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -16,15 +14,13 @@ from torch import Tensor
 from redditgnn.config.changes import names_data, with_changes
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.settings import Settings
-from redditgnn.errors import DataError
-from redditgnn.evaluation.exact import EdgeAttention, EdgeListener, ExactInference
-from redditgnn.graph.data import GraphData, Split
-from redditgnn.model.base import Backbone
-from redditgnn.parts import Parts
-from redditgnn.prediction.diagnosis import Tables, diagnose
+from redditgnn.errors import ConfigError, DataError
+from redditgnn.evaluation.exact import EdgeAttention, EdgeListener
+from redditgnn.graph.data import Split
+from redditgnn.prediction.diagnosis import Tables, agreement, compare, diagnose
 from redditgnn.prediction.export import write_export
-from redditgnn.prediction.facts import TrainingFacts, fit_features
-from redditgnn.prediction.layers import HiddenStates, hidden_layer, most_heads
+from redditgnn.prediction.facts import fit_labels
+from redditgnn.prediction.layers import hidden_layer, most_heads
 from redditgnn.prediction.table import (
     Selection,
     Table,
@@ -32,70 +28,13 @@ from redditgnn.prediction.table import (
     prediction_table,
     selected_nodes,
 )
-from redditgnn.record import checkpoint
 from redditgnn.run.execution import run
 from redditgnn.run.folders import folder_of, read_description
+from redditgnn.run.trained_model import Description, TrainedModel
 
 
-class Run:
-    """A run that wrote its best weights into `folder`.
-
-    Attributes:
-        folder: `results_dir/runs/RUN_ID`.
-        settings: The settings that it was run with.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        settings: Settings,
-        fingerprint: str,
-        facts: TrainingFacts | None = None,
-        *,
-        takes_other_data: bool = False,
-    ) -> None:
-        """Take the `facts` that run.json has; older runs have none.
-
-        `takes_other_data`: `settings` name data that the run need not have been trained on.
-        """
-        self.folder, self.settings = folder, settings
-        self._fingerprint, self._facts = fingerprint, facts
-        self._takes_other_data = takes_other_data
-
-    @property
-    def run_id(self) -> str:
-        return self.folder.name
-
-    @cached_property
-    def facts(self) -> TrainingFacts:
-        """Sizes and names of the graph that the model was trained on."""
-        if self._facts is None:
-            return TrainingFacts.of(Parts(self.settings, graph=self.graph).train_graph)
-        return self._facts
-
-    @cached_property
-    def graph(self) -> GraphData:
-        """The dataset, which must be what the run was trained on, unless other data were named.
-
-        Raises:
-            DataError: it has changed since, or other data have other features.
-        """
-        graph = Parts(self.settings).graph
-        now = str(graph.fingerprint.of_a_run(self.settings.protocol))
-        if self._takes_other_data and now != self._fingerprint:
-            return fit_features(graph, self.facts)
-        if now != self._fingerprint:
-            raise DataError(
-                f"{self.folder}: the run was trained on other data than data_dir="
-                f"{self.settings.data_dir} holds now ({self._fingerprint}; now {now}); name the "
-                "folder that it was trained on, or train again"
-            )
-        return graph
-
-    @property
-    def is_on_own_graph(self) -> bool:
-        """Whether `graph` is what the run was trained on."""
-        return str(self.graph.fingerprint.of_a_run(self.settings.protocol)) == self._fingerprint
+class Run(TrainedModel):
+    """A run that wrote its best weights into `folder`, and what can be asked of it."""
 
     def on(self, overrides: Sequence[str], config_dir: Path | None = None) -> Run:
         """Return the same model on other data, which must have the same features.
@@ -110,43 +49,13 @@ class Run:
             )
         settings = with_changes(self.settings, overrides, config_dir)
         facts = self.facts if others else self._facts  # an older run reads them from its own graph
-        return Run(self.folder, settings, self._fingerprint, facts, takes_other_data=others)
-
-    @cached_property
-    def _parts(self) -> Parts:
-        parts = Parts(self.settings, graph=self.graph)
-        parts.train_graph = parts.graph  # nothing is trained
-        return parts
-
-    @cached_property
-    def model(self) -> Backbone:
-        """The model with the weights of its best epoch, in evaluation mode.
-
-        Raises:
-            DataError: the weights are missing or damaged, or of another model.
-        """
-        path = self.folder / "best.pt"
-        if not path.exists():
-            raise DataError(f"{path} is missing: the run ended before its first evaluation")
-        _ = self.graph  # refuses other data
-        model: Backbone = self.settings.build("model", self.facts.spec)
-        try:
-            model.load_state_dict(checkpoint.load(path))
-        except RuntimeError as error:
-            raise DataError(
-                f"{path} does not fit model={self.settings.choices['model']}, whose code has "
-                "changed since; use the version of the code that the column commit names"
-            ) from error
-        return model.to(self._parts.device).eval()
+        description = Description(settings=settings, fingerprint=self._fingerprint, facts=facts)
+        return Run(self.folder, description, takes_other_data=others)
 
     @property
     def epochs(self) -> pd.DataFrame:
         """The rows of epochs.csv: losses, scores and seconds of each epoch."""
         return pd.read_csv(self.folder / "epochs.csv")
-
-    def logits(self) -> Float[Tensor, "nodes classes"]:
-        """Compute the logits of all nodes from all edges, on the CPU."""
-        return self._infer()[0]
 
     def predict(self) -> Int64[Tensor, " nodes"] | Bool[Tensor, "nodes classes"]:
         """Return the class of every node, or whether it has each of several labels."""
@@ -190,7 +99,7 @@ class Run:
         embeddings: int | None = None,
         edge_listener: EdgeListener | None = None,
     ) -> Table:
-        """Compute what `redditgnn predict` writes, in one pass over the graph.
+        """Return what `redditgnn predict` writes, from one pass over the graph.
 
         `embeddings` adds the output of that layer. `edge_listener` hears the attention of every
         edge.
@@ -199,7 +108,8 @@ class Run:
         if not len(node_ids):
             raise DataError(f"{graph.name} has no {split} nodes; choose another split, or all")
         layer = None if embeddings is None else hidden_layer(self.model, embeddings)
-        logits, states = self._infer(layer, edge_listener)
+        plain = layer is None and edge_listener is None
+        logits, states = (self.logits(), None) if plain else self._infer(layer, edge_listener)
         answers = self._predicted(logits), self._probability(logits)
         return prediction_table(graph, self.facts.class_names, node_ids, *answers, states)
 
@@ -219,43 +129,42 @@ class Run:
         write_export(Path(folder), self.model, self.graph, self.logits(), description)
         return Path(folder)
 
-    def diagnose(self, split: Split = "test") -> Tables:
+    def diagnose(self, split: Split = "test", *, beside: Run | None = None) -> Tables:
         """Return tables of where the model is right and wrong, as `redditgnn diagnose` prints.
 
         They are DataFrames by name: degree, homophily, distance, class, calibration, and where
-        nodes have one label also confusion and mistakes.
+        nodes have one label also confusion and mistakes. `beside` puts another run on the same
+        data beside this one.
 
         Raises:
             DataError: no node of the split has a label, or the labels are of other classes.
+            ConfigError: the runs are on different data.
         """
-        graph, classes = self.graph, self.facts.class_names
-        own = TrainingFacts.of(graph).class_names
-        if own != classes:
-            raise DataError(
-                f"{graph.name} has the classes {', '.join(own)}, and the model was trained on "
-                f"{', '.join(classes)}; choose a graph with the same classes"
-            )
-        logits = self.logits()
-        answers = self._predicted(logits), self._probability(logits)
-        return diagnose(graph, classes, *answers, split)
+        if beside is not None:
+            return self._compare(beside, split)
+        graph = fit_labels(self.graph, self.facts)
+        return diagnose(graph, self.facts.class_names, *self._answers, split)
 
-    def _infer(
-        self, layer: int | None = None, edge_listener: EdgeListener | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the logits, and the states after `layer`, from one pass over the graph."""
-        model, trainer = self.model, self._parts.trainer
-        states = HiddenStates(layer)
-        with self._parts.in_effect():
-            parts = self._parts.with_precomputed_features()
-            inference = ExactInference(
-                parts.graph,
-                parts.device,
-                chunk_edges=trainer.eval_chunk_edges,
-                precision=trainer.precision,
+    def _compare(self, other: Run, split: Split) -> Tables:
+        if other.run_id == self.run_id:
+            raise ConfigError(f"{self.run_id} cannot stand beside itself; name another run")
+        if str(self.graph.fingerprint) != str(other.graph.fingerprint):
+            raise ConfigError(
+                f"{self.run_id} and {other.run_id} are on different data or splits "
+                f"({self.graph.name}, {other.graph.name}); compare runs on the same"
             )
-            edges = nullcontext() if edge_listener is None else inference.edge_hook(edge_listener)
-            with edges, inference.layer_hook(states):
-                return inference(model), states.value
+        names = self._names_beside(other)
+        graph = fit_labels(self.graph, self.facts)
+        both = agreement(graph, split, self.predict(), other.predict(), names)
+        return {"agreement": both} | compare(self.diagnose(split), other.diagnose(split), names)
+
+    def _names_beside(self, other: Run) -> tuple[str, str]:
+        ours, theirs = (str(run.settings.choices["model"]) for run in (self, other))
+        return (self.run_id, other.run_id) if ours == theirs else (ours, theirs)
+
+    @property
+    def _answers(self) -> tuple[Tensor, Tensor]:
+        return self.predict(), self.probabilities()
 
     def _predicted(self, logits: Tensor) -> Tensor:
         return logits > 0 if self.facts.spec.multi_label else logits.argmax(1)
@@ -295,6 +204,7 @@ def load_run(
         DataError: there is no such run, or its run.json cannot be read.
     """
     folder = folder_of(run_id, Path(results_dir))
-    settings, fingerprint, facts = read_description(folder)
+    description = read_description(folder)
+    settings = description.settings
     settings = replace(settings, device=device, data_dir=str(data_dir or settings.data_dir))
-    return Run(folder, settings, fingerprint, facts)
+    return Run(folder, replace(description, settings=settings))

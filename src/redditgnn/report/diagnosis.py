@@ -1,0 +1,59 @@
+"""The diagnosis of the best configuration of a group, where one of its runs has one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from redditgnn.record.reading import FILE
+from redditgnn.report.grouping import Configuration
+from redditgnn.report.summary import Summary
+
+FOLDER, PAGE, FINDING = "diagnosis", "index.html", "finding.txt"  # `redditgnn diagnose` writes them
+
+
+class Diagnosis(NamedTuple):
+    """A run of the best configuration. Without a `link` it can be diagnosed, and is not yet.
+
+    Attributes:
+        run_id: Its id.
+        results_dir: Where its folder is.
+        link: Address of the page of its diagnosis, seen from the report.
+        finding: What that found, in two sentences.
+    """
+
+    run_id: str
+    results_dir: str
+    link: str
+    finding: str
+
+
+def diagnosis_of(summary: Summary, out: Path) -> Diagnosis | None:
+    """Return the first diagnosis of a run of the best configuration, else a run that has none.
+
+    None: no folder with weights lies beside the rows, so there is nothing to diagnose.
+    """
+    best = next((entry.configuration for entry in summary.entries if entry.is_best), None)
+    diagnoses = [] if best is None else [_read(folder, out) for folder in _folders(best)]
+    return next((d for d in diagnoses if d.link), next(iter(diagnoses), None))
+
+
+def _folders(configuration: Configuration) -> Iterator[Path]:
+    rows = configuration.runs
+    for file, run_id in zip(rows[FILE], rows.run_id, strict=True):
+        folder = Path(file).parent / "runs" / str(run_id)
+        if run_id and (folder / "best.pt").is_file():
+            yield folder
+
+
+def _read(folder: Path, out: Path) -> Diagnosis:
+    page = folder / FOLDER / PAGE
+    try:
+        finding = (folder / FOLDER / FINDING).read_text(encoding="utf-8").strip()
+        link = quote(Path(os.path.relpath(page, out)).as_posix()) if page.is_file() else ""
+    except (OSError, ValueError):  # none was made, or it cannot be read
+        link = finding = ""
+    return Diagnosis(folder.name, str(folder.parents[1]), link, finding)
