@@ -28,7 +28,11 @@ def folders_of(places: list[str]) -> set[Path]:
 
 @pytest.mark.parametrize(
     ("arguments", "column"),
-    [(["dataset"], "degree"), (["map.of=run:latest", "map.colour=outcome"], "confidence")],
+    [
+        (["dataset"], "degree"),
+        ([*DATA, "map.of=embedding:fastrp", "embedding.dim=8"], "split"),
+        (["map.of=run:latest", "map.colour=outcome"], "confidence"),
+    ],
 )
 def test_a_map_is_a_page_a_picture_and_positions(
     arguments: list[str], column: str, places: list[str], call: Call
@@ -48,7 +52,7 @@ def test_a_map_is_a_page_a_picture_and_positions(
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["map.of=nothing"], "map.of must be features or run:RUN_ID, got 'nothing'"),
+        (["map.of=nothing"], "map.of must be features, embedding:NAME or run:RUN_ID, got"),
         (["map.of=run:nothing"], "nothing"),
         (["map.layuot=pca"], "map.layuot"),
         (["map.layout=spring"], "map.layout must be"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from redditgnn.errors import ConfigError
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.maps import layout
 from redditgnn.maps.layout import positions, principal_components
 
@@ -41,6 +42,12 @@ def test_the_same_seed_gives_the_same_bytes_and_leaves_torchs_numbers(table: tor
     first, second = positions(table, "pca", 3)[1], positions(table, "pca", 3)[1]
     assert first.tobytes() == second.tobytes()
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_sparse_features_are_placed_as_dense_ones(table: torch.Tensor) -> None:
+    table = torch.where(table > 4, table, 0)
+    dense, sparse = (positions(x, "pca", 0)[1] for x in (table, SparseFeatures.from_dense(table)))
+    assert np.allclose(dense, sparse, atol=1e-3)
 
 
 def test_one_column_is_a_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from scripts.bench.timing.alternate import Timing, paired_ratio
 
@@ -54,7 +55,10 @@ class Row:
     dirty: bool | None = None
 
 
-def with_times(row: Row, timing: Timing, reference: Timing | None) -> Row:
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def with_times(row: AnyRow, timing: Timing, reference: Timing | None) -> AnyRow:
     """Fill in the times; `reference` is None if that side has none."""
     if timing.out_of_memory:
         return replace(row, status="oom", note=timing.out_of_memory)

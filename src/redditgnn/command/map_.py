@@ -1,23 +1,26 @@
 """Draw all nodes of a graph in the plane: a page to explore, and a picture.
 
-usage: redditgnn map [dataset=NAME] [map.of=features|run:RUN_ID] [KEY=VALUE ...] [--config-dir DIR]
+usage: redditgnn map [dataset=NAME] [map.of=features|embedding:NAME|run:RUN_ID] [KEY=VALUE ...]
+                     [--config-dir DIR]
 
 The page is one file that opens from disk: pan, zoom, hover, search, colour by label, split, degree,
 and with a run also by prediction and by right or wrong. It is written to results_dir/maps/ beside
 map.png, map.svg, and map.npy with the positions.
 
 keys
+  map.of=embedding:NAME  lay out an embedding, such as deepwalk or fastrp
   map.of=run:RUN_ID   lay out the last hidden layer of that run, whose dataset is the default
   map.layout=LAYOUT   auto | pca | localmap | pacmap | tsne | umap
   map.colour=COLUMN   the column that it opens with
   map.communities=DIR a folder that 'redditgnn communities' wrote: one more column
   map.columns=FILE    a CSV file with more columns, and a column node with the ids of nodes
-  map.seed  dataset.KEY  data_dir  results_dir  device
+  map.seed  dataset.KEY  embedding.KEY  data_dir  results_dir  device
 
   --config-dir DIR    look for options of your own in DIR/dataset/*.yaml
 
 examples:
   redditgnn map dataset=pubmed
+  redditgnn map dataset=pubmed map.of=embedding:deepwalk embedding.dim=64
   redditgnn map map.of=run:latest map.layout=localmap map.colour=outcome
 """
 
@@ -34,15 +37,14 @@ from redditgnn.errors import ConfigError, UserError
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from redditgnn.graph.data import GraphData
     from redditgnn.maps.columns import Column
+    from redditgnn.maps.drawing import Table
     from redditgnn.maps.settings import MapSettings
     from redditgnn.run.saved import Run
 
 GROUP, CONFIG_DIR = "map", "--config-dir"
-KEYS = ("dataset", "data_dir", "results_dir", "device")
+KEYS = ("dataset", "data_dir", "results_dir", "device", "seed")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -52,17 +54,18 @@ def main(argv: Sequence[str]) -> int:
     if folder is not None and not Path(folder).is_dir():
         raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {folder}")
     own, data = _sorted(overrides)
+    config_dir = None if folder is None else Path(folder)
     # They import Hydra and torch, which a mistake in the arguments need not wait for.
     from redditgnn.config.compose import compose_experiment
     from redditgnn.config.option import compose_option
     from redditgnn.maps.drawing import describe_map, draw_map, write_map
+    from redditgnn.parts import Parts
 
     settings: MapSettings = compose_option(GROUP, "default", own).call()
-    config_dir = folder and Path(folder)
-    run_settings, _ = compose_experiment(data, config_dir)
+    run_settings, _ = compose_experiment([*data, *settings.inputs], config_dir)
     answers: list[Column] = []
     if settings.run_id is None:
-        graph: GraphData = run_settings.build("dataset", Path(run_settings.data_dir))
+        graph = Parts(run_settings).graph
         table = graph.x
     else:
         run = load(settings.run_id, data, folder)
@@ -81,17 +84,17 @@ def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
         key = override.lstrip("+~").partition("=")[0]
         if key.startswith(f"{GROUP}."):
             own.append(override)
-        elif key in KEYS or key.startswith("dataset."):
+        elif key in KEYS or key.startswith(("dataset.", "embedding.")):
             data.append(override)
         else:
             raise ConfigError(
                 f"{override}: {key} has no effect on a map; choose from map.KEY, "
-                f"{', '.join(KEYS)}, dataset.KEY"
+                f"{', '.join(KEYS)}, dataset.KEY, embedding.KEY"
             )
     return own, data
 
 
-def _read(run: Run) -> tuple[GraphData, Tensor, list[Column]]:
+def _read(run: Run) -> tuple[GraphData, Table, list[Column]]:
     """Return the graph of a run, its last hidden states, and the columns of its answers."""
     from redditgnn.maps.columns import answer_columns
 

@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from redditgnn.errors import DataError, require
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import GraphData, Split
 
 NONE = "none"
-SPLITS = ("train", "val", "test")
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import short_hash
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.maps.columns import Category, Column, community_column, file_columns, graph_columns
 from redditgnn.maps.layout import positions
 from redditgnn.maps.page import Map, write_page
@@ -20,10 +21,12 @@ from redditgnn.maps.picture import write_pictures
 from redditgnn.maps.settings import MapSettings
 from redditgnn.runtime.files import whole_folder
 
+Table = Float[Tensor, "nodes columns"] | SparseFeatures
+
 
 def draw_map(
     graph: GraphData,
-    table: Float[Tensor, "nodes columns"],
+    table: Table,
     settings: MapSettings,
     answers: Sequence[Column] = (),
 ) -> Map:
@@ -38,13 +41,12 @@ def draw_map(
     columns = [*graph_columns(graph), *answers, *_further_columns(graph, settings)]
     colour = _colour(columns, settings.colour)
     layout, found = positions(table, settings.layout, settings.seed)
-    what = f"run {settings.run_id}" if settings.run_id else "features"
     return Map(
-        title=f"{graph.name}: {what}, {layout}",
+        title=f"{graph.name}: {settings.of.replace(':', ' ')}, {layout}",
         sentence=(
             f"A map of {graph.num_nodes:,} nodes of {graph.name}, placed by {layout} of "
-            f"{table.size(1):,} {'hidden channels' if settings.run_id else 'features'}: nodes that "
-            "are alike are near each other."
+            f"{table.shape[1]:,} columns ({settings.of.replace(':', ' ')}): nodes that are alike "
+            "are near each other."
         ),
         positions=found,
         nodes=None if graph.names.nodes is None else [str(node) for node in graph.names.nodes],

@@ -15,6 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from redditgnn.errors import ConfigError, require
+from redditgnn.graph.sparse_features import SparseFeatures
 
 log = logging.getLogger(__name__)
 MOST_COLUMNS = 64  # that a layout of neighbours reads; more are reduced to as many by PCA
@@ -23,14 +24,14 @@ Name = Literal["auto", "pca", "localmap", "pacmap", "tsne", "umap"]
 
 
 class Layout(NamedTuple):
-    """A way to compute positions, and the package that it needs."""
+    """A layout of another package."""
 
-    package: str | None
+    package: str
     compute: Callable[[ndarray, int], ndarray]
 
 
 def positions(
-    table: Float[Tensor, "nodes columns"], name: Name, seed: int
+    table: Float[Tensor, "nodes columns"] | SparseFeatures, name: Name, seed: int
 ) -> tuple[str, Float32[ndarray, "nodes 2"]]:
     """Return the layout that was computed, and the positions. Equal seeds give equal bytes.
 
@@ -39,17 +40,26 @@ def positions(
     Raises:
         ConfigError: the package of the layout is missing, or there are too few nodes.
     """
-    require(table.size(0) >= 3, f"map needs at least 3 nodes, the graph has {table.size(0)}")
+    require(len(table) >= 3, f"map needs at least 3 nodes, the graph has {len(table)}")
     chosen = _choose(name)
+    if chosen == "pca":
+        return chosen, _plane(principal_components(table, 2, seed).numpy())
     layout = LAYOUTS[chosen]
     _refuse_missing(chosen, layout.package)
-    if layout.package is not None and table.size(1) > MOST_COLUMNS:
+    if table.shape[1] > MOST_COLUMNS:
         log.info("%s reads the first %d principal components", chosen, MOST_COLUMNS)
         table = principal_components(table, MOST_COLUMNS, seed)
+    dense = table.gather() if isinstance(table, SparseFeatures) else table
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other packages: that a seed was set, and the like
-        found = layout.compute(np.ascontiguousarray(table.float().numpy()), seed)
-    return chosen, np.ascontiguousarray(found, np.float32)
+        found = layout.compute(np.ascontiguousarray(dense.float().numpy()), seed)
+    return chosen, _plane(found)
+
+
+def _plane(found: ndarray) -> Float32[ndarray, "nodes 2"]:
+    """Return two columns, the second of zeros if there is only one."""
+    padded = np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+    return np.ascontiguousarray(padded, np.float32)
 
 
 def _choose(name: Name) -> str:
@@ -61,8 +71,8 @@ def _choose(name: Name) -> str:
     return "pca"
 
 
-def _refuse_missing(name: str, package: str | None) -> None:
-    if package is not None and find_spec(package) is None:
+def _refuse_missing(name: str, package: str) -> None:
+    if find_spec(package) is None:
         remedy = "pip install 'redditgnn[map]'" if package == "pacmap" else f"install {package}"
         raise ConfigError(
             f"map.layout={name} needs the package {package}, which is missing; {remedy}, or take "
@@ -71,7 +81,7 @@ def _refuse_missing(name: str, package: str | None) -> None:
 
 
 def principal_components(
-    table: Float[Tensor, "nodes columns"], number: int, seed: int
+    table: Float[Tensor, "nodes columns"] | SparseFeatures, number: int, seed: int
 ) -> Float32[Tensor, "nodes components"]:
     """Return the first principal components of each row, by randomised SVD (Halko et al. 2011).
 
@@ -81,7 +91,7 @@ def principal_components(
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     try:
-        left, scale, right = torch.pca_lowrank(table.float(), number, niter=POWER_ITERATIONS)
+        left, scale, right = torch.pca_lowrank(_matrix(table), number, niter=POWER_ITERATIONS)
     finally:
         torch.random.set_rng_state(state)
     largest = right.gather(0, right.abs().argmax(0, keepdim=True)).squeeze(0)
@@ -89,9 +99,15 @@ def principal_components(
     return left * scale * signs
 
 
-def _pca(table: ndarray, seed: int) -> ndarray:
-    found = principal_components(torch.from_numpy(table), 2, seed).numpy()
-    return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+def _matrix(table: Tensor | SparseFeatures) -> Tensor:
+    """Return a float32 matrix, which is sparse if the table is."""
+    if isinstance(table, Tensor):
+        return table.float()
+    rows = torch.arange(len(table)).repeat_interleave(table.csr.rowptr.diff())
+    places = torch.stack([rows, table.csr.col.long()])
+    return torch.sparse_coo_tensor(
+        places, table.values.float(), table.shape, check_invariants=False
+    )
 
 
 def _pacmap(method: str) -> Callable[[ndarray, int], ndarray]:
@@ -120,7 +136,6 @@ def _umap(table: ndarray, seed: int) -> ndarray:
 
 
 LAYOUTS = {
-    "pca": Layout(None, _pca),
     "localmap": Layout("pacmap", _pacmap("LocalMAP")),
     "pacmap": Layout("pacmap", _pacmap("PaCMAP")),
     "tsne": Layout("sklearn", _tsne),

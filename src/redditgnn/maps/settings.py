@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from redditgnn.errors import require
 from redditgnn.maps.layout import Name
 
-FEATURES, RUN = "features", "run:"
+FEATURES, EMBEDDING, RUN = "features", "embedding:", "run:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,22 @@ class MapSettings:
     seed: int
 
     def __post_init__(self) -> None:
-        is_run = self.of.startswith(RUN) and len(self.of) > len(RUN)
         require(
-            self.of == FEATURES or is_run,
-            f"map.of must be {FEATURES} or {RUN}RUN_ID, got {self.of!r}",
+            self.of == FEATURES or bool(self._named(EMBEDDING) or self._named(RUN)),
+            f"map.of must be {FEATURES}, {EMBEDDING}NAME or {RUN}RUN_ID, got {self.of!r}",
         )
         require(0 <= self.seed < 2**32, f"map.seed must be in [0, 2**32), got {self.seed}")
 
     @property
     def run_id(self) -> str | None:
-        """The run whose hidden states are laid out, None for the features of the graph."""
-        return self.of[len(RUN) :] if self.of != FEATURES else None
+        """The run whose hidden states are laid out, None if there is none."""
+        return self._named(RUN) or None
+
+    @property
+    def inputs(self) -> list[str]:
+        """The override that makes an embedding the features of the graph."""
+        name = self._named(EMBEDDING)
+        return [f"dataset.inputs={name}"] if name else []
+
+    def _named(self, prefix: str) -> str:
+        return self.of[len(prefix) :] if self.of.startswith(prefix) else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
 from scipy.special import gammaln
@@ -69,17 +71,17 @@ def weights_length(blocks: Blocks) -> float:
     return float(-likelihood.sum())
 
 
-def _log_factorial(number: Numbers) -> Numbers:
-    logs: Numbers = gammaln(np.asarray(number) + 1.0)
-    return logs
+def _log_factorial(number: Numbers) -> Any:
+    """Return an array for an array, and a number for a number."""
+    return gammaln(np.asarray(number) + 1.0)
 
 
-def _log_choices(total: Numbers, chosen: Numbers) -> Numbers:
+def _log_choices(total: Numbers, chosen: Numbers) -> Any:
     """Return log of the binomial coefficient."""
     rest = total - chosen
     return _log_factorial(total) - _log_factorial(chosen) - _log_factorial(rest)
 
 
-def _log_multisets(kinds: Numbers, drawn: Numbers) -> Numbers:
+def _log_multisets(kinds: Numbers, drawn: Numbers) -> Any:
     """Return log of the number of multisets of `drawn` items of so many kinds."""
     return _log_choices(kinds + drawn - 1, drawn)
