@@ -12,9 +12,10 @@ from torch import Tensor
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.settings import Settings
 from redditgnn.evaluation.exact import ExactInference
-from redditgnn.graph import features
+from redditgnn.graph import features, sparse_features
 from redditgnn.graph.data import GraphData
-from redditgnn.graph.features import Rows, SparseFeatures
+from redditgnn.graph.features import Rows
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.nn.feature_linear import feature_dropout, feature_linear
 
 CPU = torch.device("cpu")
@@ -150,7 +151,7 @@ def test_some_rows_are_read_densely_from_a_sixteenth_of_non_zeros_on() -> None:
 
 def test_rows_are_picked_alike_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     fast = Rows(mostly_zeros(), PICKED).sparse
-    monkeypatch.setattr(features, "numba_works", lambda: False)
+    monkeypatch.setattr(sparse_features, "numba_works", lambda: False)
     slow = Rows(mostly_zeros(), PICKED).sparse
     assert torch.equal(fast.csr.rowptr, slow.csr.rowptr)
     assert torch.equal(fast.csr.col, slow.csr.col)
