@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(setup: Setup, only: Sequence[str]) -> Iterator[CommunityRow]:
+def measure(setup: Setup, only: Sequence[str]) -> Iterator[Row]:
     """Yield a row for each side."""
     graph = setup.load_graph()
     compile_kernels(leiden(), weighted=graph.edge_weight is not None)
@@ -108,7 +109,7 @@ def ours(graph: GraphData) -> np.ndarray:
     return find_communities(leiden(), undirected(graph)).best.membership
 
 
-def scores(graph: GraphData, membership: np.ndarray | None) -> dict[str, float | int]:
+def scores(graph: GraphData, membership: np.ndarray | None) -> dict[str, Any]:
     """Return the modularity and the number of communities."""
     if membership is None:
         return {}
