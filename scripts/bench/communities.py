@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(setup: Setup, only: Sequence[str]) -> Iterator[CommunityRow]:
+def measure(setup: Setup, only: Sequence[str]) -> Iterator[Row]:
     """Yield a row for each side."""
     graph = setup.load_graph()
     compile_kernels(leiden(), weighted=graph.edge_weight is not None)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 from scipy.special import gammaln
 
 from redditgnn.partition.blocks import Blocks
 
-Numbers = ndarray | int | float
+Numbers = Any  # a number, or an array of them
 LEAST_VARIANCE = 1e-12  # of the logarithms of weights that are not all the same
 
 
