@@ -180,7 +180,8 @@ def relabel(graph: GraphData, order: Tensor) -> GraphData:
     rows, col = gather_rows(graph.rowptr, graph.col, order)
     counts = torch.bincount(rows, minlength=graph.num_nodes)
     new_id = order.argsort().to(torch.int32)
-    return replace(graph, x=graph.x[order], rowptr=pointers(counts), col=new_id[col])
+    own = {key: getattr(graph, key)[order] for key in ("x", "y", "train_mask")}
+    return replace(graph, rowptr=pointers(counts), col=new_id[col], **own)
 
 
 @every_sampler

@@ -117,9 +117,9 @@ def test_raw_inputs_take_the_place_of_those_of_an_experiment():
     settings = compose_settings(["experiment=cora_deepwalk", "dataset.inputs=raw"])
     settings.check()
     assert settings.embedding is None
-    swapped = compose_settings(["experiment=cora_deepwalk", "dataset.inputs=prone"])
+    swapped = compose_settings(["experiment=cora_deepwalk", "dataset.inputs=node2vec"])
     swapped.check()
-    assert swapped.choices["embedding"] == "prone"
+    assert swapped.choices["embedding"] == "node2vec"
 
 
 def test_embed_prints_method_size_cost_and_file(folders, capsys, tmp_path):
