@@ -26,6 +26,7 @@ GROUPS = {
     "trainers": "trainer",
     "experiments": "experiment",
     "communities": "communities",
+    "maps": "map",
     "sweeps": "sweep",
     "trackers": "tracker",
     "embeddings": "embedding",
