@@ -59,7 +59,16 @@ class Parts:
 
     @cached_property
     def train_graph(self) -> GraphData:
-        """The graph that training sees: under `protocol=inductive` its training nodes only."""
+        """The graph that training sees: under `protocol=inductive` its training nodes only.
+
+        Raises:
+            ConfigError: no node has a label.
+        """
+        require(
+            bool(self.graph.train_mask.any()),
+            f"{self.graph.name} has no labels, so nothing can be trained on it; 'redditgnn predict "
+            "RUN_ID' says what a trained model makes of it",
+        )
         inductive = self.settings.protocol == "inductive"
         return self.graph.subgraph(self.graph.train_mask) if inductive else self.graph
 

@@ -105,6 +105,32 @@ def test_nodes_that_came_later_are_predicted_with_the_others(
     assert not grown.is_on_own_graph
 
 
+@pytest.mark.parametrize("has_column", [True, False])
+def test_a_graph_without_labels_is_predicted_and_cannot_be_trained_on(
+    has_column: bool,
+    train_own: Callable[[str], redditgnn.Run],
+    files: Callable[..., list[str]],
+    own_files: Path,
+) -> None:
+    run = train_own("model=sage sampler=full")
+    nodes = pd.read_csv(own_files / "nodes.csv", dtype=str, keep_default_na=False)
+    nodes = nodes.assign(label="") if has_column else nodes.drop(columns="label")
+    nodes.to_csv(own_files / "no-labels.csv", index=False)
+    with pytest.raises(UserError, match="or set it to null to predict|or to null to predict"):
+        run.on(files("no-labels.csv")).predictions()
+    unlabelled = [*files("no-labels.csv"), "dataset.label_column=null"]
+    other = run.on(unlabelled)
+    table, expected = other.predictions(), run.predictions()
+    assert (table.label == "").all()
+    assert (table.split == "").all()
+    answers = [column for column in expected if column.startswith("p")]
+    pd.testing.assert_frame_equal(table[answers], expected[answers])
+    with pytest.raises(UserError, match="has no labels, so no answer is right or wrong"):
+        other.diagnose()
+    with pytest.raises(UserError, match="no labels, so nothing can be trained on it"):
+        redditgnn.train(["dataset=files", *unlabelled, f"data_dir={own_files / 'data'}"])
+
+
 def test_the_export_gives_the_logits_of_the_run_or_is_refused(
     trained: tuple[redditgnn.Run, int, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("all", "train", "val", "test")
 LAST = "last"
-ANOTHER = "another graph than the run's, with a split of its own"
+OWN, ANOTHER = "the run's own graph", "another graph than the run's"
 MOST_NAMES = 5  # in a list
 
 
@@ -111,7 +111,8 @@ def _write_tables(
         write = stack.enter_context(table_file(path))
         for piece in table.pieces():
             write(piece)
-    whose = "the run's own graph" if run.is_on_own_graph else ANOTHER
+    split_of_its_own = ", with a split of its own" if run.graph.train_mask.any() else ""
+    whose = OWN if run.is_on_own_graph else f"{ANOTHER}{split_of_its_own}"
     print(f"wrote {len(table):,} nodes of {run.graph.name}, {whose}, to {path}")
     if listener is not None:
         print(f"wrote {listener.num_rows:,} rows of attention to {edges_path}")

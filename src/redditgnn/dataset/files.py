@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from typing_extensions import TypedDict, Unpack
 
 from redditgnn.dataset.base import ConvertedGraph, EdgeRules, Labels, Mask, RawGraph
@@ -42,7 +43,7 @@ class FileSettings(TypedDict):
     edge_weight: Column | bool
     edges_header: bool | None
     id_column: Column | None
-    label_column: Column | list[Column]
+    label_column: Column | list[Column] | None
     label_separator: str | None
     labels: LabelKind
     feature_columns: Column | list[Column]
@@ -100,7 +101,7 @@ def _node_columns(settings: FileSettings, *, has_feature_file: bool) -> NodeColu
     split = settings["split_column"]
     return NodeColumns(
         id=_text(settings["id_column"]),
-        label=_texts(settings["label_column"]),
+        label=None if settings["label_column"] is None else _texts(settings["label_column"]),
         split=None if split is None else _texts(split),
         features=_texts(settings["feature_columns"]),
         has_feature_file=has_feature_file,
@@ -197,13 +198,7 @@ class _Reader:
     def convert(self) -> ConvertedGraph:
         """Read all files."""
         nodes = read_nodes(self.name, self.paths.nodes, self.node_columns)
-        labels = read_labels(
-            *(self.name, nodes.where, nodes.labels, nodes.ids),
-            separator=self.label_separator,
-            kind=self.labels,
-        )
-        _say_unlabelled(self.name, labels.y)
-        masks = self._masks(nodes, labels)
+        labels, masks = self._labels(nodes)
         matrix = None
         if self.paths.features is not None:
             matrix = read_feature_file(self.paths.features, len(nodes.ids))
@@ -226,9 +221,26 @@ class _Reader:
             edge_weight=edges.weight,
             names=Names(nodes=nodes.ids.names, features=feature_names, classes=labels.classes),
         )
-        graph = convert_graph(self.name, raw, None, self.paths.all(), self.rules)
+        graph = convert_graph(
+            *(self.name, raw, None, self.paths.all(), self.rules),
+            needs_labels=self.node_columns.label is not None,
+        )
         left_out = {"columns_left_out": nodes.left_out, "missing_features": num_missing}
         return replace(graph, facts={**graph.facts, **edges.facts, **left_out})
+
+    def _labels(self, nodes: Nodes) -> tuple[NodeLabels, tuple[Mask, Mask, Mask]]:
+        """Return labels and splits, which are empty where the files have no labels."""
+        if self.node_columns.label is None:
+            nowhere = np.zeros(len(nodes.ids), dtype=bool)
+            labels = NodeLabels(np.full(len(nodes.ids), -1, dtype=np.int64), ())
+            return labels, (nowhere, nowhere, nowhere)
+        labels = read_labels(
+            *(self.name, nodes.where, nodes.labels, nodes.ids),
+            separator=self.label_separator,
+            kind=self.labels,
+        )
+        _say_unlabelled(self.name, labels.y)
+        return labels, self._masks(nodes, labels)
 
     def _masks(self, nodes: Nodes, labels: NodeLabels) -> tuple[Mask, Mask, Mask]:
         if self.draw.kind == "public" and not nodes.split:

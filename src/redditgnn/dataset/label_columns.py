@@ -119,12 +119,13 @@ def _check_classes(where: str, name: str, classes: Sequence[str], num_labelled: 
     if not classes:
         raise DataError(
             f"{where}: {name!r} has no labels, all cells are blank, NaN or -1; set "
-            "dataset.label_column to another column"
+            "dataset.label_column to another column, or to null to predict"
         )
     if len(classes) == 1:
         raise DataError(
             f"{where}: all labels in {name!r} are {classes[0]!r}, so nothing can be learned (-1 "
-            "and blank are no label); set dataset.label_column to another column"
+            "and blank are no label); set dataset.label_column to another column, or to null to "
+            "predict"
         )
     if len(classes) == num_labelled:
         raise DataError(
@@ -184,4 +185,7 @@ def _refuse_partial_rows(where: str, y: ndarray, ids: NodeIds) -> None:
             "and blanks in others; fill in all of them, or none"
         )
     if (y == -1).all():
-        raise DataError(f"{where}: no node has a label; set dataset.label_column to other columns")
+        raise DataError(
+            f"{where}: no node has a label; set dataset.label_column to other columns, or to null "
+            "to predict"
+        )

@@ -34,7 +34,7 @@ class NodeColumns:
     """Names of columns, `auto` where they are guessed. None: the file has no such column."""
 
     id: str | None
-    label: str | list[str]
+    label: str | list[str] | None
     split: str | list[str] | None
     features: str | list[str]
     has_feature_file: bool
@@ -140,7 +140,7 @@ def _say_columns(
         name,
         table.where.removeprefix("dataset."),
         "row numbers" if roles.id is None else repr(roles.id),
-        list_columns(roles.labels),
+        list_columns(roles.labels) or "no column",
         list_columns(roles.split) or "no column",
         names,
         "" if table.has_header else ", no header",
@@ -159,7 +159,7 @@ class _Roles:
 
     @classmethod
     def of(cls, table: Table, columns: NodeColumns) -> _Roles:
-        labels = _label_columns(table, columns.label)
+        labels = [] if columns.label is None else _label_columns(table, columns.label)
         split = _split_columns(table, columns.split, labels)
         taken = {*labels, *split}
         node_id = _id_column(table, columns.id, taken)
@@ -172,6 +172,7 @@ class _Roles:
             _refuse_shared(features, taken)
         else:
             rest = [] if columns.has_feature_file else table.columns
+            taken |= {c for c in rest if columns.label is None and c.lower() in _LABELS}
             features = [c for c in rest if c not in taken and not _LIKE_A_MASK.fullmatch(c.lower())]
         return cls(id=node_id, labels=labels, split=split, features=features)
 
@@ -235,7 +236,8 @@ def _label_columns(table: Table, choice: str | list[str]) -> list[str]:
         return [table.columns[-1]]
     raise DataError(
         f"{table.where}: no column is called label, y or class; name it with "
-        f"dataset.label_column=COLUMN; columns are {list_columns(table.columns)}"
+        f"dataset.label_column=COLUMN, or set it to null to predict; columns are "
+        f"{list_columns(table.columns)}"
     )
 
 

@@ -29,18 +29,21 @@ def convert_graph(
     expected: Mapping[str, int | None] | None,
     raw_files: Iterable[Path | str],
     rules: EdgeRules | None = None,
+    *,
+    needs_labels: bool = True,
 ) -> ConvertedGraph:
     """Check `raw`, apply `rules` to its edges, and sort them by destination.
 
-    Without `rules` self-loops and repeated edges are dropped.
+    Without `rules` self-loops and repeated edges are dropped. A graph without labels and splits is
+    one to predict. It is refused if it `needs_labels`.
 
     Raises:
         DataError: names the array and its fault, or the count that is not the `expected` one.
     """
-    num_classes = check_labels(name, raw.y)
+    num_classes = check_labels(name, raw.y) if needs_labels else 0
     _check_features(name, raw)
     _check_edges(name, raw)
-    masks = _check_masks(name, raw)
+    masks = _check_masks(name, raw, needs_nodes=needs_labels)
     counts = _count_all(raw, num_classes, masks)
     check_expected(name, counts, expected or {})
     _warn_of_labels(name, raw.y)
@@ -221,7 +224,7 @@ def check_weights(
         )
 
 
-def _check_masks(name: str, raw: RawGraph) -> dict[str, Mask]:
+def _check_masks(name: str, raw: RawGraph, *, needs_nodes: bool) -> dict[str, Mask]:
     masks: list[Mask] = []
     for key, mask in zip(MASKS, raw.masks, strict=True):
         if mask is None or mask.shape != raw.y.shape[:1]:
@@ -234,7 +237,7 @@ def _check_masks(name: str, raw: RawGraph) -> dict[str, Mask]:
         node = raw.node_name(int(np.argmax(overlap)))
         raise DataError(f"dataset={name}: splits must be disjoint, node {node} is in more than one")
     for split, mask in zip(("training", "validation", "test"), masks, strict=True):
-        if not mask.any():
+        if needs_nodes and not mask.any():
             raise DataError(f"dataset={name}: the {split} split must have nodes, it is empty")
         if (unlabelled := mask & ~is_labelled(raw.y)).any():
             node = raw.node_name(int(np.argmax(unlabelled)))

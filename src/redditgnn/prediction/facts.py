@@ -89,9 +89,15 @@ def fit_labels(graph: GraphData, facts: TrainingFacts) -> GraphData:
     Classes are matched by name. The graph may lack some.
 
     Raises:
-        DataError: it has others, or nodes have several labels where those of training had one.
+        DataError: it has no classes, or others, or nodes have several labels where those of
+            training had one.
     """
     ours, theirs = TrainingFacts.of(graph), facts.class_names
+    if not ours.spec.num_classes:
+        raise DataError(
+            f"{graph.name} has no labels, so no answer is right or wrong; 'redditgnn predict' "
+            "writes the answers"
+        )
     if ours.spec.multi_label != facts.spec.multi_label:
         kinds = ("several labels", "one label")
         have, needed = kinds if ours.spec.multi_label else kinds[::-1]
