@@ -45,7 +45,7 @@ ALLOWED = {
     "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
     | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
-    | {"runtime", "trainer"},
+    | {"runtime"},
     "command": {"config", "dataset", "embedding", "errors", "graph", "kernels", "memory", "metric"}
     | {"parts", "prediction", "record", "report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},

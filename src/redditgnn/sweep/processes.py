@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, Any
 
+from redditgnn.runtime import progress
 from redditgnn.sweep.protocol import Outcome, WorkerDied
-from redditgnn.trainer import progress
 
 GRACE_S = 15.0  # for a run to write its checkpoint and its row
 LAST_LINES_S = 5.0  # for the last lines of an ended process, whose children may keep the pipe open
