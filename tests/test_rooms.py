@@ -46,7 +46,7 @@ ALLOWED = {
     "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
     | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
-    | {"runtime", "trainer"},
+    | {"runtime"},
     "command": {"config", "dataset", "embedding", "errors", "graph", "kernels", "maps", "memory"}
     | {"metric", "parts", "partition", "prediction", "record", "report", "run", "runtime"}
     | {"sweep", "verify"},

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from redditgnn.command import embed
+from redditgnn.command.verify_runs import load_splits
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.embedding.inputs import normalized
@@ -16,9 +17,20 @@ from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.parts import Parts
 from redditgnn.run.saved import load_run, train
+from redditgnn.sweep.data import Data
+from redditgnn.verify.target import Target
 
 TINY = ["dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4"]
 FASTRP = ["embedding.dim=6", "embedding.weights=[1,1]"]
+TARGET = Target(
+    metric="test_accuracy",
+    percent=50.0,
+    spread=None,
+    runs=None,
+    source="A et al., table 2",
+    trust="S",
+    fingerprint={"protocol": "transductive"},
+)
 RUN = [*TINY, "model=linear", "sampler=full", "trainer.epochs=2", "device=cpu"]
 
 
@@ -68,6 +80,15 @@ def test_a_row_has_the_inputs_and_the_settings_of_the_embedding(folders, tmp_pat
     assert '"dataset.inputs": "fastrp+raw"' in row["hyperparameters"]
     assert '"embedding.dim": 6' in row["hyperparameters"]
     assert "-fastrp+raw " in row["fingerprint"]
+
+
+def test_verify_and_a_sweep_expect_the_fingerprint_that_a_run_has(folders, tmp_path):
+    settings = compose_settings([*RUN, *folders, "dataset.inputs=fastrp+raw", *FASTRP])
+    train(settings)
+    (row,) = pd.read_csv(tmp_path / "results" / "runs.csv").to_dict("records")
+    (split,) = load_splits(settings, TARGET, "mine")
+    assert str(split.fingerprint) == row["fingerprint"]
+    assert Data().fingerprint(settings) == row["fingerprint"]
 
 
 def test_the_hash_changes_with_inputs_and_settings_and_only_with_them():

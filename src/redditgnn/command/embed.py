@@ -12,6 +12,7 @@ Labels, features and splits are not read.
   --dry-run         say what would be computed, and for DeepWalk and node2vec how long it takes
 
 examples:
+  redditgnn embed dataset=cora embedding=fastrp --dry-run
   redditgnn embed dataset=cora embedding=deepwalk embedding.dim=64
   redditgnn train dataset=cora model=linear sampler=full dataset.inputs=deepwalk embedding.dim=64
 """

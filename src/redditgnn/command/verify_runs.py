@@ -16,6 +16,7 @@ from redditgnn.config.settings import Settings
 from redditgnn.config.splits import split_of
 from redditgnn.errors import ConfigError, RunFailed, UserError
 from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.parts import fingerprint_with_inputs
 from redditgnn.record.reading import files_of, read_runs
 from redditgnn.record.rows import cells_of
 from redditgnn.verify.repetitions import select_fingerprint
@@ -39,7 +40,7 @@ def load_splits(settings: Settings, target: Target, name: str) -> list[OnSplit]:
     for on_split in target.settings_by_split(settings):
         on_split.check()
         graph = on_split.build("dataset", Path(on_split.data_dir))
-        fingerprint: Fingerprint = graph.fingerprint.of_a_run(on_split.protocol)
+        fingerprint = fingerprint_with_inputs(on_split, graph).of_a_run(on_split.protocol)
         if differences := target.differences(fingerprint):
             raise ConfigError(
                 f"experiment={name}: its published number is of other data: "
