@@ -23,7 +23,8 @@ THROUGH_COMMANDS = ["edges [3, E]", "x sparse in 3 dimensions", "graphs without 
 def settings() -> dict[str, object]:
     """The keys of dataset=pyg, composed once."""
     composed = compose_settings(["dataset=pyg", f"dataset.source={SOURCE}", "dataset.name=odd"])
-    return {k: v for k, v in composed.components["dataset"].items() if not k.startswith("_")}
+    keys = composed.components["dataset"].items()
+    return {key: value for key, value in keys if key[0] != "_" and key != "inputs"}
 
 
 @pytest.fixture

@@ -168,8 +168,11 @@ class Settings:
         refuse_missing(f"{group}.", target, FACTS.get(group, ()))
         return target
 
-    def _node(self, group: str) -> Mapping[str, Any]:
-        """Return the keys of a component. No dataset is built from `dataset.inputs`."""
+    def _node(self, group: str) -> Any:
+        """Return the keys of a component, or what an option of a user holds instead.
+
+        No dataset is built from `dataset.inputs`.
+        """
         if group == EMBEDDING:
             if self.embedding is None:
                 method = self.inputs.method or "NAME"
@@ -178,4 +181,6 @@ class Settings:
         if group == TRACKER:
             return self.tracker
         node = self.components[group]
-        return {k: v for k, v in node.items() if k != KEY} if group == "dataset" else node
+        if group != "dataset" or not isinstance(node, Mapping):
+            return node
+        return {key: value for key, value in node.items() if key != KEY}
