@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.undirected import symmetric_csr
 from redditgnn.runtime.numba_threads import numba_works
 
 
@@ -66,12 +67,7 @@ def adjacency_of(graph: GraphData) -> Adjacency:
     rowptr, col = graph.rowptr.numpy(), graph.col.numpy()
     if _is_symmetric(rowptr, col):
         return Adjacency(rowptr, col)
-    shape = (graph.num_nodes, graph.num_nodes)
-    matrix = scipy.sparse.csr_matrix((np.ones(len(col), np.int8), col, rowptr), shape)
-    matrix = matrix.maximum(matrix.T).tocsr()
-    matrix.sort_indices()
-    arrays = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
-    return Adjacency(*arrays, was_directed=True)
+    return Adjacency(*symmetric_csr(graph), was_directed=True)
 
 
 def _is_symmetric(rowptr: Int64[ndarray, " n"], col: Int32[ndarray, " edges"]) -> bool:

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.undirected import symmetric_csr
 from redditgnn.runtime.numba_threads import numba_works
 
 NO_WEIGHTS = np.empty(0)  # of float64, as the weights between sets of nodes: one compilation
@@ -78,22 +79,11 @@ def undirected(graph: GraphData) -> Adjacency:
     if one_way_hash(edges.rowptr, edges.col, weight_bits) == 0:
         return edges
     if len(weight):
-        matrix = _matrix(graph, weight)
+        shape = (graph.num_nodes, graph.num_nodes)
+        matrix = scipy.sparse.csr_matrix((weight, graph.col.numpy(), graph.rowptr.numpy()), shape)
         matrix = (matrix + matrix.T).tocsr()
         return _unsigned(matrix.indptr, matrix.indices, matrix.data, was_directed=True)
     return _unsigned(*symmetric_csr(graph), NO_WEIGHTS, was_directed=True)
-
-
-def symmetric_csr(graph: GraphData) -> tuple[ndarray, ndarray]:
-    """Return row pointers and columns with every edge once in both directions."""
-    matrix = _matrix(graph, np.ones(graph.num_edges, np.int8))
-    matrix = matrix.maximum(matrix.T).tocsr()
-    return matrix.indptr, matrix.indices
-
-
-def _matrix(graph: GraphData, values: ndarray) -> scipy.sparse.csr_matrix:
-    shape = (graph.num_nodes, graph.num_nodes)
-    return scipy.sparse.csr_matrix((values, graph.col.numpy(), graph.rowptr.numpy()), shape)
 
 
 def _unsigned(

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from redditgnn.errors import ConfigError, require
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.undirected import symmetric_csr
 from redditgnn.partition import metis
-from redditgnn.partition.adjacency import symmetric_csr
 from redditgnn.partition.balance import leiden_parts
 from redditgnn.runtime.files import whole_file
 
