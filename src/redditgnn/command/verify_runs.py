@@ -16,7 +16,6 @@ from redditgnn.config.settings import Settings
 from redditgnn.config.splits import split_of
 from redditgnn.errors import ConfigError, RunFailed, UserError
 from redditgnn.graph.fingerprint import Fingerprint
-from redditgnn.parts import fingerprint_with_inputs
 from redditgnn.record.reading import files_of, read_runs
 from redditgnn.record.rows import cells_of
 from redditgnn.verify.repetitions import select_fingerprint
@@ -36,6 +35,8 @@ def load_splits(settings: Settings, target: Target, name: str) -> list[OnSplit]:
     Raises:
         ConfigError: the number was not published for these data.
     """
+    from redditgnn.parts import fingerprint_with_inputs  # it imports torch: the list does not
+
     splits = []
     for on_split in target.settings_by_split(settings):
         on_split.check()

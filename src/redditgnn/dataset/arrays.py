@@ -162,18 +162,24 @@ def features(name: str, value: Any) -> Features:
         return array.astype(np.float32, copy=False)
 
 
+def is_sparse(value: Any) -> bool:
+    """Whether a value is a sparse matrix of SciPy, torch or torch_sparse."""
+    from scipy import sparse
+
+    if getattr(value, "ndim", 2) != 2:
+        return False
+    is_sparse_tensor = isinstance(value, torch.Tensor) and value.layout is not torch.strided
+    return sparse.issparse(value) or hasattr(value, "to_scipy") or is_sparse_tensor
+
+
 def sparse_matrix(value: Any) -> Any | None:
     """Return a sparse tensor or matrix as one of SciPy, None for anything else."""
     from scipy import sparse
 
-    if getattr(value, "ndim", 2) != 2:
+    if not is_sparse(value):
         return None
-    if sparse.issparse(value):
-        return value.tocsr()
-    if hasattr(value, "to_scipy"):  # torch_sparse.SparseTensor
-        return value.to_scipy(layout="csr")
-    if not isinstance(value, torch.Tensor) or value.layout is torch.strided:
-        return None
+    if not isinstance(value, torch.Tensor):
+        return value.tocsr() if sparse.issparse(value) else value.to_scipy(layout="csr")
     coo = value.detach().cpu().to_sparse_coo().coalesce()
     if coo.dense_dim():
         return None

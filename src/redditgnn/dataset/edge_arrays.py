@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from redditgnn.dataset.arrays import integers, numbers, sparse_matrix
+from redditgnn.dataset.arrays import integers, is_sparse, numbers, sparse_matrix
 from redditgnn.dataset.validation import check_weights
 from redditgnn.errors import DataError
 
@@ -25,7 +25,7 @@ def edges(name: str, data: Any, num_nodes: int) -> tuple[Int64[ndarray, "2 edges
     value = getattr(data, "edge_index", None)
     if value is None:
         return _edges_of_matrix(name, getattr(data, "adj_t", None), num_nodes)
-    if sparse_matrix(value) is not None:  # not made dense: it has nodes x nodes entries
+    if is_sparse(value):  # not made dense: it has nodes x nodes entries
         raise _shape_error(name, value.shape)
     array = numbers(name, "edge_index", value)
     if array.size == 0:
