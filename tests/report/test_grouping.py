@@ -217,3 +217,13 @@ def test_runs_that_monitor_different_metrics_are_ranked_by_micro_f1(material, ro
     rows = [monitored(row, "a", 0, "roc_auc", val=0.7, test=0.7), row("b", 0, 0.9)]
     group = material(rows).groups[0]
     assert (group.metric.name, group.best.config_hash) == ("micro_f1", "hash-b")
+
+
+def test_a_group_whose_models_read_an_embedding_has_its_name(material, row):
+    parts = "edges=4:1 features={} labels=2:3 split=1/1/1:4 protocol=transductive evaluator=exact"
+    rows = [
+        row("a", 0, fingerprint=parts.format("3:2")),
+        row("b", 0, fingerprint=parts.format("64:5c6757f5-deepwalk")),
+    ]
+    first, second = (group.name for group in material(rows).groups)
+    assert second == f"{first}, deepwalk"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from redditgnn.report import interactive
 from redditgnn.report.curves import curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
-from redditgnn.report.plots import Missing, contested_range, pareto_front
+from redditgnn.report.plots import Line, Missing, contested_range, pareto_front
 from redditgnn.report.printed import figure_of
 from redditgnn.report.published import find_published
 from redditgnn.report.scatter import scatters_of
@@ -53,6 +55,16 @@ def test_an_outlier_far_below_does_not_stretch_the_axis_and_is_counted(material,
     with figure_of(plot) as figure:
         assert figure.axes[0].get_ylim() == pytest.approx(plot.score_range)
     assert interactive.figure_of(plot).layout.yaxis.range == pytest.approx(plot.score_range)
+
+
+def test_a_configuration_alone_is_shown_however_far_above_published_numbers_are(material, row):
+    group = material([row("a", 0, 0.30), row("a", 1, 0.31)]).groups[0]
+    (plot, _) = scatters_of(group, [], [])
+    assert not isinstance(plot, Missing)
+    lines = [Line(f"published: {n}", 80.0 + n, "#000000", "") for n in range(4)]
+    low, high = replace(plot, lines=lines, best=None).score_range
+    assert low < 30.5
+    assert high > 83
 
 
 def test_scores_without_an_outlier_are_all_shown(material, row):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -12,8 +13,14 @@ from redditgnn.graph.fingerprint import short_hash
 
 
 def group_names(by_key: Mapping[tuple[str, str], pd.DataFrame]) -> dict[tuple[str, str], str]:
-    """Name each group after its dataset, with its splits or a hash of its data where that helps."""
-    datasets = {key: str(rows.dataset.mode().iloc[0]) for key, rows in by_key.items()}
+    """Name each group after its dataset, with its splits or a hash of its data where that helps.
+
+    A group whose models read embeddings has their name, too.
+    """
+    datasets = {
+        key: str(rows.dataset.mode().iloc[0]) + _describe_inputs(*key)
+        for key, rows in by_key.items()
+    }
     names = {key: dataset + _describe_splits(by_key[key]) for key, dataset in datasets.items()}
     count = Counter(datasets.values())
     for key, dataset in datasets.items():
@@ -24,6 +31,12 @@ def group_names(by_key: Mapping[tuple[str, str], pd.DataFrame]) -> dict[tuple[st
         key: name if count[name] == 1 else f"{datasets[key]}-{short_hash(*key)}"
         for key, name in names.items()
     }
+
+
+def _describe_inputs(fingerprint: str, _: str) -> str:
+    """Return `, deepwalk` for features of the fingerprint such as `128:5c6757f5-deepwalk`."""
+    inputs = re.search(r"features=\d+:\w+-(\S+)", str(fingerprint))
+    return f", {inputs[1]}" if inputs else ""
 
 
 def _describe_splits(rows: pd.DataFrame) -> str:

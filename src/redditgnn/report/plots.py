@@ -92,7 +92,7 @@ class Scatter(Plot):
         """The ends of the score axis, which low outliers do not stretch."""
         scores = [point.y for point in self.points] + [line.y for line in self.lines]
         low, high = contested_range(scores) if self.higher_is_better else (min(scores), max(scores))
-        low = min(low, self.best.y) if self.best else low
+        low = min(low, self.best.y if self.best else max(point.y for point in self.points))
         bars = [point.spread or 0.0 for point in self.points if point.y >= low]
         pad = max(0.05 * (high - low), *bars) or 1.0
         return low - pad, high + pad
