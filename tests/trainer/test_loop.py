@@ -119,6 +119,17 @@ def test_the_scheduler_is_stepped_once_an_epoch(fit: Callable) -> None:
     assert [row.learning_rate for row in training.rows] == [1.0, 1.0, 0.5, 0.5, 0.25]
 
 
+def test_weights_that_no_gradient_reaches_are_an_error_and_not_a_run_that_learns_nothing(
+    fit: Callable,
+) -> None:
+    class Detached(Drifting):
+        def forward(self, batch: Batch) -> torch.Tensor:
+            return super().forward(batch).detach()
+
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        fit(Scripted([0.5] * 5), Detached(4))
+
+
 def test_a_loss_that_is_not_finite_ends_the_run(fit: Callable) -> None:
     class Broken(Drifting):
         def forward(self, batch: Batch) -> torch.Tensor:

@@ -257,7 +257,7 @@ class Trainer:
         if penalty is not None:
             loss = loss + penalty
         optimizer.zero_grad(set_to_none=True)
-        if loss.requires_grad:  # otherwise the model has no weights
+        if next(model.parameters(), None) is not None:  # label propagation has no weights
             loss.backward()
         if self._grad_clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
