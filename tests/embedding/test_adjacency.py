@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from redditgnn.embedding import adjacency
 from redditgnn.embedding.adjacency import adjacency_of
 from redditgnn.errors import ConfigError
+from redditgnn.graph import undirected
 from redditgnn.graph.csr import CSR
 
 
 @pytest.fixture
 def compiled(request, monkeypatch):
-    monkeypatch.setattr(adjacency, "numba_works", lambda: request.param)
+    monkeypatch.setattr(undirected, "numba_works", lambda: request.param)
 
 
 both_ways = pytest.mark.parametrize("compiled", [True, False], indirect=True)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import scipy.sparse
 from jaxtyping import Float32, Int32, Int64
 from numpy import ndarray
 
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
-from redditgnn.graph.undirected import symmetric_csr
-from redditgnn.runtime.numba_threads import numba_works
+from redditgnn.graph.undirected import is_undirected, symmetric_csr
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,12 @@ class Adjacency:
         """The number of nodes without edges."""
         return int((self.degree == 0).sum())
 
-    def matrix(self, values: Float32[ndarray, " edges"] | None = None) -> scipy.sparse.csr_matrix:
-        """Return the edges as a matrix of these values, or of ones. The indices are not copied."""
+    def matrix(self, values: Float32[ndarray, " edges"] | None = None) -> Any:
+        """Return a csr_matrix of SciPy with these values, or ones. The indices are not copied."""
+        from scipy import sparse
+
         values = np.ones(self.num_edges, np.float32) if values is None else values
-        matrix = scipy.sparse.csr_matrix((self.num_nodes, self.num_nodes), dtype=np.float32)
+        matrix = sparse.csr_matrix((self.num_nodes, self.num_nodes), dtype=np.float32)
         rowptr = self.rowptr.astype(np.int32) if self.num_edges < 2**31 else self.rowptr
         matrix.data, matrix.indices, matrix.indptr = values, self.col, rowptr
         return matrix
@@ -64,18 +65,6 @@ def adjacency_of(graph: GraphData) -> Adjacency:
         f"embeddings do not read the edge weights of dataset={graph.name}; set "
         "dataset.edge_weight=false to count all edges alike",
     )
-    rowptr, col = graph.rowptr.numpy(), graph.col.numpy()
-    if _is_symmetric(rowptr, col):
-        return Adjacency(rowptr, col)
+    if is_undirected(graph):
+        return Adjacency(graph.rowptr.numpy(), graph.col.numpy())
     return Adjacency(*symmetric_csr(graph), was_directed=True)
-
-
-def _is_symmetric(rowptr: Int64[ndarray, " n"], col: Int32[ndarray, " edges"]) -> bool:
-    """Whether rows ascend and every edge has its reverse. Ascending rows make walks repeatable."""
-    if numba_works():
-        from redditgnn.embedding.adjacency_numba import is_symmetric
-
-        return bool(is_symmetric(rowptr, col))
-    size = len(rowptr) - 1
-    matrix = scipy.sparse.csr_matrix((np.ones(len(col), np.int8), col, rowptr), (size, size))
-    return bool(matrix.has_sorted_indices) and (matrix != matrix.T).nnz == 0

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
-from redditgnn.graph.undirected import symmetric_csr
+from redditgnn.graph.undirected import is_undirected, symmetric_csr
 from redditgnn.runtime.numba_threads import numba_works
 
 NO_WEIGHTS = np.empty(0)  # of float64, as the weights between sets of nodes: one compilation
@@ -71,13 +71,9 @@ def undirected(graph: GraphData) -> Adjacency:
         ConfigError: Numba does not work here.
     """
     require(numba_works(), "communities need Numba, which does not work here; pip install numba")
-    from redditgnn.partition.quotient_numba import one_way_hash
-
     weight = NO_WEIGHTS if graph.edge_weight is None else graph.edge_weight.numpy()
-    weight_bits = weight.view(np.uint32)
-    edges = _unsigned(graph.rowptr.numpy(), graph.col.numpy(), weight)
-    if one_way_hash(edges.rowptr, edges.col, weight_bits) == 0:
-        return edges
+    if is_undirected(graph):
+        return _unsigned(graph.rowptr.numpy(), graph.col.numpy(), weight)
     if len(weight):
         shape = (graph.num_nodes, graph.num_nodes)
         matrix = scipy.sparse.csr_matrix((weight, graph.col.numpy(), graph.rowptr.numpy()), shape)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, uint64
-
-from redditgnn.runtime.hash_numba import random_bits
+from numba import njit
 
 
 @njit(cache=True, nogil=True)
@@ -108,25 +106,6 @@ def number_in_order(community):
             count += 1
         out[node] = new[old]
     return out, count
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def one_way_hash(rowptr, col, weight_bits):
-    """Return 0 if every edge has its reverse, of the same weight, and random bits if not."""
-    total, weighted = uint64(0), len(weight_bits) > 0
-    for node in range(len(rowptr) - 1):
-        for edge in range(rowptr[node], rowptr[node + 1]):
-            other = col[edge]
-            low, high = min(node, other), max(node, other)
-            bits = random_bits(uint64(low), high)
-            if weighted:
-                bits = random_bits(bits, weight_bits[edge])
-            if node < other:
-                total += bits
-            elif node > other:
-                total -= bits
-    return total
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,4 @@
-"""Compiled checks of a CSR.
+"""Whether a graph is undirected, compiled by Numba for the CPU.
 
 `no_type_check` keeps out the run-time type checks of the tests, which Numba cannot compile.
 """
@@ -12,18 +12,21 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def is_symmetric(rowptr, col):
-    """Whether rows ascend and every edge has its reverse, in one pass without a copy.
+def is_symmetric(rowptr, col, weight):
+    """Whether rows ascend and every edge has its reverse of the same weight, without a copy.
 
-    Sources ascend. So the reverse of the next edge into `j` is the next entry of row `j`.
+    Sources ascend. So the reverse of the next edge into `j` is the next entry of row `j`. `weight`
+    may be empty, and all edges count alike then.
     """
-    next_entry = rowptr[:-1].copy()
+    next_entry, weighted = rowptr[:-1].copy(), len(weight) > 0
     for i in range(len(rowptr) - 1):
         previous = -1
         for e in range(rowptr[i], rowptr[i + 1]):
             j = col[e]
             place = next_entry[j]
             if j <= previous or place >= rowptr[j + 1] or col[place] != i:
+                return False
+            if weighted and weight[place] != weight[e]:
                 return False
             next_entry[j] = place + 1
             previous = j
