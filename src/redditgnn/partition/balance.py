@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
@@ -37,9 +35,8 @@ def leiden_parts(graph: GraphData, num_parts: int) -> Int64[ndarray, " nodes"]:
 
 
 def _leiden(resolution: int) -> Leiden:
-    objective: Literal["modularity"] = "modularity"
     return Leiden(
-        objective=objective,
+        objective="modularity",
         resolution=resolution,
         weights="auto",
         iterations=2,

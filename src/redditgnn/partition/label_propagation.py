@@ -11,6 +11,7 @@ from numpy import ndarray
 from redditgnn.partition.adjacency import Adjacency
 from redditgnn.partition.base import Candidate, check_starts
 from redditgnn.partition.blocks import Blocks, modularity
+from redditgnn.partition.optimization import random_order
 
 
 class LabelPropagation:
@@ -38,8 +39,7 @@ class LabelPropagation:
         """Start with a label for every node."""
         from redditgnn.partition.spread_numba import spread_labels
 
-        order = np.arange(adjacency.num_nodes, dtype=np.uint32)
-        generator.shuffle(order)
+        order = random_order(adjacency.num_nodes, generator)
         key = generator.integers(2**64, dtype=np.uint64)
         return spread_labels(adjacency.rowptr, adjacency.col, adjacency.weight, order, key)
 

@@ -52,14 +52,26 @@ def move_nodes(rowptr, col, weight, mass, rate, tolerance, order, community):
         if size[own] == 0:
             empty[num_empty] = own
             num_empty += 1
-        for edge in range(rowptr[node], rowptr[node + 1]):
-            other = col[edge]
-            if not waiting[other] and community[other] != best:
-                place = head + length
-                queue[place - n if place >= n else place] = other
-                waiting[other] = True
-                length += 1
+        length = enqueue(rowptr, col, node, community, queue, waiting, head, length)
     return num_moves
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def enqueue(rowptr, col, node, community, queue, waiting, head, length):
+    """Append the neighbours of `node` in other communities to a circular queue, once each.
+
+    Its `length` entries begin at `head`. Returns the new length.
+    """
+    n = len(queue)
+    for edge in range(rowptr[node], rowptr[node + 1]):
+        other = col[edge]
+        if not waiting[other] and community[other] != community[node]:
+            place = head + length
+            queue[place - n if place >= n else place] = other
+            waiting[other] = True
+            length += 1
+    return length
 
 
 @njit(cache=True, nogil=True)

@@ -54,11 +54,11 @@ def optimize(
     community, subset_of = start.copy(), None
     while True:
         num_nodes = len(level.mass)
-        move_nodes(*level, rate, tolerance, _order(num_nodes, generator), community)
+        move_nodes(*level, rate, tolerance, random_order(num_nodes, generator), community)
         community, num_subsets = number_in_order(community)
         subset = community
         if refines and num_subsets < num_nodes:
-            order = _order(num_nodes, generator)
+            order = random_order(num_nodes, generator)
             subset, num_subsets = number_in_order(refine(*level, rate, community, order))
         if num_subsets == num_nodes:
             return community if subset_of is None else community[subset_of]
@@ -69,7 +69,8 @@ def optimize(
         community = parent
 
 
-def _order(num_nodes: int, generator: np.random.Generator) -> UInt32[ndarray, " nodes"]:
+def random_order(num_nodes: int, generator: np.random.Generator) -> UInt32[ndarray, " nodes"]:
+    """Return all nodes in a random order."""
     order = np.arange(num_nodes, dtype=np.uint32)
     generator.shuffle(order)
     return order

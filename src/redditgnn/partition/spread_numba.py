@@ -11,7 +11,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, uint64
 
-from redditgnn.partition.moves_numba import add_links, clear
+from redditgnn.partition.moves_numba import add_links, clear, enqueue
 from redditgnn.runtime.hash_numba import random_bits
 
 
@@ -38,13 +38,7 @@ def spread_labels(rowptr, col, weight, order, key):
         if best == own:
             continue
         label[node] = best
-        for edge in range(rowptr[node], rowptr[node + 1]):
-            other = col[edge]
-            if not waiting[other] and label[other] != best:
-                place = head + length
-                queue[place - n if place >= n else place] = other
-                waiting[other] = True
-                length += 1
+        length = enqueue(rowptr, col, node, label, queue, waiting, head, length)
     return label
 
 
