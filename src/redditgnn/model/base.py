@@ -103,6 +103,32 @@ class Backbone(nn.Module, ABC):
         return self.decode(states)
 
 
+class PerNodeModel(Backbone):
+    """A model of one layer, which reads no edges and gives the logits.
+
+    What is to be known of neighbours is in the features: `propagation` brought it there.
+    """
+
+    num_layers = 1
+    reads_edges = False
+    takes_edge_weight = True
+
+    def encode(self, x: Rows) -> Rows:
+        """Return the features as they are."""
+        return x
+
+    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
+        """Return the states of the only layer, which are logits."""
+        return states[-1]
+
+    def bytes_per_edge(self) -> int:
+        return 4
+
+    def nonreg_parameters(self) -> list[nn.Parameter]:
+        """Return no parameters: the only layer is regularised."""
+        return []
+
+
 @runtime_checkable
 class LayeredModel(Protocol):
     """The methods that exact inference calls. Every model has them."""

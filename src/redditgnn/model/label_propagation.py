@@ -5,18 +5,16 @@ It has no weights, so nothing is trained. It reads no features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import Rows
 from redditgnn.kernels.neighbors import neighbor_mean, own_rows
-from redditgnn.model.base import Backbone
+from redditgnn.model.base import PerNodeModel
 from redditgnn.model.propagation import Propagation
 
 LEAST_SHARE = 1e-6  # of a class: the logarithm of it is finite
@@ -40,15 +38,11 @@ class LabelSpreading(Propagation):
         return torch.where(is_known, labels, super().layer(index, h, block, h0))
 
 
-class LabelPropagation(Backbone):
+class LabelPropagation(PerNodeModel):
     """Each node's share of each class after `num_steps` steps; the logits are their logarithms.
 
     A node that no label reaches has the same share of every class.
     """
-
-    num_layers = 1
-    reads_edges = False  # of batches: the steps are done before
-    takes_edge_weight = True
 
     def __init__(self, spec: GraphSpec, *, num_steps: int) -> None:
         super().__init__()
@@ -60,23 +54,8 @@ class LabelPropagation(Backbone):
         )
         self.propagation = LabelSpreading(num_steps)
 
-    def encode(self, x: Rows) -> Rows:
-        """Return the shares, which are already propagated."""
-        return x
-
     def layer(
         self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows
     ) -> Float[Tensor, "dst classes"]:
         """Return the logarithms of the destinations' shares."""
         return own_rows(h, block).clamp(min=LEAST_SHARE).log()
-
-    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Return the states of the only layer, which are logits."""
-        return states[-1]
-
-    def bytes_per_edge(self) -> int:
-        return 4
-
-    def nonreg_parameters(self) -> list[nn.Parameter]:
-        """Return no parameters: there are none."""
-        return []

@@ -5,8 +5,6 @@ It is logistic regression on features that are propagated once, before training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,16 +14,12 @@ from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import Rows
 from redditgnn.kernels.dropout import dropout
 from redditgnn.kernels.neighbors import normalized_sum, own_rows
-from redditgnn.model.base import Backbone
+from redditgnn.model.base import PerNodeModel
 from redditgnn.model.propagation import Propagation
 
 
-class SGC(Backbone):
+class SGC(PerNodeModel):
     """One linear layer on features propagated `num_hops` times. Parameters as in PyG's `SGConv`."""
-
-    num_layers = 1
-    reads_edges = False
-    takes_edge_weight = True
 
     def __init__(self, spec: GraphSpec, *, num_hops: int, dropout: int | float) -> None:
         super().__init__()
@@ -35,23 +29,8 @@ class SGC(Backbone):
         self.dropout = dropout
         self.lin = nn.Linear(spec.num_features, spec.num_classes)
 
-    def encode(self, x: Rows) -> Rows:
-        """Return the features, which are already propagated."""
-        return x
-
     def layer(
         self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows
     ) -> Float[Tensor, "dst classes"]:
         """Map the destinations' features to logits."""
         return self.lin(dropout(own_rows(h, block), self.dropout, self.training))
-
-    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Return the states of the only layer, which are logits."""
-        return states[-1]
-
-    def bytes_per_edge(self) -> int:
-        return 4
-
-    def nonreg_parameters(self) -> list[nn.Parameter]:
-        """Return no parameters: the paper decays the only layer."""
-        return []

@@ -6,8 +6,6 @@ normalisation of PyG's transform `SIGN`: D^-1/2 A D^-1/2, without self-loops.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,19 +17,15 @@ from redditgnn.graph.data import GraphSpec
 from redditgnn.graph.features import Rows
 from redditgnn.kernels.dropout import dropout
 from redditgnn.kernels.neighbors import normalized_neighbor_sum, own_rows
-from redditgnn.model.base import Backbone
+from redditgnn.model.base import PerNodeModel
 from redditgnn.model.propagation import Propagation
 
 
-class SIGN(Backbone):
+class SIGN(PerNodeModel):
     """A linear layer for each hop, and one for all of them.
 
     It departs from the paper: powers of one operator, without triangles and PageRank.
     """
-
-    num_layers = 1
-    reads_edges = False
-    takes_edge_weight = True
 
     def __init__(
         self,
@@ -53,10 +47,6 @@ class SIGN(Backbone):
         self.lins = nn.ModuleList(nn.Linear(spec.num_features, hidden_channels) for _ in steps)
         self.head = nn.Linear(hidden_channels * len(steps), spec.num_classes)
 
-    def encode(self, x: Rows) -> Rows:
-        """Return the features, which are already propagated."""
-        return x
-
     def layer(
         self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows
     ) -> Float[Tensor, "dst classes"]:
@@ -66,13 +56,6 @@ class SIGN(Backbone):
         hidden = [linear(hop) for linear, hop in zip(self.lins, hops, strict=True)]
         states = dropout(F.relu(torch.cat(hidden, 1)), self.dropout, self.training)
         return self.head(states)
-
-    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Return the states of the only layer, which are logits."""
-        return states[-1]
-
-    def bytes_per_edge(self) -> int:
-        return 4
 
     def nonreg_parameters(self) -> list[nn.Parameter]:
         """Return the layer that gives the logits."""
