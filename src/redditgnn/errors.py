@@ -14,6 +14,9 @@ Anything else is a bug: traceback, exit 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
+
 
 class RedditGNNError(Exception):
     """Base of all errors that are reported in one line."""
@@ -72,3 +75,12 @@ def require_not_negative(key: str, value: int | float) -> None:
 def require_positive(key: str, value: int | float) -> None:
     """Refuse a `value` of the configuration `key` that is not above zero."""
     require(value > 0, f"{key} must be positive, got {value}")
+
+
+def no_effect_error(
+    override: str, key: str, on: str, keys: Sequence[str], families: str
+) -> ConfigError:
+    """Describe a key that a command does not read. `families` are keys such as `dataset.KEY`."""
+    near = get_close_matches(key, keys, n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(keys)}, {families}"
+    return ConfigError(f"{override}: {key} has no effect on {on}; {remedy}")

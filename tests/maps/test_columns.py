@@ -51,7 +51,7 @@ def test_a_node_without_a_label_has_none(graph: GraphData) -> None:
         },
     )
     label, *_ = graph_columns(masked)
-    _, outcome, confidence = answer_columns(masked, probability)
+    _, outcome, confidence = answer_columns(masked.y.numpy(), masked.class_names, probability)
     for column in (label, outcome):
         assert isinstance(column, Category)
         assert [column.names[code] for code in column.codes[:2]] == ["none", "none"]
@@ -95,3 +95,12 @@ def test_communities_of_another_graph_are_refused(tmp_path: Path) -> None:
     assert community_column(tmp_path, 3).names == ("0", "1")
     with pytest.raises(DataError, match="of a graph of 3 nodes, this one has 4"):
         community_column(tmp_path, 4)
+
+
+def test_a_prediction_has_the_name_that_the_model_knows_it_by() -> None:
+    y, probability = np.array([0, -1]), np.array([[0.2, 0.1, 0.7], [0.9, 0.1, 0.0]])
+    prediction, outcome, _ = answer_columns(y, ("ant", "bee", "cat"), probability)
+    assert isinstance(prediction, Category)
+    assert [prediction.names[code] for code in prediction.codes] == ["cat", "ant"]
+    assert isinstance(outcome, Category)
+    assert [outcome.names[code] for code in outcome.codes] == ["wrong", "none"]

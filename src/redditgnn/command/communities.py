@@ -28,12 +28,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from redditgnn.command.options import split_option
-from redditgnn.errors import ConfigError, DataError, UserError
+from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
+from redditgnn.errors import DataError, no_effect_error
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from redditgnn.partition.base import Method
     from redditgnn.partition.results import Result
 
-GROUP, RUN, DRY_RUN, CONFIG_DIR = "communities", "run", "--dry-run", "--config-dir"
+GROUP, RUN, DRY_RUN = "communities", "run", "--dry-run"
 KEYS = (GROUP, "dataset", RUN, "data_dir", "results_dir", "device")
 
 
@@ -71,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     if DRY_RUN in argv:
         print(describe_plan(graph, option.name, method))
         return 0
-    result = _find(graph, predicted, option, words.run_id)
+    result = _find(graph, predicted, option, method, words.run_id)
     folder = result.write(results_dir)
     print(f"{describe_result(result)}\n\nwrote {folder}")
     return 0
@@ -79,8 +78,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _read(argv: Sequence[str]) -> Words:
     overrides, folder = split_option(argv, "communities", CONFIG_DIR)
-    if folder is not None and not Path(folder).is_dir():
-        raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {folder}")
     method, data, run_id = [], [], None
     for word in overrides:
         key, _, value = word.lstrip("+~").partition("=")
@@ -91,14 +88,8 @@ def _read(argv: Sequence[str]) -> Words:
         elif key in KEYS or key.startswith("dataset."):
             data.append(word)
         else:
-            raise ConfigError(_describe_unknown(word, key))
-    return Words(method, data, run_id, Path(folder) if folder else None)
-
-
-def _describe_unknown(word: str, key: str) -> str:
-    near = get_close_matches(key, KEYS, n=1)
-    remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(KEYS)}, dataset.KEY"
-    return f"{word}: {key} has no effect on communities; {remedy}"
+            raise no_effect_error(word, key, "communities", KEYS, "dataset.KEY")
+    return Words(method, data, run_id, existing_folder(folder))
 
 
 def _load(words: Words, *, with_predictions: bool) -> tuple[GraphData, ndarray | None, Path]:
@@ -122,7 +113,7 @@ def _load_run(
     from redditgnn.command.saved_runs import load
     from redditgnn.prediction.facts import TrainingFacts
 
-    run = load(run_id, words.data, str(words.config_dir) if words.config_dir else None)
+    run = load(run_id, words.data, words.config_dir)
     if TrainingFacts.of(run.graph).class_names != run.facts.class_names:
         raise DataError(
             f"{RUN}={run_id} was trained on other classes than {run.graph.name} has; choose a run "
@@ -134,7 +125,7 @@ def _load_run(
 
 
 def _find(
-    graph: GraphData, predicted: ndarray | None, option: Option, run_id: str | None
+    graph: GraphData, predicted: ndarray | None, option: Option, method: Method, run_id: str | None
 ) -> Result:
     """Find the communities, and measure what that costs, without what is compiled at first."""
     from redditgnn.partition.adjacency import undirected
@@ -142,7 +133,6 @@ def _find(
     from redditgnn.partition.search import compile_kernels, find_communities
     from redditgnn.runtime.measure import peak_rss_mib, reset_peak_rss
 
-    method: Method = option.call()
     compile_kernels(method, weighted=graph.edge_weight is not None)
     start, adjacency = time.process_time(), undirected(graph)  # reads all edges
     reset_peak_rss()

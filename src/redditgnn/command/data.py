@@ -34,7 +34,7 @@ from redditgnn.dataset.cache import conversion_facts
 from redditgnn.dataset.reddit_raw import write_reddit_raw
 from redditgnn.dataset.statistics import EdgeStatistics, constant_features, edge_statistics
 from redditgnn.errors import UserError
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import SPLITS, GraphData
 from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.runtime.logs import log_to_stderr
@@ -83,7 +83,7 @@ def _split_folder_option(argv: Sequence[str], option: str) -> tuple[list[str], P
 
 def _describe_graph(graph: GraphData) -> dict[str, str]:
     degree, edges = graph.degree, edge_statistics(graph)
-    sizes = [int(graph.mask(split).sum()) for split in ("train", "val", "test")]
+    sizes = [int(graph.mask(split).sum()) for split in SPLITS]
     facts = conversion_facts(graph)
     return {
         "dataset": graph.name,

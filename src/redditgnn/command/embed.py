@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 from numpy import ndarray
 
-from redditgnn.command.options import split_option
+from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
 from redditgnn.config.compose import compose_experiment
 from redditgnn.config.settings import EMBEDDING
 from redditgnn.embedding.base import Embedding
@@ -45,8 +45,8 @@ def main(argv: Sequence[str]) -> int:
     """Compute the embedding that `argv` chooses, and print a table about it."""
     log_to_stderr()
     rest = [text for text in argv if text != DRY_RUN]
-    overrides, folder = split_option(rest, "embed", "--config-dir")
-    settings, _ = compose_experiment(overrides, None if folder is None else Path(folder))
+    overrides, folder = split_option(rest, "embed", CONFIG_DIR)
+    settings, _ = compose_experiment(overrides, existing_folder(folder))
     if settings.embedding is None:
         raise UserError("embedding must be chosen: add embedding=NAME, see 'redditgnn list'")
     embedding: Embedding = settings.build(EMBEDDING)

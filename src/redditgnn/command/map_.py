@@ -31,9 +31,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redditgnn.command.options import split_option
+from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
 from redditgnn.command.saved_runs import load
-from redditgnn.errors import ConfigError, UserError
+from redditgnn.errors import no_effect_error
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from redditgnn.maps.settings import MapSettings
     from redditgnn.run.saved import Run
 
-GROUP, CONFIG_DIR = "map", "--config-dir"
+GROUP = "map"
 KEYS = ("dataset", "data_dir", "results_dir", "device", "seed")
 
 
@@ -51,10 +51,8 @@ def main(argv: Sequence[str]) -> int:
     """Draw a map, write it, and print where."""
     log_to_stderr()
     overrides, folder = split_option(argv, "map", CONFIG_DIR)
-    if folder is not None and not Path(folder).is_dir():
-        raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {folder}")
     own, data = _sorted(overrides)
-    config_dir = None if folder is None else Path(folder)
+    config_dir = existing_folder(folder)
     # They import Hydra and torch, which a mistake in the arguments need not wait for.
     from redditgnn.config.compose import compose_experiment
     from redditgnn.config.option import compose_option
@@ -68,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
         graph = Parts(run_settings).graph
         table = graph.x
     else:
-        run = load(settings.run_id, data, folder)
+        run = load(settings.run_id, data, config_dir)
         settings = replace(settings, of=f"run:{run.run_id}")  # not latest
         graph, table, answers = _read(run)
     content = draw_map(graph, table, settings, answers)
@@ -87,18 +85,23 @@ def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
         elif key in KEYS or key.startswith(("dataset.", "embedding.")):
             data.append(override)
         else:
-            raise ConfigError(
-                f"{override}: {key} has no effect on a map; choose from map.KEY, "
-                f"{', '.join(KEYS)}, dataset.KEY, embedding.KEY"
-            )
+            families = "dataset.KEY, embedding.KEY"
+            raise no_effect_error(override, key, "a map", ("map.KEY", *KEYS), families)
     return own, data
 
 
 def _read(run: Run) -> tuple[GraphData, Table, list[Column]]:
     """Return the graph of a run, its last hidden states, and the columns of its answers."""
-    from redditgnn.maps.columns import answer_columns
+    import torch
 
+    from redditgnn.maps.columns import answer_columns
+    from redditgnn.prediction.facts import fit_labels
+    from redditgnn.prediction.layers import hidden_layer
+
+    answers = run.answers("all", embeddings=hidden_layer(run.model, None)).columns
+    states = torch.from_numpy(answers["embedding"])
     if run.facts.spec.multi_label:
-        return run.graph, run.embeddings(), []
-    probability = run.probabilities().numpy()
-    return run.graph, run.embeddings(), list(answer_columns(run.graph, probability))
+        return run.graph, states, []
+    graph = fit_labels(run.graph, run.facts) if run.graph.num_classes else run.graph
+    columns = answer_columns(graph.y.numpy(), run.facts.class_names, answers["probability"])
+    return graph, states, list(columns)

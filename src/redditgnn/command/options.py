@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from redditgnn.errors import UserError
+
+CONFIG_DIR = "--config-dir"
+
+
+def existing_folder(value: str | Path | None) -> Path | None:
+    """Return the value of `--config-dir` as a path, None if it is absent.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if value is not None and not Path(value).is_dir():
+        raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {value}")
+    return None if value is None else Path(value)
 
 
 def split_option(

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from redditgnn.command.options import CONFIG_DIR, existing_folder
 from redditgnn.errors import UserError
 
 if TYPE_CHECKING:
     from redditgnn.run.saved import Run
 
 RESULTS_DIR = "results_dir="
-CONFIG_DIR = "--config-dir"
 
 
 class Arguments(ArgumentParser):
@@ -53,18 +53,17 @@ class Arguments(ArgumentParser):
             raise UserError(f"{self._command} takes {number}, got {' '.join(ids)}")
 
 
-def load(run_id: str, overrides: Sequence[str], config_dir: str | None = None) -> Run:
+def load(run_id: str, overrides: Sequence[str], config_dir: str | Path | None = None) -> Run:
     """Read a run below `results_dir=...`, with the data that the other overrides name."""
     # It imports torch and PyG, which a mistake in the arguments need not wait for.
     from redditgnn.run.saved import load_run
 
-    if config_dir is not None and not Path(config_dir).is_dir():
-        raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {config_dir}")
+    folder = existing_folder(config_dir)
     places = [text for text in overrides if text.startswith(RESULTS_DIR)]
     results_dir = places[-1].removeprefix(RESULTS_DIR) if places else "results"
     if not Path(results_dir).is_dir():
         raise UserError(f"results_dir={results_dir} must be a folder of runs, there is none")
-    return load_run(run_id, results_dir).on(overrides, Path(config_dir) if config_dir else None)
+    return load_run(run_id, results_dir).on(overrides, folder)
 
 
 def default_place(run: Run, name: str) -> Path:

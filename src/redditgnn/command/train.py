@@ -37,6 +37,7 @@ from omegaconf import DictConfig
 
 from redditgnn import CONF_DIR
 from redditgnn.command import multirun
+from redditgnn.command.options import existing_folder
 from redditgnn.config.compose import (
     check_overrides,
     compose_experiment,
@@ -125,9 +126,7 @@ def read_flags(argv: list[str]) -> Namespace:
     for name in HYDRA_ONLY:
         if getattr(arguments, name):
             refuse(f"--{name.replace('_', '-')} is no option of redditgnn")
-    folder = arguments.config_dir
-    if folder is not None and not Path(folder).is_dir():
-        raise UserError(f"--config-dir must be a folder that exists, got {folder}")
+    existing_folder(arguments.config_dir)
     return arguments
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from redditgnn.config.compose import compose_experiment
 from redditgnn.config.settings import Settings
-from redditgnn.errors import ConfigError
+from redditgnn.errors import no_effect_error
 
 TOP_LEVEL = ("data_dir", "results_dir", "device")
 CHUNKS = "trainer.eval_chunk_edges"
@@ -57,9 +56,7 @@ def _key_of(override: str) -> str:
     key = override.lstrip("+~").partition("=")[0]
     if key in KEYS or key.startswith("dataset."):
         return key
-    near = get_close_matches(key, KEYS, n=1)
-    remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(KEYS)}, dataset.KEY"
-    raise ConfigError(f"{override}: {key} has no effect on a trained model; {remedy}")
+    raise no_effect_error(override, key, "a trained model", KEYS, "dataset.KEY")
 
 
 def _dataset(old: Settings, new: Settings, keys: Sequence[str]) -> dict[str, object]:

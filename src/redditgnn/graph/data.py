@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int32, Int64, Real, Shaped
@@ -27,6 +27,7 @@ from redditgnn.graph.sparse_features import (
 )
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class GraphSpec(NamedTuple):
@@ -138,6 +139,11 @@ class GraphData:
     def rows(self, node_ids: Int64[Tensor, " rows"] | None = None) -> Rows:
         """Return the features of these nodes, or of all. They are gathered when read."""
         return Rows(self.x, node_ids)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the files call the classes, or their numbers as text."""
+        return self.names.classes or tuple(map(str, range(self.num_classes)))
 
     def mask(self, split: Split) -> Bool[Tensor, " nodes"]:
         return {"train": self.train_mask, "val": self.val_mask, "test": self.test_mask}[split]

@@ -12,10 +12,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from redditgnn.errors import DataError, require
-from redditgnn.graph.data import GraphData, Split
+from redditgnn.graph.data import SPLITS, GraphData
 
 NONE = "none"
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def category(name: str, codes: Int[ndarray, " nodes"], names: Sequence[str]) -> 
 def graph_columns(graph: GraphData) -> Iterator[Column]:
     """Return label, split and degree. Nodes with several labels have no label column."""
     if graph.y.dim() == 1:
-        yield category("label", graph.y.numpy(), class_names(graph))
+        yield category("label", graph.y.numpy(), graph.class_names)
     split = np.full(graph.num_nodes, -1)
     for code, name in enumerate(SPLITS):
         split[graph.mask(name).numpy()] = code
@@ -56,17 +55,15 @@ def graph_columns(graph: GraphData) -> Iterator[Column]:
     yield Number("degree", graph.degree.numpy().astype(np.float64))
 
 
-def class_names(graph: GraphData) -> Sequence[str]:
-    """Return the name of each class, its number if it has none."""
-    return graph.names.classes or tuple(map(str, range(graph.num_classes)))
-
-
 def answer_columns(
-    graph: GraphData, probability: Float[ndarray, "nodes classes"]
+    y: Int[ndarray, " nodes"], classes: Sequence[str], probability: Float[ndarray, "nodes classes"]
 ) -> Iterator[Column]:
-    """Return what a model with one label a node predicts, how surely, and whether it is right."""
-    predicted, y = probability.argmax(1), graph.y.numpy()
-    yield Category("prediction", predicted, class_names(graph))
+    """Return what a model with one label a node predicts, how surely, and whether it is right.
+
+    `y` are the labels as the model numbers the `classes`, -1 for none.
+    """
+    predicted = probability.argmax(1)
+    yield Category("prediction", predicted, tuple(classes))
     outcome = np.where(y < 0, -1, np.where(predicted == y, 0, 1))
     yield category("outcome", outcome, ("right", "wrong"))
     yield Number("confidence", probability.max(1).astype(np.float64))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from redditgnn.errors import ConfigError, DataError
+from redditgnn.errors import ConfigError
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import short_hash
 from redditgnn.graph.sparse_features import SparseFeatures
@@ -19,7 +18,7 @@ from redditgnn.maps.layout import positions
 from redditgnn.maps.page import Map, write_page
 from redditgnn.maps.picture import write_pictures
 from redditgnn.maps.settings import MapSettings
-from redditgnn.runtime.files import whole_folder
+from redditgnn.runtime.files import result_folder, result_path
 
 Table = Float[Tensor, "nodes columns"] | SparseFeatures
 
@@ -83,19 +82,12 @@ def write_map(content: Map, settings: MapSettings, graph: GraphData, results_dir
         DataError: it cannot be written.
     """
     hashed = short_hash(str(graph.fingerprint), repr(settings))
-    name = re.sub(r"[^\w.-]+", "_", f"{graph.name}-{hashed}")
-    folder = results_dir / "maps" / name
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(folder) as temporary:
-            (temporary / "map.html").write_text(write_page(content), encoding="utf-8")
-            np.save(temporary / "map.npy", content.positions)
-            write_pictures(content, temporary)
-    except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written ({error.strerror or error}); set results_dir"
-        ) from error
-    return folder
+    kind, title = results_dir / "maps", f"{graph.name}-{hashed}"
+    with result_folder(kind, title) as folder:
+        (folder / "map.html").write_text(write_page(content), encoding="utf-8")
+        np.save(folder / "map.npy", content.positions)
+        write_pictures(content, folder)
+    return result_path(kind, title)
 
 
 def describe_map(content: Map) -> str:

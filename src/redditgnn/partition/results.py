@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +12,6 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import short_hash
 from redditgnn.partition.comparison import compare
@@ -27,7 +25,7 @@ from redditgnn.partition.tables import (
     label_table,
     labels_of,
 )
-from redditgnn.runtime.files import whole_folder
+from redditgnn.runtime.files import result_folder, result_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +69,7 @@ class Result:
     def name(self) -> str:
         """Graph, method, and a hash of the edges and all settings: repeated runs share it."""
         parts = (str(self.graph.fingerprint.edges), json.dumps(self.method, sort_keys=True))
-        graph = re.sub(r"[^\w.-]+", "_", self.graph.name)
-        return f"{graph}-{self.method['name']}-{short_hash(*parts)}"
+        return f"{self.graph.name}-{self.method['name']}-{short_hash(*parts)}"
 
     def table(self) -> pd.DataFrame:
         """Return a row for each community."""
@@ -115,16 +112,10 @@ class Result:
         Raises:
             DataError: it cannot be written.
         """
-        folder = results_dir / "communities" / self.name
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with whole_folder(folder) as temporary:
-                self._write_files(temporary)
-        except OSError as error:
-            raise DataError(
-                f"{folder} cannot be written ({error.strerror or error}); set results_dir"
-            ) from error
-        return folder
+        kind = results_dir / "communities"
+        with result_folder(kind, self.name) as folder:
+            self._write_files(folder)
+        return result_path(kind, self.name)
 
     def _write_files(self, folder: Path) -> None:
         best, nodes = self.communities.best, self.graph.names.nodes

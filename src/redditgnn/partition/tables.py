@@ -9,10 +9,9 @@ import pandas as pd
 from jaxtyping import Int, Int32
 from numpy import ndarray
 
-from redditgnn.graph.data import GraphData, Split
+from redditgnn.graph.data import SPLITS, GraphData
 from redditgnn.partition.blocks import Blocks
 
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 UNLABELLED = -1
 
 
@@ -31,8 +30,7 @@ def labels_of(graph: GraphData, predicted: Int[ndarray, " nodes"] | None) -> Lab
     """Return the labels of a graph, or None if its nodes may have several."""
     if graph.y.dim() == 2:
         return None
-    classes = graph.names.classes or tuple(map(str, range(graph.num_classes)))
-    return Labelled(graph.y.numpy(), classes, predicted)
+    return Labelled(graph.y.numpy(), graph.class_names, predicted)
 
 
 def community_table(

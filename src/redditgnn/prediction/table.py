@@ -14,10 +14,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from redditgnn.evaluation.exact import EdgeAttention
-from redditgnn.graph.data import GraphData, Split
+from redditgnn.graph.data import SPLITS, GraphData
 
 ROWS_AT_ONCE = 2**14
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Selection = Literal["all", "train", "val", "test"]
 BETWEEN_LABELS = "|"
 """Stands between the classes of a node that has several. In a name it has a backslash before it."""

@@ -7,11 +7,14 @@ content until then, and a crash or a full disk leaves it unchanged.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from redditgnn.errors import DataError
 
 
 @contextmanager
@@ -62,6 +65,29 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     flush_folder(folder.parent)
+
+
+@contextmanager
+def result_folder(kind: Path, title: str) -> Iterator[Path]:
+    """Write a folder of results whole, below `kind`: yield it empty; see `result_path`.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    folder = result_path(kind, title)
+    try:
+        kind.mkdir(parents=True, exist_ok=True)
+        with whole_folder(folder) as temporary:
+            yield temporary
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be written ({error.strerror or error}); set results_dir"
+        ) from error
+
+
+def result_path(kind: Path, title: str) -> Path:
+    """Return the folder called `title`, without what cannot be in the name of a file."""
+    return kind / re.sub(r"[^\w.-]+", "_", title)
 
 
 def remove_half_written(folder: Path) -> None:
