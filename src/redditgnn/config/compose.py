@@ -83,16 +83,20 @@ def compose_experiment(
     """
     GlobalHydra.instance().clear()
     check_overrides(overrides)
-    path = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = _compose_config([*path, *prepare_overrides(overrides)])
+            config = _compose_config([*search_path(config_dir), *prepare_overrides(overrides)])
             choices = config.hydra.runtime.choices
             with open_dict(config):
                 del config["hydra"]
             return settings_from(config, choices), target_of(config)
     except ConfigurationError as error:
         raise ConfigError(one_line(error)) from error
+
+
+def search_path(config_dir: Path | None) -> list[str]:
+    """Return the override by which Hydra also finds the options in `config_dir`."""
+    return [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.absolute()}']"]
 
 
 def _compose_config(overrides: list[str]) -> DictConfig:

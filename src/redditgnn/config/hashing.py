@@ -16,7 +16,7 @@ from hydra.utils import get_object
 
 from redditgnn import CONF_DIR
 from redditgnn.config.arguments import parameters_of
-from redditgnn.config.settings import EMBEDDING, Settings
+from redditgnn.config.settings import Settings
 
 NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph")  # no score depends on these
 HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
@@ -81,16 +81,10 @@ def hash_of_config(settings: Settings) -> str:
             for key, value in values.items()
             if is_hashed(f"{group}.{key}", value)
         }
-        for group, values in hashed_components(settings).items()
+        for group, values in settings.with_embedding(settings.components).items()
     }
     text = json.dumps([settings.protocol, components], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def hashed_components(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the components of a run, with its embedding if it has one."""
-    embedding = {} if settings.embedding is None else {EMBEDDING: settings.embedding}
-    return settings.components | embedding
 
 
 def _hashed_value(group: str, key: str, value: Any) -> Any:

@@ -65,6 +65,28 @@ def _has_target(value: Any) -> bool:
     return isinstance(value, list) and any(map(_has_target, value))
 
 
+def call_of(group: str, option: str | None, node: Any) -> partial[Any]:
+    """Return the call that the `option` of a group describes, with values that fit it.
+
+    Raises:
+        ConfigError: it describes none, or a key is missing or of the wrong type.
+    """
+    if "_target_" not in node or node.get("_partial_") is not True:
+        raise ConfigError(
+            f"{group}={option}: {group} must have _target_, the import path of a function or "
+            f"class, and _partial_: true, got {node}"
+        )
+    try:
+        call = partial_of(node)
+    except InstantiationException as error:
+        text = join_lines(error).split(", set env var")[0]
+        way_out = "is it spelt right?" if "in call to" not in text else "set _partial_ to true"
+        raise ConfigError(f"{group}={option}: {text}; {way_out}") from error
+    check_types(group, call)
+    refuse_missing(f"{group}.", call, FACTS.get(group, ()))
+    return call
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kernels:
     """The keys below `kernels`: how operators are computed, not what."""
@@ -108,6 +130,11 @@ class Settings:
         """What the model reads at each node: the key `dataset.inputs`."""
         return parse_inputs(self.components["dataset"].get(KEY))
 
+    def with_embedding(self, components: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `components`, and the embedding if there is one."""
+        embedding = {} if self.embedding is None else {EMBEDDING: self.embedding}
+        return {**components, **embedding}
+
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
         """Build the chosen component of `group` from its YAML and from `facts` of the run."""
         target = self._check_component(group)
@@ -146,27 +173,14 @@ class Settings:
             self._check_component(EMBEDDING)
 
     def _check_component(self, group: str) -> partial[Any]:
-        name = f"{group}={self.choices[group]}"
         node = self._node(group)
-        if "_target_" not in node or node.get("_partial_") is not True:
-            raise ConfigError(
-                f"{name}: {group} must have _target_, the import path of a function or class, and "
-                f"_partial_: true, got {node}"
-            )
+        is_dataset = group == "dataset" and isinstance(node, Mapping)
         require(
-            group != "dataset" or node.get("split_index") != ALL_SPLITS,
+            not is_dataset or node.get("split_index") != ALL_SPLITS,
             f"dataset.split_index={ALL_SPLITS} is a run on each split, not one run: add -m to "
             "'redditgnn train' (from Python: train_sweep)",
         )
-        try:
-            target = partial_of(node)
-        except InstantiationException as error:
-            text = join_lines(error).split(", set env var")[0]
-            way_out = "is it spelt right?" if "in call to" not in text else "set _partial_ to true"
-            raise ConfigError(f"{name}: {text}; {way_out}") from error
-        check_types(group, target)
-        refuse_missing(f"{group}.", target, FACTS.get(group, ()))
-        return target
+        return call_of(group, self.choices[group], node)
 
     def _node(self, group: str) -> Any:
         """Return the keys of a component, or what an option of a user holds instead.

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from redditgnn.config.hashing import hash_of_config
-from redditgnn.config.settings import COMPONENTS, EMBEDDING, Settings
+from redditgnn.config.settings import COMPONENTS, Settings
 from redditgnn.evaluation.coverage import Coverage
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, write_json
@@ -58,8 +58,7 @@ def row_at_start(settings: Settings, device: torch.device) -> RunRow:
 def hyperparameters(settings: Settings, components: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the column of that name: the keys of all components as JSON."""
     names = {group: settings.choices[group] for group in ("optimizer", "scheduler")}
-    embedding = {} if settings.embedding is None else {EMBEDDING: settings.embedding}
-    groups = {group: components[group] for group in COMPONENTS} | embedding
+    groups = settings.with_embedding({group: components[group] for group in COMPONENTS})
     keys = {
         f"{group}.{key}": value
         for group, values in groups.items()
