@@ -55,6 +55,7 @@ STACKS = {
     "gatv2": "model=gatv2 model.heads=2 model.out_heads=2",
     "sage max": "model=sage model.aggr=max",
     "norm, skips, jk": "model=gcn model.norm=batch model.residual=true model.jk=lstm",
+    "jk last": "model=gcn model.jk=last",
     "jk cat": "model=sage model.norm=layer model.jk=cat model.num_layers=3",
     "pyg": "model=pyg",
     "appnp": "model=appnp model.num_layers=4",
