@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from redditgnn.graph.csr import pointers
-from redditgnn.graph.data import GraphData
+from redditgnn.graph.data import GraphData, Names
 from redditgnn.graph.fingerprint import Fingerprint
 
-LABELS = ("x", "y", "z")
+LABELS = ("0", "1", "2")
 
 
 def graph_of(
@@ -21,8 +21,9 @@ def graph_of(
     edge_time: np.ndarray | None = None,
     node_time: np.ndarray | None = None,
     labels: np.ndarray | None = None,
+    classes: tuple[str, ...] = LABELS,
 ) -> GraphData:
-    """A graph with these `pairs` [2, edges] in both directions. Labels are 0 to 2."""
+    """A graph with these `pairs` [2, edges] in both directions."""
     rows, cols = np.concatenate([pairs, pairs[::-1]], axis=1)
     times = np.zeros(len(rows), np.int64) if edge_time is None else np.tile(edge_time, 2)
     order = np.lexsort((times, cols, rows))
@@ -34,7 +35,8 @@ def graph_of(
         rowptr=pointers(torch.from_numpy(np.bincount(rows, minlength=num_nodes))),
         col=torch.from_numpy(cols[order].astype(np.int32)),
         y=torch.from_numpy(y),
-        num_classes=len(LABELS),
+        num_classes=len(classes),
+        names=Names(classes=classes),
         train_mask=turn == 0,
         val_mask=turn == 1,
         test_mask=turn == 2,

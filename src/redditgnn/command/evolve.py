@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
-from redditgnn.errors import no_effect_error
+from redditgnn.errors import no_effect_error, require
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 GROUP, DRY_RUN = "evolve", "--dry-run"
 KEYS = ("dataset", "data_dir", "results_dir", "device")
+MOST_WINDOWS = 1000
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,6 +64,11 @@ def main(argv: Sequence[str]) -> int:
     run_settings, _ = compose_experiment(data, config_dir)
     graph = Parts(run_settings).graph
     windows = Timeline(graph).windows(f"{GROUP}.windows", settings.windows)
+    require(
+        len(windows) <= MOST_WINDOWS,
+        f"evolve.windows={settings.windows} makes {len(windows):,} windows, and "
+        f"{MOST_WINDOWS:,} is the most; choose longer ones",
+    )
     if DRY_RUN in argv:
         print(_describe_plan(graph, windows))
         return 0

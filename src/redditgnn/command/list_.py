@@ -27,6 +27,7 @@ GROUPS = {
     "experiments": "experiment",
     "communities": "communities",
     "maps": "map",
+    "evolutions": "evolve",
     "sweeps": "sweep",
     "trackers": "tracker",
     "embeddings": "embedding",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from redditgnn.evolution.matching import ABSENT
 
-WIDTH, HEIGHT, BLOCK_WIDTH = 1000.0, 420.0, 14.0
+WIDTH, HEIGHT, WIDEST_BLOCK = 1000.0, 420.0, 14.0
 MOST_COMMUNITIES = 24  # with a colour of their own
 OTHERS = ABSENT  # stands for all communities beyond them
 SPACE = 90.0  # between all blocks of a column together, at most
@@ -43,6 +43,7 @@ class Band(NamedTuple):
 class Alluvial(NamedTuple):
     """The diagram, in a box of `WIDTH` and `HEIGHT`. `communities` are those with a colour."""
 
+    block_width: float
     communities: Sequence[int]
     blocks: Sequence[Block]
     bands: Sequence[Band]
@@ -51,13 +52,18 @@ class Alluvial(NamedTuple):
 def lay_out(communities: pd.DataFrame, flows: pd.DataFrame, num_snapshots: int) -> Alluvial:
     """Place blocks and bands, from the tables of an `Evolution`."""
     order = _order(communities, flows)
-    largest = communities.groupby("community").nodes.max()
-    coloured = set(largest.nlargest(MOST_COMMUNITIES).index.tolist())
+    largest = communities.groupby("community").nodes.sum().nlargest(MOST_COMMUNITIES)
+    coloured = set(largest.index.tolist())
+    width = min(WIDEST_BLOCK, WIDTH / (3 * num_snapshots))
+    step = (WIDTH - width) / max(1, num_snapshots - 1)
     order = [community for community in order if community in coloured]
     rank = {community: place for place, community in enumerate([*order, OTHERS])}
-    blocks = list(_blocks(_merged(communities, coloured, ["community"]), rank, num_snapshots))
-    ways = [] if flows.empty else _merged(flows, coloured, ["community", "next_community"])
-    return Alluvial(order, blocks, list(_bands(ways, blocks, rank)) if len(ways) else [])
+    blocks = list(_blocks(_merged(communities, coloured, ["community"]), rank, step))
+    bands = list[Band]()
+    if not flows.empty:
+        ways = _merged(flows, coloured, ["community", "next_community"])
+        bands += _bands(ways, blocks, rank, width)
+    return Alluvial(width, order, blocks, bands)
 
 
 def _order(communities: pd.DataFrame, flows: pd.DataFrame) -> list[int]:
@@ -83,12 +89,11 @@ def _merged(table: pd.DataFrame, coloured: set[int], columns: list[str]) -> pd.D
     return table.groupby(keys, as_index=False).nodes.sum()
 
 
-def _blocks(table: pd.DataFrame, rank: dict[int, int], num_snapshots: int) -> Iterator[Block]:
+def _blocks(table: pd.DataFrame, rank: dict[int, int], step: float) -> Iterator[Block]:
     columns = table.groupby("snapshot")
     gaps = max(1, int(columns.size().max()) - 1)
     gap = min(LARGEST_GAP, SPACE / gaps)
     scale = (HEIGHT - gap * gaps) / columns.nodes.sum().max()
-    step = (WIDTH - BLOCK_WIDTH) / max(1, num_snapshots - 1)
     for snapshot, column in columns:
         y, number = 0.0, int(str(snapshot))
         for _, community, nodes in sorted(
@@ -99,7 +104,9 @@ def _blocks(table: pd.DataFrame, rank: dict[int, int], num_snapshots: int) -> It
             y += height + gap
 
 
-def _bands(ways: pd.DataFrame, blocks: Sequence[Block], rank: dict[int, int]) -> Iterator[Band]:
+def _bands(
+    ways: pd.DataFrame, blocks: Sequence[Block], rank: dict[int, int], width: float
+) -> Iterator[Band]:
     """Stack the bands at either end in the order of the communities at the other end."""
     at = {(block.snapshot, block.community): block for block in blocks}
     used_of_source, used_of_target = dict.fromkeys(at, 0.0), dict.fromkeys(at, 0.0)
@@ -111,7 +118,7 @@ def _bands(ways: pd.DataFrame, blocks: Sequence[Block], rank: dict[int, int]) ->
         source, target = at[first], at[second]
         thickness = row.nodes * source.height / source.nodes
         path = _path(
-            source.x + BLOCK_WIDTH,
+            source.x + width,
             source.y + used_of_source[first],
             target.x,
             target.y + used_of_target[second],

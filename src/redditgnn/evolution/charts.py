@@ -75,11 +75,12 @@ def _line(line: Series, colour: str, ticks: Sequence[float], count: int) -> Iter
         drawn += "" if point is None else f"{pen}{point[0]:.1f} {point[1]:.1f}"
         pen = "M" if point is None else "L"
     yield f'<path class="line" d="{drawn}" stroke="{colour}"/>'
+    radius = 3.5 if count <= 30 else 1.8
     for number, (point, value) in enumerate(zip(points, line.values, strict=True)):
         if point is not None and value is not None:
             tip = escape(f"{line.name}\nsnapshot {number + 1}: {short(value)}")
             yield (
-                f'<circle cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="3.5" fill="{colour}" '
+                f'<circle cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="{radius}" fill="{colour}" '
                 f'data-tip="{tip}"/>'
             )
 

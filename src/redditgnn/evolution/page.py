@@ -9,7 +9,7 @@ from string import Template
 
 import pandas as pd
 
-from redditgnn.evolution.alluvial import BLOCK_WIDTH, HEIGHT, WIDTH
+from redditgnn.evolution.alluvial import HEIGHT, WIDTH
 from redditgnn.evolution.charts import Series, chart
 from redditgnn.evolution.description import SHARE
 from redditgnn.evolution.evolution import Evolution
@@ -19,6 +19,7 @@ from redditgnn.evolution.wording import (
     Diagram,
     describe_changes,
     largest_events,
+    readable,
     table_of_sizes,
 )
 
@@ -60,7 +61,7 @@ def _communities(evolution: Evolution, diagram: Diagram) -> str:
         [
             "<h2>Communities through time</h2>",
             f"<p>{escape(describe_changes(evolution))}</p>",
-            _headings(diagram.headings),
+            _headings(diagram),
             _svg(diagram),
             _legend(diagram.legend),
             "<p>A column is a snapshot, a block a community, and a band the nodes that two have in "
@@ -74,16 +75,19 @@ def _communities(evolution: Evolution, diagram: Diagram) -> str:
     )
 
 
-def _headings(headings: Sequence[str]) -> str:
-    every, step = -(-len(headings) // MOST_HEADINGS), 1 / max(1, len(headings) - 1)
-    half = 50 * BLOCK_WIDTH / WIDTH
+def _headings(diagram: Diagram) -> str:
+    count, half = len(diagram.headings), 50 * diagram.alluvial.block_width / WIDTH
+    step = (100 - 2 * half) / max(1, count - 1)
     spans = (
-        f'<span style="left:{half + number * step * (100 - 2 * half):.2f}%">'
-        f"{number + 1}<small>: {escape(text)}</small></span>"
-        for number, text in enumerate(headings)
-        if number % every == 0
+        f'<span class="{_side(number, count)}" style="left:{half + number * step:.2f}%">'
+        f"{number + 1}<small>: {escape(diagram.headings[number])}</small></span>"
+        for number in range(0, count, -(-count // MOST_HEADINGS))
     )
     return f'<div class="headings" aria-hidden="true">{"".join(spans)}</div>'
+
+
+def _side(number: int, count: int) -> str:
+    return "first" if number == 0 else "last" if number == count - 1 else ""
 
 
 def _svg(diagram: Diagram) -> str:
@@ -154,7 +158,5 @@ def _values(column: pd.Series) -> list[float | None]:
 
 
 def _table(table: pd.DataFrame) -> str:
-    text = table.rename(columns=COLUMNS).to_html(
-        index=False, border=0, na_rep="", float_format="{:.4g}".format
-    )
+    text = readable(table).to_html(index=False, border=0, na_rep="", float_format="{:.4g}".format)
     return f'<div class="scroll" tabindex="0">{text}</div>'

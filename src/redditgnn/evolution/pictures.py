@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
+from textwrap import shorten
 
 from redditgnn.evolution.alluvial import (
-    BLOCK_WIDTH,
     HEIGHT,
     OTHERS,
     WIDTH,
@@ -33,13 +33,14 @@ def name_of(community: int) -> str:
 
 def shapes(diagram: Diagram) -> str:
     """Return bands and blocks."""
+    width = f"{diagram.alluvial.block_width:.2f}"
     bands = (
         f'<path class="band" d="{band.path}" fill="{colour_of(band.source.community)}" '
         f'data-of="{band.source.community} {band.target.community}" data-tip="{_tell_band(band)}"/>'
         for band in diagram.alluvial.bands
     )
     blocks = (
-        f'<rect class="block" x="{block.x:.1f}" y="{block.y:.2f}" width="{BLOCK_WIDTH:g}" '
+        f'<rect class="block" x="{block.x:.1f}" y="{block.y:.2f}" width="{width}" '
         f'height="{max(block.height, 0.5):.2f}" fill="{colour_of(block.community)}" '
         f'data-of="{block.community}" data-snapshot="{block.snapshot}" '
         f'data-tip="{_tell_block(block, diagram.labels)}"/>'
@@ -64,22 +65,7 @@ def _tell_band(band: Band) -> str:
 
 def picture(diagram: Diagram, title: str) -> str:
     """Return the diagram as an SVG file, with headings and a legend."""
-    headings, legend = diagram.headings, diagram.legend
-    height = TOP + max(HEIGHT, LINE * len(legend)) + 10
-    step = (WIDTH - BLOCK_WIDTH) / max(1, len(headings) - 1)
-    every = -(-len(headings) // MOST_HEADINGS)
-    words = [
-        f'<text x="{number * step:.1f}" y="-10" text-anchor="{_anchor(number, len(headings))}">'
-        f"{number + 1}: {escape(text)}</text>"
-        for number, text in enumerate(headings)
-        if number % every == 0
-    ]
-    for number, (community, text) in enumerate(legend.items()):
-        x, y = WIDTH + 24, number * LINE
-        words.append(
-            f'<rect x="{x:g}" y="{y}" width="11" height="11" fill="{colour_of(community)}"/>'
-            f'<text x="{x + 17:g}" y="{y + 10}">{escape(text)}</text>'
-        )
+    height = TOP + max(HEIGHT, LINE * len(diagram.legend)) + 10
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 {-TOP} '
@@ -87,11 +73,25 @@ def picture(diagram: Diagram, title: str) -> str:
             f"<title>{escape(title)}</title>",
             "<style>.band{fill-opacity:.45}</style>",
             shapes(diagram),
-            *words,
+            *_headings(diagram),
+            *_legend(diagram.legend),
             "</svg>\n",
         ]
     )
 
 
-def _anchor(number: int, count: int) -> str:
-    return "start" if number == 0 else "end" if number == count - 1 else "middle"
+def _headings(diagram: Diagram) -> Iterator[str]:
+    count = len(diagram.headings)
+    step = (WIDTH - diagram.alluvial.block_width) / max(1, count - 1)
+    for number in range(0, count, -(-count // MOST_HEADINGS)):
+        anchor = "start" if number == 0 else "end" if number == count - 1 else "middle"
+        text = escape(f"{number + 1}: {diagram.headings[number]}")
+        yield f'<text x="{number * step:.1f}" y="-10" text-anchor="{anchor}">{text}</text>'
+
+
+def _legend(legend: Mapping[int, str]) -> Iterator[str]:
+    x = WIDTH + 24
+    for number, (community, text) in enumerate(legend.items()):
+        y, colour, words = number * LINE, colour_of(community), shorten(text, 28, placeholder="...")
+        yield f'<rect x="{x:g}" y="{y}" width="11" height="11" fill="{colour}"/>'
+        yield f'<text x="{x + 17:g}" y="{y + 10}">{escape(words)}</text>'

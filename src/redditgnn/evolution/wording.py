@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from redditgnn.evolution.alluvial import Alluvial, lay_out
+from redditgnn.evolution.alluvial import OTHERS, Alluvial, lay_out
 from redditgnn.evolution.evolution import Evolution
 from redditgnn.graph.timeline import Time
 
 MOST_EVENTS = 200  # on the page
+MOST_ROWS = 20  # printed
+TIMES = ("start", "end", "time")
 COLUMNS = {
     "new_nodes": "new nodes",
     "mean_degree": "mean degree",
@@ -65,6 +67,8 @@ def diagram_of(evolution: Evolution) -> Diagram | None:
     largest = communities.loc[communities.groupby("community").nodes.idxmax()]
     top = dict(zip(largest.community, largest.top_label, strict=True))
     legend = {c: f"{c}: {top[c]}" if top[c] else str(c) for c in alluvial.communities}
+    if any(block.community == OTHERS for block in alluvial.blocks):
+        legend[OTHERS] = "others"
     headings = list(map(as_time, evolution.table.start))
     return Diagram(alluvial, labels, headings, legend)
 
@@ -118,7 +122,7 @@ def table_of_sizes(
 
 
 def describe_table(evolution: Evolution) -> str:
-    """Return the rows of the snapshots as aligned text."""
+    """Return the first rows of the snapshots as aligned text."""
     table = evolution.table
     texts = [_aligned(table, PRINTED)]
     if not evolution.communities.empty:
@@ -128,5 +132,13 @@ def describe_table(evolution: Evolution) -> str:
 
 def _aligned(table: pd.DataFrame, columns: Sequence[str]) -> str:
     shown = [name for name in columns if name in table and table[name].notna().any()]
-    text = table[shown].rename(columns=COLUMNS)
-    return str(text.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+    text = readable(table[shown].head(MOST_ROWS))
+    lines = text.to_string(index=False, na_rep="", float_format="{:.4g}".format)
+    more = len(table) - MOST_ROWS
+    return lines + (f"\n... and {more:,} more in snapshots.csv" if more > 0 else "")
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with headings in words, and times as the graph holds them."""
+    times = {name: table[name].map(as_time) for name in TIMES if name in table}
+    return table.assign(**times).rename(columns=COLUMNS)
