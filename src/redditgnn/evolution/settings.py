@@ -15,8 +15,8 @@ class EvolveSettings:
     windows: int | str
     mode: Literal["snapshots", "cumulative"]
     task: Literal["communities", "describe"]
-    resolution: float
-    threshold: float
+    resolution: int | float
+    threshold: int | float
     seed: int
 
     def __post_init__(self) -> None:
