@@ -151,3 +151,42 @@ def test_a_graph_without_times_is_refused_with_those_that_have_some():
         evolution_of(graph)
     assert "dataset.times" in str(caught.value)
     assert "workplace" in str(caught.value)
+
+
+def test_a_directed_edge_counts_once_in_whichever_direction_and_weights_are_added_up():
+    edges = np.array([[0, 1, 1, 2], [1, 0, 0, 1]])
+    graph = graph_of(edges, 3, edge_time=np.array([0, 1, 1, 2]))
+    one_way = replace(
+        graph,
+        rowptr=torch.tensor([0, 2, 3, 3]),
+        col=torch.tensor([1, 1, 2], dtype=torch.int32),
+        edge_time=torch.tensor([0, 1, 1]),
+        edge_weight=torch.tensor([1.0, 2.0, 4.0]),
+    )
+    stage = stage_of(one_way, Window(0, 9))
+    assert (stage.num_edges, stage.num_entries, stage.num_nodes) == (2, 3, 3)
+    assert stage.graph.edge_weight.tolist() == [3, 4]
+    assert stage.adjacency.strength.tolist() == [3, 7, 4]
+    assert stage_of(graph, Window(0, 9)).adjacency.strength.tolist() == [1, 2, 1]
+
+
+def test_several_labels_a_node_have_shares_and_no_comparison():
+    pairs, times = planted([groups(6, 6), groups(6, 6)])
+    graph = graph_of(pairs, 12, edge_time=times)
+    y = torch.zeros(12, 3)
+    y[:6, 0], y[:3, 1], y[11] = 1, 1, -1
+    found = evolution_of(replace(graph, y=y), steps(2))
+    row = found.table.to_dict("records")[1]
+    assert [row[f"share of {name}"] for name in range(3)] == pytest.approx([6 / 11, 3 / 11, 0])
+    assert found.table.ami_labels.isna().all()
+    assert set(found.communities.top_label) == {""}
+
+
+def test_what_cannot_be_compared_is_left_empty():
+    pairs, times = planted([groups(6, 6), groups(5, 7, first=12)])
+    graph = graph_of(pairs, 24, edge_time=times, labels=np.full(24, -1))
+    found = evolution_of(graph, steps(2))
+    names = ["ami_previous", "nmi_previous", "ami_labels", "nmi_labels", "homophily"]
+    assert found.table[[*names, "share of 0"]].isna().all(axis=None)
+    assert describe_changes(found).startswith("No two snapshots share nodes")
+    assert sorted(found.events.kind) == ["birth"] * 2 + ["death"] * 2

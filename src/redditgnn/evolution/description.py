@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
-from numpy import ndarray
 
 from redditgnn.dataset.statistics import edge_statistics
 from redditgnn.evolution.stages import Stage
@@ -15,11 +13,11 @@ SHARE = "share of "  # ... a class: the beginning of the names of columns
 Row = dict[str, float | int | None]
 
 
-def describe(stage: Stage, new_nodes: int) -> Row:
+def describe(stage: Stage, *, new_nodes: int) -> Row:
     """Return sizes, homophily, and the shares of the labels among labelled nodes.
 
     An edge in either direction, or in both, counts once, and so do repeated edges. `entries` counts
-    all that the graph holds.
+    all that the graph holds. `new_nodes` are those that are in no earlier snapshot.
     """
     statistics = edge_statistics(stage.graph)
     return {
@@ -62,8 +60,3 @@ def densification_exponent(nodes: Sequence[int], edges: Sequence[int]) -> float 
         return None
     centred = log_nodes - log_nodes.mean()
     return float(centred @ log_edges / (centred @ centred))
-
-
-def count_new(active: Bool[ndarray, " nodes"], known: Bool[ndarray, " nodes"]) -> int:
-    """Count the nodes that are in no earlier stage."""
-    return int((active & ~known).sum())

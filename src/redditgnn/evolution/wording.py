@@ -83,7 +83,7 @@ def describe_changes(evolution: Evolution) -> str:
     table = evolution.table.dropna(subset=["ami_previous"])
     kinds = evolution.events.kind.value_counts()
     if table.empty:
-        return "Less than two snapshots have edges, so that nothing is compared."
+        return "No two snapshots share nodes with edges, so that nothing is compared."
     changed = int((table.ami_previous < _noise(evolution.table).loc[table.index]).sum())
     counts = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
     return (
