@@ -38,7 +38,7 @@ ALLOWED = {
     "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
-    | {"sampler", "trainer"},
+    | {"runtime", "sampler", "trainer"},
     "maps": {"errors", "graph", "runtime"},
     "evolution": {"dataset", "errors", "graph", "maps", "partition", "runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},

@@ -24,6 +24,7 @@ GROUPS = {
     "optimizers": "optimizer",
     "schedulers": "scheduler",
     "trainers": "trainer",
+    "protocols": "protocol",
     "experiments": "experiment",
     "communities": "communities",
     "maps": "map",

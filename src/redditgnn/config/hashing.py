@@ -83,7 +83,7 @@ def hash_of_config(settings: Settings) -> str:
         }
         for group, values in settings.with_embedding(settings.components).items()
     }
-    text = json.dumps([settings.protocol, components], sort_keys=True)
+    text = json.dumps([settings.protocol_keys, components], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -80,7 +80,7 @@ class Timeline:
             return value
         share = _share_of(key, value)
         if share is None:
-            return float(self.times[0] + seconds_of(key, value))
+            return float(self.times[0] + _length(key, value))
         return self._time_of_event(share * len(self.times))
 
     def later(self, key: str, time: Time, span: Span) -> Time:
@@ -97,7 +97,7 @@ class Timeline:
     def history(self, key: str, time: Time, span: Span | None) -> Window:
         """Return the window of length `span` that ends with `time`, which it contains.
 
-        None is the whole past. A share is one of all events.
+        None is the whole past. A share is one of the events of that past.
 
         Raises:
             ConfigError: `span` is no positive number, share or duration.
@@ -108,8 +108,8 @@ class Timeline:
         share = _share_of(key, span)
         if share is None:
             return Window(self.just_after(time - _length(key, span)), end)
-        num_before = self._num_until(time) - round(share * len(self.times))
-        return Window(self.times[num_before].item() if num_before > 0 else start, end)
+        num_before = round((1 - share) * self._num_until(time))
+        return Window(self.times[num_before].item(), end)
 
     def windows(self, key: str, how: int | str, within: Window | None = None) -> list[Window]:
         """Cut the events into windows one after another, without those that have no event.
