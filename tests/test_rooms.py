@@ -40,7 +40,8 @@ ALLOWED = {
     "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
     | {"runtime", "sampler", "trainer"},
     "maps": {"errors", "graph", "runtime"},
-    "evolution": {"dataset", "errors", "graph", "maps", "partition", "runtime"},
+    "evolution": {"dataset", "errors", "graph", "maps", "metric", "partition", "record"}
+    | {"runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},

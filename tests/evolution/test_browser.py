@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from redditgnn.evolution.evolution import evolve
@@ -28,7 +29,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     windows = [Window(0, 1), Window(1, 2), Window(2, 3)]
     evolution = evolve(graph, windows, settings)
-    result = Result(graph=graph, settings=settings, windows=windows, evolution=evolution, cpu_s=0.0)
+    result = Result(
+        graph=graph,
+        settings=settings,
+        windows=windows,
+        evolution=evolution,
+        ages=pd.DataFrame(),
+        cpu_s=0.0,
+    )
     return result.write(tmp_path_factory.mktemp("evolution")) / "evolution.html"
 
 

@@ -35,7 +35,14 @@ def result() -> Result:
     )
     steps = [Window(0, 1), Window(1, 2)]
     evolution = evolve(graph, steps, settings)
-    return Result(graph=graph, settings=settings, windows=steps, evolution=evolution, cpu_s=0.5)
+    return Result(
+        graph=graph,
+        settings=settings,
+        windows=steps,
+        evolution=evolution,
+        ages=pd.DataFrame(),
+        cpu_s=0.5,
+    )
 
 
 @pytest.fixture(scope="module")

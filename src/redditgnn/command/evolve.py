@@ -6,6 +6,7 @@ usage: redditgnn evolve [dataset=NAME] [evolve.windows=N|1d] [evolve.mode=snapsh
 The times are cut into windows. For each it prints nodes, edges, degree, homophily, and how far the
 communities changed since the one before. It writes a page with curves and an alluvial diagram, the
 tables, and the events of communities (birth, death, merge, split) to results_dir/evolution/.
+Runs of protocol=temporal on this graph add their scores by the age of the model.
 
 keys
   evolve.windows=N     so many windows with equally many events, or the length of each: 12h | 1d
@@ -72,8 +73,9 @@ def main(argv: Sequence[str]) -> int:
     if DRY_RUN in argv:
         print(_describe_plan(graph, windows))
         return 0
-    result = _evolve(graph, windows, settings)
-    written = result.write(Path(run_settings.results_dir))
+    results_dir = Path(run_settings.results_dir)
+    result = _evolve(graph, windows, settings, results_dir)
+    written = result.write(results_dir)
     print(f"{result.text()}\n\nwrote {written / 'evolution.html'}")
     return 0
 
@@ -103,8 +105,11 @@ def _describe_plan(graph: GraphData, windows: Sequence[Window]) -> str:
     return align_columns(rows)
 
 
-def _evolve(graph: GraphData, windows: Sequence[Window], settings: EvolveSettings) -> Result:
+def _evolve(
+    graph: GraphData, windows: Sequence[Window], settings: EvolveSettings, results_dir: Path
+) -> Result:
     """Measure what it costs, without what is compiled at first."""
+    from redditgnn.evolution.ages import scores_by_age
     from redditgnn.evolution.communities import compile_kernels
     from redditgnn.evolution.evolution import evolve
     from redditgnn.evolution.results import Result
@@ -112,10 +117,12 @@ def _evolve(graph: GraphData, windows: Sequence[Window], settings: EvolveSetting
     compile_kernels(settings, weighted=graph.edge_weight is not None)
     start = time.process_time()
     evolution = evolve(graph, windows, settings)
+    cpu_s = time.process_time() - start
     return Result(
         graph=graph,
         settings=settings,
         windows=windows,
         evolution=evolution,
-        cpu_s=time.process_time() - start,
+        ages=scores_by_age(results_dir, graph),
+        cpu_s=cpu_s,
     )

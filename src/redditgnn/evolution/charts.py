@@ -21,8 +21,8 @@ class Series(NamedTuple):
     values: Sequence[float | None]
 
 
-def chart(series: Sequence[Series], title: str) -> str:
-    """Return lines over the snapshots, with an axis of values and one of numbers."""
+def chart(series: Sequence[Series], title: str, place: str = "snapshot") -> str:
+    """Return lines with an axis of values and one of numbers, which count a `place`."""
     values = [v for line in series for v in line.values if v is not None]
     ticks = nice_ticks(min(values, default=0.0), max(values, default=1.0))
     count = max(len(line.values) for line in series)
@@ -32,7 +32,7 @@ def chart(series: Sequence[Series], title: str) -> str:
         *_axes(ticks, count),
     ]
     for number, line in enumerate(series):
-        parts += _line(line, colour_of(number), ticks, count)
+        parts += _line(line, colour_of(number), ticks, count, place)
     return "\n".join([*parts, "</svg>"])
 
 
@@ -65,7 +65,9 @@ def _axes(ticks: Sequence[float], count: int) -> Iterator[str]:
         yield f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{number + 1}</text>'
 
 
-def _line(line: Series, colour: str, ticks: Sequence[float], count: int) -> Iterator[str]:
+def _line(
+    line: Series, colour: str, ticks: Sequence[float], count: int, place: str
+) -> Iterator[str]:
     points = [
         None if value is None else (_x(number, count), _y(value, ticks))
         for number, value in enumerate(line.values)
@@ -78,7 +80,7 @@ def _line(line: Series, colour: str, ticks: Sequence[float], count: int) -> Iter
     radius = 3.5 if count <= 30 else 1.8
     for number, (point, value) in enumerate(zip(points, line.values, strict=True)):
         if point is not None and value is not None:
-            tip = escape(f"{line.name}\nsnapshot {number + 1}: {short(value)}")
+            tip = escape(f"{line.name}\n{place} {number + 1}: {short(value)}")
             yield (
                 f'<circle cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="{radius}" fill="{colour}" '
                 f'data-tip="{tip}"/>'

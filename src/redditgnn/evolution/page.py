@@ -9,6 +9,7 @@ from string import Template
 
 import pandas as pd
 
+from redditgnn.evolution.ages import side_by_side
 from redditgnn.evolution.alluvial import HEIGHT, WIDTH
 from redditgnn.evolution.charts import Series, chart
 from redditgnn.evolution.description import SHARE
@@ -24,7 +25,7 @@ from redditgnn.evolution.wording import (
 )
 
 HERE = Path(__file__).parent
-MOST_LABELS = 8  # in a chart
+MOST_LINES = 8  # in a chart
 CHARTS: Mapping[str, Sequence[str]] = {
     "Nodes": ("nodes", "new_nodes", "total_nodes"),
     "Edges": ("edges", "total_edges"),
@@ -40,9 +41,12 @@ COMMUNITY_CHARTS: Mapping[str, Sequence[str]] = {
 }
 
 
-def write_page(title: str, sentence: str, evolution: Evolution, diagram: Diagram | None) -> str:
-    """Return the page. The same evolution gives the same bytes."""
+def write_page(
+    title: str, sentence: str, evolution: Evolution, diagram: Diagram | None, ages: pd.DataFrame
+) -> str:
+    """Return the page. The same evolution and the same scores by age give the same bytes."""
     parts = [] if diagram is None else [_communities(evolution, diagram)]
+    parts += [] if ages.empty else [_scores(side_by_side(ages))]
     parts += [_description(evolution.table)]
     template = Template((HERE / "page.html").read_text(encoding="utf-8"))
     return template.substitute(
@@ -123,9 +127,32 @@ def _description(table: pd.DataFrame) -> str:
     )
 
 
+def _scores(table: pd.DataFrame) -> str:
+    """Return the scores of models in the windows after their training."""
+    windows = [name for name in table if str(name).startswith("window ")]
+    series = [
+        Series(
+            f"{row['model']}, history {row['history']}, until {row['until']}",
+            _values(row[windows]),
+        )
+        for _, row in table.head(MOST_LINES).iterrows()
+    ]
+    more = f", {MOST_LINES} of {len(table)} configurations" * (len(table) > MOST_LINES)
+    title = f"Scores after the end of training{more}"
+    return "\n".join(
+        [
+            "<h2>Models through time</h2>",
+            "<p>Runs of protocol=temporal are trained on what came until the time given. In each "
+            "window they see the edges of their history. Scores are means over runs.</p>",
+            f'<div class="charts">{_drawn(title, series, "window")}</div>',
+            _table(table.drop(columns="configuration")),
+        ]
+    )
+
+
 def _label_chart(table: pd.DataFrame) -> dict[str, list[str]]:
     shares = table[[name for name in table if str(name).startswith(SHARE)]]
-    largest = shares.mean().nlargest(MOST_LABELS).index.tolist()
+    largest = shares.mean().nlargest(MOST_LINES).index.tolist()
     more = f", the {len(largest)} largest of {shares.shape[1]}" * (shares.shape[1] > len(largest))
     return {f"Labels (share of labelled nodes{more})": largest}
 
@@ -139,13 +166,16 @@ def _figure(title: str, columns: Sequence[str], table: pd.DataFrame) -> str:
     names = [name for name in columns if name in table and table[name].notna().any()]
     if not names:
         return ""
-    series = [Series(_heading(name), _values(table[name])) for name in names]
+    return _drawn(title, [Series(_heading(name), _values(table[name])) for name in names])
+
+
+def _drawn(title: str, series: Sequence[Series], place: str = "snapshot") -> str:
     words = "".join(
         f"<span>{_swatch(number)}{escape(line.name)}</span>"
         for number, line in enumerate(series)
         if len(series) > 1
     )
-    drawn = chart(series, f"{title}; the table of snapshots has the numbers")
+    drawn = chart(series, f"{title}; a table below has the numbers", place)
     return f'<figure><h3>{escape(title)}</h3>{drawn}<div class="names">{words}</div></figure>'
 
 

@@ -14,7 +14,7 @@ from redditgnn.evolution.evolution import Evolution
 from redditgnn.evolution.page import write_page
 from redditgnn.evolution.pictures import picture
 from redditgnn.evolution.settings import EvolveSettings
-from redditgnn.evolution.wording import as_time, describe_table, diagram_of
+from redditgnn.evolution.wording import as_time, describe_scores, describe_table, diagram_of
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import short_hash
 from redditgnn.graph.timeline import Window
@@ -25,12 +25,16 @@ PAGE = "evolution.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """An evolution, of what graph it is, and how it was found."""
+    """An evolution, of what graph it is, and how it was found.
+
+    `ages` are the scores of runs by the age of their model, empty if there are none.
+    """
 
     graph: GraphData
     settings: EvolveSettings
     windows: Sequence[Window]
     evolution: Evolution
+    ages: pd.DataFrame
     cpu_s: float
 
     @property
@@ -39,8 +43,11 @@ class Result:
         return f"{self.graph.name}-{short_hash(str(self.graph.fingerprint), repr(self.settings))}"
 
     def text(self) -> str:
-        """Return a line on the graph, and the table of snapshots."""
-        return f"{self._sentence}\n\n{describe_table(self.evolution)}"
+        """Return a line on the graph, the table of snapshots, and the scores by age."""
+        parts = [self._sentence, describe_table(self.evolution)]
+        if not self.ages.empty:
+            parts.append(describe_scores(self.ages))
+        return "\n\n".join(parts)
 
     @property
     def _sentence(self) -> str:
@@ -65,8 +72,10 @@ class Result:
     def _write_files(self, folder: Path) -> None:
         evolution, title = self.evolution, f"{self.graph.name} through time"
         evolution.table.to_csv(folder / "snapshots.csv", index=False)
+        if not self.ages.empty:
+            self.ages.to_csv(folder / "ages.csv", index=False)
         diagram = diagram_of(evolution)
-        page = write_page(title, f"{self._sentence}.", evolution, diagram)
+        page = write_page(title, f"{self._sentence}.", evolution, diagram, self.ages)
         (folder / PAGE).write_text(page, encoding="utf-8")
         summary = {"graph": self.graph.name, "fingerprint": str(self.graph.fingerprint)}
         text = json.dumps({**summary, **asdict(self.settings), "cpu_s": self.cpu_s}, indent=2)

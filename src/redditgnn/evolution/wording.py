@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from redditgnn.evolution.ages import side_by_side
 from redditgnn.evolution.alluvial import OTHERS, Alluvial, lay_out
 from redditgnn.evolution.evolution import Evolution
 from redditgnn.graph.timeline import Time
@@ -130,12 +131,18 @@ def describe_table(evolution: Evolution) -> str:
     return "\n\n".join(texts)
 
 
-def _aligned(table: pd.DataFrame, columns: Sequence[str]) -> str:
+def describe_scores(ages: pd.DataFrame) -> str:
+    """Return the scores of models in the windows after their training as aligned text."""
+    table = side_by_side(ages)
+    return _aligned(table, list(table.columns[1:]), "ages.csv")
+
+
+def _aligned(table: pd.DataFrame, columns: Sequence[str], file: str = "snapshots.csv") -> str:
     shown = [name for name in columns if name in table and table[name].notna().any()]
     text = readable(table[shown].head(MOST_ROWS))
     lines = text.to_string(index=False, na_rep="", float_format="{:.4g}".format)
     more = len(table) - MOST_ROWS
-    return lines + (f"\n... and {more:,} more in snapshots.csv" if more > 0 else "")
+    return lines + (f"\n... and {more:,} more in {file}" if more > 0 else "")
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
