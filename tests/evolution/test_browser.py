@@ -59,7 +59,7 @@ def resize(browser: Any, width: int) -> None:
 def test_a_block_says_what_it_is_where_the_mouse_is(page: Any) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
-    block = page.find_element("css selector", '.block[data-snapshot="2"][data-of="0"]')
+    block = page.find_element("css selector", '.block[data-snapshot="2"][data-ids="0"]')
     ActionChains(page).move_to_element(block).perform()
     lines = text(page, "#tip").splitlines()
     assert lines == ["community 0, snapshot 2", "4 nodes", "mostly 0 (100%)"]
@@ -82,10 +82,10 @@ def test_arrows_move_the_focus_along_a_community_and_through_a_column(page: Any)
 def test_the_legend_leaves_the_communities_that_are_pressed(page: Any) -> None:
     def clear() -> set[str]:
         shapes = page.find_elements("css selector", ".block:not(.faded)")
-        return {shape.get_attribute("data-of") for shape in shapes}
+        return {shape.get_attribute("data-ids") for shape in shapes}
 
     assert clear() == {"0", "1", "2"}
-    button = page.find_element("css selector", '.legend [data-of="1"]')
+    button = page.find_element("css selector", '.legend [data-ids="1"]')
     button.click()
     assert clear() == {"1"}
     button.click()

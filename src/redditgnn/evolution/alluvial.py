@@ -51,12 +51,11 @@ class Alluvial(NamedTuple):
 
 def lay_out(communities: pd.DataFrame, flows: pd.DataFrame, num_snapshots: int) -> Alluvial:
     """Place blocks and bands, from the tables of an `Evolution`."""
-    order = _order(communities, flows)
     largest = communities.groupby("community").nodes.sum().nlargest(MOST_COMMUNITIES)
     coloured = set(largest.index.tolist())
     width = min(WIDEST_BLOCK, WIDTH / (3 * num_snapshots))
     step = (WIDTH - width) / max(1, num_snapshots - 1)
-    order = [community for community in order if community in coloured]
+    order = _order(communities, flows, coloured)
     rank = {community: place for place, community in enumerate([*order, OTHERS])}
     blocks = list(_blocks(_merged(communities, coloured, ["community"]), rank, step))
     bands = list[Band]()
@@ -66,17 +65,17 @@ def lay_out(communities: pd.DataFrame, flows: pd.DataFrame, num_snapshots: int) 
     return Alluvial(width, order, blocks, bands)
 
 
-def _order(communities: pd.DataFrame, flows: pd.DataFrame) -> list[int]:
-    """Put each community behind the one that most of its first nodes come from."""
+def _order(communities: pd.DataFrame, flows: pd.DataFrame, coloured: set[int]) -> list[int]:
+    """Put each community after the one that most of its first nodes come from."""
     order = list[int]()
-    for snapshot, table in communities.groupby("snapshot"):
-        before = flows[flows.snapshot == snapshot] if len(flows) else flows
-        for community in table.community.tolist():
-            if community in order:
-                continue
-            sources = before[before.next_community == community] if len(before) else before
-            known = [] if sources.empty else [sources.loc[sources.nodes.idxmax(), "community"]]
-            order.insert(order.index(known[0]) + 1 if known else len(order), community)
+    first = communities[communities.community.isin(coloured)].drop_duplicates("community")
+    for row in first.itertuples():
+        place = len(order)
+        if len(flows):
+            ways = flows[(flows.snapshot == row.snapshot) & (flows.next_community == row.community)]
+            source = ways.sort_values("nodes", ascending=False).community.head(1).tolist()
+            place = order.index(source[0]) + 1 if source and source[0] in order else place
+        order.insert(place, row.community)
     return order
 
 

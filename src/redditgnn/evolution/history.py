@@ -42,13 +42,13 @@ class History:
         if not stage.num_edges:
             self.groups.append(np.full(len(stage.active), ABSENT))
             return {"communities": 0}
-        found = find_communities(stage.adjacency, self._previous, self._settings)
-        groups = self._named(found.groups)
+        partition = find_communities(stage.adjacency, self._previous, self._settings)
+        groups = self._named(partition.groups)
         if self._previous is not None:
             threshold = self._settings.threshold
             self.events += [(number, e) for e in events(self._previous, groups, threshold)]
             self.flows.append(flow_table(self._before, number, self._previous, groups))
-        row = self._scores(found, groups)
+        row = self._scores(partition, groups)
         self.communities.append(community_table(number, groups, self._labelled))
         self.groups.append(groups)
         self._previous, self._before = groups, number
@@ -62,9 +62,9 @@ class History:
         self._next_id = max(self._next_id, int(ids.max()) + 1)
         return np.where(groups == ABSENT, ABSENT, ids[groups])
 
-    def _scores(self, found: Partition, groups: Groups) -> Row:
+    def _scores(self, partition: Partition, groups: Groups) -> Row:
         row: Row = {"communities": int(groups_present(groups).size)}
-        row["modularity"], row["ami_noise"] = found.modularity, found.floor
+        row["modularity"], row["ami_noise"] = partition.modularity, partition.floor
         for name, other in (("previous", self._previous), ("labels", self._labels)):
             agreement = _compare(groups, other)
             row[f"ami_{name}"] = None if agreement is None else agreement.ami

@@ -7,7 +7,8 @@ the links.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class Overlaps(NamedTuple):
     second: Int64[ndarray, " pairs"]
     nodes: Int64[ndarray, " pairs"]
 
-    def at(self, chosen: Bool[ndarray, " pairs"]) -> Overlaps:
+    def at(self, chosen: Bool[ndarray, " pairs"] | Int64[ndarray, " chosen"]) -> Overlaps:
         """Return some of the pairs."""
         return Overlaps(*(values[chosen] for values in self))
 
@@ -77,14 +78,14 @@ def identities(links: Overlaps, number: int, next_id: int) -> Int64[ndarray, " c
     have as many nodes in common as possible. The others have new ids from `next_id` on.
     """
     ids = np.full(number, ABSENT, np.int64)
-    for first, second in _matched(links):
+    for first, second in _matching(links):
         ids[second] = first
     new = ids == ABSENT
     ids[new] = next_id + np.arange(new.sum())
     return ids
 
 
-def _matched(links: Overlaps) -> Iterator[tuple[int, int]]:
+def _matching(links: Overlaps) -> Iterator[tuple[int, int]]:
     """Match by the Hungarian method, for each set of communities that links connect."""
     if not len(links.nodes):
         return
@@ -93,11 +94,12 @@ def _matched(links: Overlaps) -> Iterator[tuple[int, int]]:
     shape = (num_first + num_second,) * 2
     _, component = connected_components(coo_matrix((links.nodes, ends), shape))
     owner = component[links.first]
-    for number in np.unique(owner):
-        yield from _matched_at_once(links.at(owner == number))
+    order = np.argsort(owner, kind="stable")
+    for chosen in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1):
+        yield from _best_matching(links.at(chosen))
 
 
-def _matched_at_once(links: Overlaps) -> Iterator[tuple[int, int]]:
+def _best_matching(links: Overlaps) -> Iterator[tuple[int, int]]:
     first, row = np.unique(links.first, return_inverse=True)
     second, column = np.unique(links.second, return_inverse=True)
     common = np.zeros((len(first), len(second)), np.int64)
@@ -130,7 +132,8 @@ def events(before: Groups, after: Groups, threshold: float) -> list[Event]:
     groups += [("death", [a], []) for a in np.flatnonzero(old).tolist() if a not in later]
     groups += [("birth", [], [b]) for b in np.flatnonzero(new).tolist() if b not in earlier]
     pairs = overlaps(before, after)
-    return [_event(pairs, old, new, *group) for group in groups]
+    common = dict(zip(zip(pairs.first, pairs.second, strict=True), pairs.nodes, strict=True))
+    return [_event(common, old, new, *group) for group in groups]
 
 
 def _neighbours(first: ndarray, second: ndarray) -> dict[int, list[int]]:
@@ -141,19 +144,18 @@ def _neighbours(first: ndarray, second: ndarray) -> dict[int, list[int]]:
 
 
 def _event(
-    pairs: Overlaps,
+    common: Mapping[tuple[int, int], int],
     old: ndarray,
     new: ndarray,
     kind: Kind,
     before: Sequence[int],
     after: Sequence[int],
 ) -> Event:
-    inside = np.isin(pairs.first, before) & np.isin(pairs.second, after)
     return Event(
         kind,
         tuple(before),
         tuple(after),
         int(old[list(before)].sum()),
         int(new[list(after)].sum()),
-        int(pairs.nodes[inside].sum()),
+        int(sum(common.get(pair, 0) for pair in product(before, after))),
     )

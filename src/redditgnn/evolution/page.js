@@ -1,6 +1,6 @@
 "use strict";
 const tip = document.getElementById("tip");
-const shapes = [...document.querySelectorAll("#alluvial [data-of]")];
+const shapes = [...document.querySelectorAll("#alluvial [data-ids]")];
 const blocks = shapes.filter((shape) => shape.classList.contains("block"));
 const buttons = [...document.querySelectorAll(".legend button")];
 
@@ -44,7 +44,7 @@ function beside(block, step) {
   const column = blocks.filter((other) => +other.dataset.snapshot === next);
   const away = (other) => Math.abs(middle(other)[1] - middle(block)[1]);
   const nearest = [...column].sort((a, b) => away(a) - away(b))[0];
-  return column.find((other) => other.dataset.of === block.dataset.of) ?? nearest;
+  return column.find((other) => other.dataset.ids === block.dataset.ids) ?? nearest;
 }
 
 function inColumn(block, step) {
@@ -74,9 +74,9 @@ for (const [number, block] of blocks.entries()) {
 
 function fade() {
   const pressed = buttons.filter((button) => button.getAttribute("aria-pressed") === "true");
-  const chosen = new Set(pressed.map((button) => button.dataset.of));
+  const chosen = new Set(pressed.map((button) => button.dataset.ids));
   for (const shape of shapes) {
-    const kept = !chosen.size || shape.dataset.of.split(" ").some((number) => chosen.has(number));
+    const kept = !chosen.size || shape.dataset.ids.split(" ").some((number) => chosen.has(number));
     shape.classList.toggle("faded", !kept);
   }
 }

@@ -69,7 +69,8 @@ def _communities(evolution: Evolution, diagram: Diagram) -> str:
             _svg(diagram),
             _legend(diagram.legend),
             "<p>A column is a snapshot, a block a community, and a band the nodes that two have in "
-            "common. A colour is the same community through time. Arrows move the focus.</p>",
+            "common. A colour is the same community through time. The legend has the id of each, and its "
+            "most frequent label. Arrows move the focus.</p>",
             _charts(COMMUNITY_CHARTS, evolution.table),
             "<h3>Nodes of each community</h3>",
             _table(table_of_sizes(evolution.communities, diagram.alluvial, diagram.legend)),
@@ -104,7 +105,7 @@ def _svg(diagram: Diagram) -> str:
 
 def _legend(legend: Mapping[int, str]) -> str:
     buttons = (
-        f'<button type="button" aria-pressed="false" data-of="{community}">'
+        f'<button type="button" aria-pressed="false" data-ids="{community}">'
         f"{_swatch(community)}{escape(text)}</button>"
         for community, text in legend.items()
     )

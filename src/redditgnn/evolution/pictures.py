@@ -6,13 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from textwrap import shorten
 
-from redditgnn.evolution.alluvial import (
-    HEIGHT,
-    OTHERS,
-    WIDTH,
-    Band,
-    Block,
-)
+from redditgnn.evolution.alluvial import HEIGHT, OTHERS, WIDTH, Band, Block
 from redditgnn.evolution.wording import Diagram
 from redditgnn.maps.picture import GREY, group_colour
 
@@ -36,26 +30,26 @@ def shapes(diagram: Diagram) -> str:
     width = f"{diagram.alluvial.block_width:.2f}"
     bands = (
         f'<path class="band" d="{band.path}" fill="{colour_of(band.source.community)}" '
-        f'data-of="{band.source.community} {band.target.community}" data-tip="{_tell_band(band)}"/>'
+        f'data-ids="{band.source.community} {band.target.community}" data-tip="{_band_tip(band)}"/>'
         for band in diagram.alluvial.bands
     )
     blocks = (
         f'<rect class="block" x="{block.x:.1f}" y="{block.y:.2f}" width="{width}" '
         f'height="{max(block.height, 0.5):.2f}" fill="{colour_of(block.community)}" '
-        f'data-of="{block.community}" data-snapshot="{block.snapshot}" '
-        f'data-tip="{_tell_block(block, diagram.labels)}"/>'
+        f'data-ids="{block.community}" data-snapshot="{block.snapshot}" '
+        f'data-tip="{_block_tip(block, diagram.labels)}"/>'
         for block in diagram.alluvial.blocks
     )
     return "\n".join([*bands, *blocks])
 
 
-def _tell_block(block: Block, labels: Mapping[tuple[int, int], str]) -> str:
+def _block_tip(block: Block, labels: Mapping[tuple[int, int], str]) -> str:
     lines = [f"{name_of(block.community)}, snapshot {block.snapshot}", f"{block.nodes:,} nodes"]
     label = labels.get((block.snapshot, block.community))
     return escape("\n".join([*lines, *([label] if label else [])]))
 
 
-def _tell_band(band: Band) -> str:
+def _band_tip(band: Band) -> str:
     source, target = band.source, band.target
     return escape(
         f"{band.nodes:,} nodes\nfrom {name_of(source.community)}, snapshot {source.snapshot}\n"

@@ -39,13 +39,13 @@ def flow_table(since: int, number: int, before: Groups, after: Groups) -> pd.Dat
     )
 
 
-def event_table(found: Sequence[tuple[int, Event]], table: pd.DataFrame) -> pd.DataFrame:
+def event_table(numbered: Sequence[tuple[int, Event]], table: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each event, with the time at which its later snapshot starts."""
     columns = ["snapshot", "time", *Event._fields]
     start = dict(zip(table.snapshot, table.start, strict=True))
     rows = [
         (number, start[number], event.kind, _ids(event.before), _ids(event.after), *event[3:])
-        for number, event in found
+        for number, event in numbered
     ]
     return pd.DataFrame(rows, columns=columns)
 

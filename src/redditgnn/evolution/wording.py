@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,6 +14,7 @@ from redditgnn.evolution.evolution import Evolution
 from redditgnn.graph.timeline import Time
 
 MOST_EVENTS = 200  # on the page
+MOST_LETTERS = 40  # of several ids on the page
 MOST_ROWS = 20  # printed
 TIMES = ("start", "end", "time")
 COLUMNS = {
@@ -107,8 +109,13 @@ def _span(values: pd.Series) -> str:
 def largest_events(events: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Return the events with most nodes, in their order, and the number of all."""
     size = events[["nodes_before", "nodes_after"]].max(axis=1)
-    chosen = size.nlargest(MOST_EVENTS).index
-    return events.loc[sorted(chosen)], len(events)
+    chosen = events.loc[sorted(size.nlargest(MOST_EVENTS).index)]
+    ids = {name: chosen[name].map(_shortened) for name in ("before", "after")}
+    return chosen.assign(**ids), len(events)
+
+
+def _shortened(ids: str) -> str:
+    return shorten(ids, MOST_LETTERS, placeholder=" ...")
 
 
 def table_of_sizes(
