@@ -132,7 +132,7 @@ def events(before: Groups, after: Groups, threshold: float) -> list[Event]:
     groups += [("death", [a], []) for a in np.flatnonzero(old).tolist() if a not in later]
     groups += [("birth", [], [b]) for b in np.flatnonzero(new).tolist() if b not in earlier]
     pairs = overlaps(before, after)
-    common = dict(zip(zip(pairs.first, pairs.second, strict=True), pairs.nodes, strict=True))
+    common = {(a, b): n for a, b, n in zip(*(v.tolist() for v in pairs), strict=True)}
     return [_event(common, old, new, *group) for group in groups]
 
 
@@ -157,5 +157,5 @@ def _event(
         tuple(after),
         int(old[list(before)].sum()),
         int(new[list(after)].sum()),
-        int(sum(common.get(pair, 0) for pair in product(before, after))),
+        sum(common.get(pair, 0) for pair in product(before, after)),
     )

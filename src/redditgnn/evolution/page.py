@@ -69,8 +69,8 @@ def _communities(evolution: Evolution, diagram: Diagram) -> str:
             _svg(diagram),
             _legend(diagram.legend),
             "<p>A column is a snapshot, a block a community, and a band the nodes that two have in "
-            "common. A colour is the same community through time. The legend has the id of each, and its "
-            "most frequent label. Arrows move the focus.</p>",
+            "common. A colour is the same community through time. The legend has the id of each, "
+            "and its most frequent label. Arrows move the focus.</p>",
             _charts(COMMUNITY_CHARTS, evolution.table),
             "<h3>Nodes of each community</h3>",
             _table(table_of_sizes(evolution.communities, diagram.alluvial, diagram.legend)),
