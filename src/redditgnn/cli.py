@@ -37,6 +37,7 @@ COMMANDS = {
     "diagnose": Command("redditgnn.command.diagnose", "where a model is right, and where wrong"),
     "communities": Command("redditgnn.command.communities", "groups of nodes, beside the labels"),
     "map": Command("redditgnn.command.map_", "all nodes in the plane, as a page to explore"),
+    "evolve": Command("redditgnn.command.evolve", "a graph and its communities through time"),
     "embed": Command("redditgnn.command.embed", "a vector for each node, from the edges alone"),
     "data": Command("redditgnn.command.data", "fetch, check and cache a dataset"),
     "list": Command("redditgnn.command.list_", "what can be chosen, one line each"),
