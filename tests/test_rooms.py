@@ -39,7 +39,7 @@ ALLOWED = {
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
     | {"sampler", "trainer"},
-    "maps": {"errors", "graph", "runtime"},
+    "maps": {"errors", "graph", "partition", "runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},

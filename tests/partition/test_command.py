@@ -18,7 +18,8 @@ from redditgnn.errors import ConfigError
 OPTIONS = sorted(path.stem for path in (CONF_DIR / "communities").glob("*.yaml"))
 DATA = ("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4")
 QUICK = ("communities.resolution=1", "communities.restarts=2")
-FILES = {"membership.npy", "communities.csv", "blocks.csv", "labels.csv", "summary.json"}
+TABLES = {"membership.npy", "communities.csv", "blocks.csv", "labels.csv", "summary.json"}
+FILES = TABLES | {"communities.html", "quotient.svg", "blocks.svg"}
 
 
 def run(capsys: pytest.CaptureFixture[str], folder: Path, *argv: str) -> tuple[str, Path]:
