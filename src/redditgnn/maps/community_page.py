@@ -57,7 +57,9 @@ def community_files(result: Result, facts: Sequence[tuple[str, str]]) -> Iterato
     yield (
         "communities.html",
         template.substitute(
-            title=escape(f"Communities of {result.graph.name}"),
+            title=escape(
+                f"{result.graph.name}: {len(table):,} communities, {result.method['name']}"
+            ),
             facts="\n".join(map(_fact, facts)),
             drawn=escape(_describe_drawn(quotient, table)),
             quotient=quotient_svg(quotient, first["colours"]),

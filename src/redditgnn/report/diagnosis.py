@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from redditgnn.record.reading import FILE
+from redditgnn.report.further import link_to
 from redditgnn.report.grouping import Configuration
 from redditgnn.report.summary import Summary
 
@@ -53,7 +52,7 @@ def _read(folder: Path, out: Path) -> Diagnosis:
     page = folder / FOLDER / PAGE
     try:
         finding = (folder / FOLDER / FINDING).read_text(encoding="utf-8").strip()
-        link = quote(Path(os.path.relpath(page, out)).as_posix()) if page.is_file() else ""
+        link = link_to(page, out) if page.is_file() else ""
     except (OSError, ValueError):  # none was made, or it cannot be read
         link = finding = ""
     return Diagnosis(folder.name, str(folder.parents[1]), link, finding)

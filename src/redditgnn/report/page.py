@@ -14,6 +14,7 @@ from redditgnn.errors import ConfigError
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.report import interactive, page_table
 from redditgnn.report.diagnosis import Diagnosis
+from redditgnn.report.further import FurtherPage
 from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
 from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
@@ -32,9 +33,13 @@ class Section(NamedTuple):
 
 
 def page_html(
-    material: Material, overview: Overview, sections: Sequence[Section], sources: Sequence[str]
+    material: Material,
+    overview: Overview,
+    sections: Sequence[Section],
+    sources: Sequence[str],
+    further: Sequence[FurtherPage],
 ) -> str:
-    """Return the page; `sources` are the files with the rows."""
+    """Return the page; `sources` are the files with the rows, `further` the pages it links."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["slug"] = slug_of
     template = environment.from_string(_read_template("page.html.jinja"))
@@ -47,6 +52,7 @@ def page_html(
         titles=TITLES,
         explanation=EXPLANATION,
         matrix_explanation=MATRIX_EXPLANATION,
+        further=further,
         sections=[_section_context(section, sections) for section in sections],
         plotly=Markup(interactive.plotly_js()) if any(s.plots for s in sections) else "",
         tables=Markup(page_table.assets()) if sections else "",

@@ -11,6 +11,7 @@ from redditgnn.errors import DataError
 from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.curves import curves_of
 from redditgnn.report.diagnosis import diagnosis_of
+from redditgnn.report.further import further_pages
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
 from redditgnn.report.overview import overview_lines, overview_of
@@ -52,7 +53,8 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
         _write_file(out / name, text.encode())
         yield f"wrote {out / name}"
     sections = [_build_section(summary, experiments, out) for summary in summaries]
-    page = page_html(material, overview, sections, [str(path) for path in sources])
+    further = list(further_pages(results_dir, out))
+    page = page_html(material, overview, sections, [str(path) for path in sources], further)
     _write_file(out / "index.html", page.encode())
     yield f"wrote {out / 'index.html'}, {len(page) / 2**20:.1f} MiB"
     plots = [plot for section in sections for plot in section.plots]
