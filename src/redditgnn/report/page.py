@@ -19,17 +19,19 @@ from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
 from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
 from redditgnn.report.plots import Missing, Plot, slug_of
+from redditgnn.report.reasons import Question
 from redditgnn.report.summary import Summary
 from redditgnn.report.tables import LEGEND
 
 
 class Section(NamedTuple):
-    """A group, its plots, the plots that cannot be drawn, and the diagnosis of its best run."""
+    """A group with what is shown of it. `missing` are the plots that cannot be drawn."""
 
     summary: Summary
     plots: list[Plot]
     missing: list[Missing]
     diagnosis: Diagnosis | None
+    question: Question | None
 
 
 def page_html(
@@ -72,6 +74,7 @@ def _section_context(section: Section, sections: Sequence[Section]) -> dict[str,
         "plots": [(plot, Markup(interactive.html_of(plot))) for plot in section.plots],
         "missing": section.missing,
         "diagnosis": section.diagnosis,
+        "question": section.question,
     }
 
 

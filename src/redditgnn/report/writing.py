@@ -19,6 +19,7 @@ from redditgnn.report.page import Section, page_html
 from redditgnn.report.plots import Missing, Plot
 from redditgnn.report.printed import files_of_plot
 from redditgnn.report.published import find_published, judge_published
+from redditgnn.report.reasons import question_of
 from redditgnn.report.scatter import scatters_of
 from redditgnn.report.summary import Summary, summary_of, table_of
 from redditgnn.report.tables import latex, markdown
@@ -71,6 +72,7 @@ def _build_section(summary: Summary, experiments: Experiments, out: Path) -> Sec
         plots=[plot for plot in plots if isinstance(plot, Plot)],
         missing=[plot for plot in plots if isinstance(plot, Missing)],
         diagnosis=diagnosis_of(summary, out),
+        question=question_of(summary.group),
     )
 
 
