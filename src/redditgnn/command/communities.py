@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
-from redditgnn.errors import DataError, no_effect_error
+from redditgnn.errors import no_effect_error
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -113,17 +113,13 @@ def _load_run(
     words: Words, run_id: str, *, with_predictions: bool
 ) -> tuple[GraphData, ndarray | None]:
     from redditgnn.command.saved_runs import load
-    from redditgnn.prediction.facts import TrainingFacts
+    from redditgnn.prediction.facts import fit_labels
 
     run = load(run_id, words.data, words.config_dir)
-    if TrainingFacts.of(run.graph).class_names != run.facts.class_names:
-        raise DataError(
-            f"{RUN}={run_id} was trained on other classes than {run.graph.name} has; choose a run "
-            "on the same data"
-        )
+    graph = fit_labels(run.graph, run.facts) if run.graph.num_classes else run.graph
     if run.facts.spec.multi_label or not with_predictions:
-        return run.graph, None
-    return run.graph, run.predict().numpy()
+        return graph, None
+    return graph, run.predict().numpy()
 
 
 def _find(
