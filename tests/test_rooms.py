@@ -39,7 +39,7 @@ ALLOWED = {
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
     | {"runtime", "sampler", "trainer"},
-    "maps": {"errors", "graph", "runtime"},
+    "maps": {"errors", "graph", "partition", "runtime"},
     "evolution": {"dataset", "errors", "graph", "maps", "metric", "partition", "record"}
     | {"runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},

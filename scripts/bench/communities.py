@@ -4,7 +4,8 @@ usage: python -m scripts.bench.communities [--scale S] [--dataset D] [--only SID
 
 Every side begins with our graph in memory, makes its own from that, and searches once on one
 thread, with modularity at resolution 1. Seconds are CPU seconds of this process. Memory is beyond
-what was there before. The modularity of each side is computed by ours.
+what was there before. The modularity of each side is computed by ours. So is its agreement with the
+classes of `sbm` before label noise, which are drawn again from the seed.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from redditgnn.config.compose import compose_settings
+from redditgnn.dataset.blockmodel import class_sizes
+from redditgnn.dataset.sbm import BlockModel
 from redditgnn.graph.data import GraphData
 from redditgnn.partition.adjacency import undirected
 from redditgnn.partition.blocks import blocks_of, modularity
+from redditgnn.partition.comparison import compare
 from redditgnn.partition.leiden import Leiden
 from redditgnn.partition.search import compile_kernels, find_communities
 from redditgnn.record.provenance import package_version
@@ -45,6 +50,8 @@ class CommunityRow(Row):
 
     modularity: float | None = None
     communities: int | None = None
+    nmi_planted: float | None = None
+    ami_planted: float | None = None
     versions: str = ""
 
 
@@ -92,7 +99,7 @@ def measure(setup: Setup, only: Sequence[str]) -> Iterator[Row]:
             peak_mib=memory and memory.peak_mib,
             settings="one thread, CPU seconds",
             versions=json.dumps({name: package_version(name) for name in PACKAGES}),
-            **scores(graph, results.get(side)),
+            **scores(graph, results.get(side), planted_classes(setup)),
         )
         yield with_times(row, timing, timings.get(OURS))
 
@@ -109,13 +116,33 @@ def ours(graph: GraphData) -> np.ndarray:
     return find_communities(leiden(), undirected(graph)).best.membership
 
 
-def scores(graph: GraphData, membership: np.ndarray | None) -> dict[str, Any]:
-    """Return the modularity and the number of communities."""
+def planted_classes(setup: Setup) -> np.ndarray | None:
+    """Draw the classes from which `sbm` makes edges, None for other data.
+
+    They are the first random numbers of `BlockModel.generate`.
+    """
+    if setup.dataset != "sbm":
+        return None
+    keys = compose_settings(setup.overrides).components["dataset"]
+    model = BlockModel(**{key: keys[key] for key in BlockModel.__dataclass_fields__})
+    sizes = class_sizes(model.num_nodes, model.num_classes, model.class_skew)
+    classes = np.repeat(np.arange(model.num_classes), sizes)
+    return np.random.default_rng(model.seed).permutation(classes)
+
+
+def scores(
+    graph: GraphData, membership: np.ndarray | None, planted: np.ndarray | None
+) -> dict[str, Any]:
+    """Return modularity, number of communities, and agreement with the planted classes."""
     if membership is None:
         return {}
     _, numbers = np.unique(membership, return_inverse=True)
     blocks = blocks_of(undirected(graph), numbers.astype(np.uint32))
-    return {"modularity": modularity(blocks), "communities": len(blocks.sizes)}
+    found = {"modularity": modularity(blocks), "communities": len(blocks.sizes)}
+    if planted is None:
+        return found
+    measures = compare(numbers.astype(np.int32), planted)
+    return {**found, "nmi_planted": measures.nmi, "ami_planted": measures.ami}
 
 
 if __name__ == "__main__":

@@ -193,6 +193,23 @@ def test_the_finding_on_one_model_names_where_it_is_right_least(beside: Tables) 
     )
 
 
+def test_few_nodes_that_are_nearly_all_wrong_are_named_with_their_share_of_the_errors() -> None:
+    rows = [("0% to 20%", 30, 0.0), ("20% to 40%", 9, 0.0), ("80% to 100%", 961, 0.98)]
+    homophily = pd.DataFrame(rows, columns=["homophily", "nodes", "accuracy"])
+    degree = pd.DataFrame([("1", 1000, 0.9418)], columns=["degree", "nodes", "accuracy"])
+    tables = {"homophily": homophily, "degree": degree, "distance": degree}
+    assert finding_of(tables, "test") == (
+        "The accuracy is 94.2% on 1,000 test nodes. It is lowest at homophily 0% to 20% (0.0% of "
+        "30 nodes, 51.5% of all errors)."
+    )
+
+
+def test_few_nodes_from_which_most_of_a_difference_comes_are_named(beside: Tables) -> None:
+    rows = [("0% to 20%", 40, 0.1, 0.9), ("80% to 100%", 960, 0.9, 0.901)]
+    finding = finding_of(beside | {"homophily": bins("homophily", *rows)}, "test")
+    assert "homophily 0% to 20% (3.2 points, 40 nodes)" in finding
+
+
 def test_models_that_are_equally_good_are_said_to_be(beside: Tables) -> None:
     tables = {
         n: t.assign(**{"accuracy of sage": t.get("accuracy of gat")}) for n, t in beside.items()

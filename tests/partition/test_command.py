@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from redditgnn import CONF_DIR, cli
+from redditgnn.command import communities
 from redditgnn.config.arguments import parameters_of
 from redditgnn.config.option import compose_option
 from redditgnn.errors import ConfigError
+from redditgnn.graph.data import Names
+from redditgnn.prediction.facts import TrainingFacts
 
 OPTIONS = sorted(path.stem for path in (CONF_DIR / "communities").glob("*.yaml"))
 DATA = ("dataset=sbm", "dataset.scale=0.001", "dataset.num_features=8", "dataset.num_classes=4")
 QUICK = ("communities.resolution=1", "communities.restarts=2")
-FILES = {"membership.npy", "communities.csv", "blocks.csv", "labels.csv", "summary.json"}
+TABLES = {"membership.npy", "communities.csv", "blocks.csv", "labels.csv", "summary.json"}
+FILES = TABLES | {"communities.html", "quotient.svg", "blocks.svg"}
 
 
 def run(capsys: pytest.CaptureFixture[str], folder: Path, *argv: str) -> tuple[str, Path]:
@@ -149,6 +155,23 @@ def test_a_mistake_is_refused_in_one_line(word, parts, capsys):
     assert cli.main(["communities", "dataset=sbm", word]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert [part for part in parts if part not in line] == []
+
+
+def test_classes_of_a_graph_are_matched_with_those_of_the_run_by_name(monkeypatch, make_graph):
+    trained = replace(make_graph(), names=Names(classes=("a", "b", "c")))
+    other = replace(
+        trained, y=trained.y % 2, num_classes=2, names=Names(classes=("c", "a"))
+    )  # c is 0 and a is 1
+    fake = SimpleNamespace(
+        graph=other, facts=TrainingFacts.of(trained), predict=lambda: trained.y.clone()
+    )
+    monkeypatch.setattr("redditgnn.command.saved_runs.load", lambda *_: fake)
+    words = communities.Words([], [], "latest", None)
+    graph, predicted = communities._load_run(words, "latest", with_predictions=True)
+    assert graph.class_names == ("a", "b", "c")
+    assert graph.y.tolist() == [2 if old == 0 else 0 for old in other.y.tolist()]
+    assert predicted is not None
+    assert predicted.tolist() == trained.y.tolist()
 
 
 def test_an_unknown_key_is_not_said_to_be_one_of_train():

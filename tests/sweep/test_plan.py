@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_runs_that_are_the_same_are_planned_once():
     ],
 )
 def test_a_mistake_is_told_in_one_line_before_anything_runs(arguments, message, monkeypatch):
-    monkeypatch.setattr("redditgnn.sweep.plan.MOST_JOBS", 100)
+    monkeypatch.setattr("redditgnn.sweep.grids.MOST_JOBS", 100)
     message = message.replace("100000", "100")
     with pytest.raises(ConfigError, match=message) as error:
         jobs(*SMALL, *arguments)
@@ -108,11 +109,44 @@ READY = sorted(path.stem for path in (CONF_DIR / "sweep").glob("*.yaml") if path
 
 @pytest.mark.parametrize("name", READY)
 def test_a_ready_sweep_has_as_many_runs_as_its_first_line_says(name):
-    first = (CONF_DIR / "sweep" / f"{name}.yaml").read_text().splitlines()[0]
-    found = jobs(f"sweep={name}", "dataset=sbm")
-    assert first.endswith(f": {len(found)} runs")
+    text = (CONF_DIR / "sweep" / f"{name}.yaml").read_text()
+    (seeds,) = re.findall(r"^  seed: (\S+)$", text, re.MULTILINE)
+    assert seeds == ",".join(map(str, range(len(seeds.split(",")))))
+    found = jobs(f"sweep={name}", "dataset=sbm", "seed=0")  # to compose each seed takes long
+    assert text.splitlines()[0].endswith(f": {len(found) * len(seeds.split(','))} runs")
     for job in found:
         job.settings.check()
+
+
+GRIDS = """
+defaults: [default]
+params: {model.hidden_channels: "8,16"}
+grids:
+  - {model: sage}
+  - {model: gat, model.heads: "1,2"}
+"""
+
+
+@pytest.fixture
+def with_grids(tmp_path: Path) -> Path:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "both.yaml").write_text(GRIDS)
+    return tmp_path
+
+
+def test_each_grid_is_swept_with_the_parameters_of_all_and_named_by_its_own(with_grids):
+    found = jobs(*SMALL, "sweep=both", "model.hidden_channels=8", config_dir=with_grids)
+    assert [job.label for job in found] == ["model=sage", "model=gat model.heads=1"] + [
+        "model=gat model.heads=2"
+    ]
+    assert [job.number for job in found] == [1, 2, 3]
+    assert len(jobs(*SMALL, "sweep=both", config_dir=with_grids)) == 6
+
+
+def test_a_search_refuses_several_grids(with_grids):
+    message = "sweep.search=optuna searches one grid, and sweep.grids has 2"
+    with pytest.raises(ConfigError, match=message):
+        jobs(*SMALL, "sweep=both", "sweep.search=optuna", config_dir=with_grids)
 
 
 def test_what_the_command_line_says_wins_over_a_ready_sweep():

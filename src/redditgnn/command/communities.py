@@ -5,7 +5,8 @@ usage: redditgnn communities [dataset=NAME] [communities=METHOD] [KEY=VALUE ...]
 
 The methods are leiden (the default), louvain and label_propagation. Edges count in both directions.
 It prints the communities beside the labels, and writes the community of every node, a row for each
-community, and the edges between them to results_dir/communities/.
+community, and the edges between them to results_dir/communities/. There communities.html shows
+them, and opens from disk.
 
 keys
   communities.resolution=R  the higher, the more communities: auto, a number, or a list '[.5,1,2]'.
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
-from redditgnn.errors import DataError, no_effect_error
+from redditgnn.errors import no_effect_error
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def main(argv: Sequence[str]) -> int:
     log_to_stderr()
     words = _read([word for word in argv if word != DRY_RUN])
     # They import Hydra and torch, which a mistake in the arguments need not wait for.
-    from redditgnn.command.communities_text import describe_plan, describe_result
+    from redditgnn.command.communities_text import describe_plan, describe_result, result_facts
     from redditgnn.config.option import compose_option
+    from redditgnn.maps.community_page import community_files
 
     option = compose_option(GROUP, "leiden", words.method, words.config_dir)
     method: Method = option.call()
@@ -71,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
         print(describe_plan(graph, option.name, method))
         return 0
     result = _find(graph, predicted, option, method, words.run_id)
-    folder = result.write(results_dir)
+    folder = result.write(results_dir, community_files(result, result_facts(result)))
     print(f"{describe_result(result)}\n\nwrote {folder}")
     return 0
 
@@ -111,17 +113,13 @@ def _load_run(
     words: Words, run_id: str, *, with_predictions: bool
 ) -> tuple[GraphData, ndarray | None]:
     from redditgnn.command.saved_runs import load
-    from redditgnn.prediction.facts import TrainingFacts
+    from redditgnn.prediction.facts import fit_labels
 
     run = load(run_id, words.data, words.config_dir)
-    if TrainingFacts.of(run.graph).class_names != run.facts.class_names:
-        raise DataError(
-            f"{RUN}={run_id} was trained on other classes than {run.graph.name} has; choose a run "
-            "on the same data"
-        )
+    graph = fit_labels(run.graph, run.facts) if run.graph.num_classes else run.graph
     if run.facts.spec.multi_label or not with_predictions:
-        return run.graph, None
-    return run.graph, run.predict().numpy()
+        return graph, None
+    return graph, run.predict().numpy()
 
 
 def _find(

@@ -34,10 +34,20 @@ COLUMNS = {
 
 def describe_result(result: Result) -> str:
     """Return a few lines on the communities, and a table of the largest."""
+    cost = "{cpu_s:.2f} CPU s, {beyond_graph_mib:,.1f} MiB besides the graph".format_map(
+        result.cost
+    )
+    rows = [*result_facts(result), ("cost", cost)]
+    return f"{align_columns(rows)}\n\n{_largest(result.table())}"
+
+
+def result_facts(result: Result) -> list[tuple[str, str]]:
+    """Return what the communities are like as a whole. It is the same in a repeated run."""
     best = result.communities.best
-    sizes, rows = best.blocks.sizes, [("graph", _describe_graph(result))]
+    sizes = best.blocks.sizes
     small = int((sizes < FEW_NODES).sum())
-    rows += [
+    return [
+        ("graph", _describe_graph(result)),
         ("method", _describe_method(result)),
         (
             "communities",
@@ -47,14 +57,7 @@ def describe_result(result: Result) -> str:
         ("description", _describe_length(result)),
         *_comparison_rows(result),
         *_noise_rows(result),
-        (
-            "cost",
-            "{cpu_s:.2f} CPU s, {beyond_graph_mib:,.1f} MiB besides the graph".format_map(
-                result.cost
-            ),
-        ),
     ]
-    return f"{align_columns(rows)}\n\n{_largest(result.table())}"
 
 
 def _describe_graph(result: Result) -> str:

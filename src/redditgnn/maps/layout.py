@@ -115,6 +115,7 @@ def _pacmap(method: str) -> Callable[[ndarray, int], ndarray]:
     def compute(table: ndarray, seed: int) -> ndarray:
         import pacmap
 
+        logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns of every seed
         neighbors = min(10, len(table) - 1)
         layout = getattr(pacmap, method)(n_neighbors=neighbors, random_state=seed)
         return np.asarray(layout.fit_transform(table))

@@ -57,10 +57,15 @@ def write_page(content: Map) -> str:
     return template.substitute(
         title=escape(content.title),
         sentence=escape(content.sentence),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        style=styles("page.css"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
-        data=_json(_data(content)),
+        data=as_json(_data(content)),
     )
+
+
+def styles(name: str) -> str:
+    """Return what all pages look like, and then what this one does."""
+    return "".join((HERE / file).read_text(encoding="utf-8") for file in ("base.css", name))
 
 
 def grid(positions: Float32[ndarray, "nodes 2"]) -> UInt16[ndarray, "2 nodes"]:
@@ -115,6 +120,6 @@ def _packed(values: ndarray | bytes) -> dict[str, str]:
     return {"kind": kind, "data": base64.b64encode(gzip.compress(raw, mtime=0)).decode()}
 
 
-def _json(data: dict[str, Any]) -> str:
+def as_json(data: dict[str, Any]) -> str:
     """Return JSON that cannot end the element that holds it."""
     return json.dumps(data, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")

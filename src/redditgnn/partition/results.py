@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -106,8 +107,10 @@ class Result:
             **self.cost,
         }
 
-    def write(self, results_dir: Path) -> Path:
+    def write(self, results_dir: Path, further: Iterable[tuple[str, str]] = ()) -> Path:
         """Write the folder `results_dir/communities/NAME` whole, and return its path.
+
+        `further` are names and texts of files that are written beside ours.
 
         Raises:
             DataError: it cannot be written.
@@ -115,6 +118,8 @@ class Result:
         kind = results_dir / "communities"
         with result_folder(kind, self.name) as folder:
             self._write_files(folder)
+            for name, text in further:
+                (folder / name).write_text(text, encoding="utf-8")
         return result_path(kind, self.name)
 
     def _write_files(self, folder: Path) -> None:

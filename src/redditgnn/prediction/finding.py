@@ -9,7 +9,8 @@ import pandas as pd
 from redditgnn.prediction.diagnosis import Tables
 
 NEIGHBORHOODS = ("homophily", "degree", "distance")
-FEWEST = 0.05  # share of the nodes that a bin needs to be named
+FEWEST = 0.05  # share of the nodes that a bin needs to be named, or of the errors
+FEWEST_NODES = 10  # of a bin that is named for its errors
 OF = "accuracy of "  # before the names of two models in a table
 
 
@@ -22,9 +23,9 @@ def finding_of(tables: Tables, split: str) -> str:
 def _find_lowest(tables: Tables, where: str) -> str:
     mean = _mean(tables["degree"], "accuracy")
     places = [
-        f"{name} {row[name]} ({row['accuracy']:.1%} of {row['nodes']:,} nodes)"
+        f"{name} {row[name]} ({_describe_row(row)})"
         for name, table in _tables_of_several(tables)
-        if (row := _lowest(table, "accuracy"))["accuracy"] < mean
+        if (row := _lowest(_with_errors(table, mean), "accuracy"))["accuracy"] < mean
     ]
     rest = f" It is lowest at {', '.join(places)}." if places else ""
     return f"The accuracy is {mean:.1%} on {where}.{rest}"
@@ -54,15 +55,33 @@ def _tables_of_several(tables: Tables) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _lowest(table: pd.DataFrame, column: str) -> pd.Series:
-    """Return the row with the lowest value, of those with enough nodes."""
-    enough = table[table.nodes >= FEWEST * table.nodes.sum()]
+    """Return the row with the lowest value, of those with enough nodes or with few that count."""
+    enough = table[~_is_small(table) | table.counts]
     return enough.loc[enough[column].idxmin()]
+
+
+def _with_errors(table: pd.DataFrame, mean: float) -> pd.DataFrame:
+    """Add the share of all errors, and whether a small bin counts: it is wrong nearly always."""
+    errors = (1 - table.accuracy) * table.nodes
+    share = errors / max(errors.sum(), 1)
+    counts = (share >= FEWEST) | (table.accuracy <= mean / 2)
+    counts &= table.nodes >= FEWEST_NODES
+    return table.assign(errors=share, counts=counts, is_small=_is_small(table))
+
+
+def _is_small(table: pd.DataFrame) -> pd.Series:
+    return table.nodes < FEWEST * table.nodes.sum()
+
+
+def _describe_row(row: pd.Series) -> str:
+    text = f"{row['accuracy']:.1%} of {row['nodes']:,} nodes"
+    return f"{text}, {row['errors']:.1%} of all errors" if row["is_small"] else text
 
 
 def _with_share(table: pd.DataFrame, sign: int) -> pd.DataFrame:
     """Add what each bin adds to the difference of the means, and the rest of it."""
     share = sign * table.difference * table.nodes / table.nodes.sum()
-    return table.assign(share=share, rest=share.sum() - share)
+    return table.assign(share=share, rest=share.sum() - share, counts=table.nodes >= FEWEST_NODES)
 
 
 def _mean(table: pd.DataFrame, column: str) -> float:

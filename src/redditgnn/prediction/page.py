@@ -25,9 +25,10 @@ FINDING = "finding.txt"  # `redditgnn report` quotes it
 MOST_CLASSES_PRINTED = 12
 PAGE = """\
 <!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body {{font-family: sans-serif; margin: 2em}} table {{border-collapse: collapse}}
-td, th {{padding: 0.2em 0.8em; text-align: right; border-bottom: 1px solid #ddd}}</style></head>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,"><title>{title}</title>
+<style>{style}</style></head>
 <body><h1>{title}</h1>
 <p>{finding}</p>
 {sections}
@@ -53,10 +54,17 @@ def write_tables(tables: Tables, title: str, finding: str, folder: Path) -> None
     """
     sections = (
         f"<h2>{escape(TITLES[name])}</h2>\n"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(TITLES[name])}">\n'
         + table.to_html(index=False, border=0, na_rep="", float_format="{:.4f}".format)
+        + "\n</div>"
         for name, table in tables.items()
     )
-    page = PAGE.format(title=escape(title), finding=escape(finding), sections="\n".join(sections))
+    page = PAGE.format(
+        title=escape(title),
+        finding=escape(finding),
+        sections="\n".join(sections),
+        style=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():

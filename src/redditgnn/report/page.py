@@ -14,27 +14,34 @@ from redditgnn.errors import ConfigError
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.report import interactive, page_table
 from redditgnn.report.diagnosis import Diagnosis
+from redditgnn.report.further import FurtherPage
 from redditgnn.report.grouping import Group, Material
 from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
 from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
 from redditgnn.report.plots import Missing, Plot, slug_of
+from redditgnn.report.reasons import Question
 from redditgnn.report.summary import Summary
 from redditgnn.report.tables import LEGEND
 
 
 class Section(NamedTuple):
-    """A group, its plots, the plots that cannot be drawn, and the diagnosis of its best run."""
+    """A group with what is shown of it. `missing` are the plots that cannot be drawn."""
 
     summary: Summary
     plots: list[Plot]
     missing: list[Missing]
     diagnosis: Diagnosis | None
+    question: Question | None
 
 
 def page_html(
-    material: Material, overview: Overview, sections: Sequence[Section], sources: Sequence[str]
+    material: Material,
+    overview: Overview,
+    sections: Sequence[Section],
+    sources: Sequence[str],
+    further: Sequence[FurtherPage],
 ) -> str:
-    """Return the page; `sources` are the files with the rows."""
+    """Return the page; `sources` are the files with the rows, `further` the pages it links."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["slug"] = slug_of
     template = environment.from_string(_read_template("page.html.jinja"))
@@ -47,6 +54,7 @@ def page_html(
         titles=TITLES,
         explanation=EXPLANATION,
         matrix_explanation=MATRIX_EXPLANATION,
+        further=further,
         sections=[_section_context(section, sections) for section in sections],
         plotly=Markup(interactive.plotly_js()) if any(s.plots for s in sections) else "",
         tables=Markup(page_table.assets()) if sections else "",
@@ -66,6 +74,7 @@ def _section_context(section: Section, sections: Sequence[Section]) -> dict[str,
         "plots": [(plot, Markup(interactive.html_of(plot))) for plot in section.plots],
         "missing": section.missing,
         "diagnosis": section.diagnosis,
+        "question": section.question,
     }
 
 

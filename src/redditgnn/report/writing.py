@@ -11,6 +11,7 @@ from redditgnn.errors import DataError
 from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report.curves import ages_of, curves_of
 from redditgnn.report.diagnosis import diagnosis_of
+from redditgnn.report.further import further_pages
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
 from redditgnn.report.overview import overview_lines, overview_of
@@ -18,6 +19,7 @@ from redditgnn.report.page import Section, page_html
 from redditgnn.report.plots import Missing, Plot
 from redditgnn.report.printed import files_of_plot
 from redditgnn.report.published import find_published, judge_published
+from redditgnn.report.reasons import question_of
 from redditgnn.report.scatter import scatters_of
 from redditgnn.report.summary import Summary, summary_of, table_of
 from redditgnn.report.tables import latex, markdown
@@ -52,7 +54,8 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
         _write_file(out / name, text.encode())
         yield f"wrote {out / name}"
     sections = [_build_section(summary, experiments, out) for summary in summaries]
-    page = page_html(material, overview, sections, [str(path) for path in sources])
+    further = list(further_pages(results_dir, out))
+    page = page_html(material, overview, sections, [str(path) for path in sources], further)
     _write_file(out / "index.html", page.encode())
     yield f"wrote {out / 'index.html'}, {len(page) / 2**20:.1f} MiB"
     plots = [plot for section in sections for plot in section.plots]
@@ -69,6 +72,7 @@ def _build_section(summary: Summary, experiments: Experiments, out: Path) -> Sec
         plots=[plot for plot in plots if isinstance(plot, Plot)],
         missing=[plot for plot in plots if isinstance(plot, Missing)],
         diagnosis=diagnosis_of(summary, out),
+        question=question_of(summary.group),
     )
 
 

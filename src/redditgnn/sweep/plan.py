@@ -7,9 +7,8 @@ in values. So each set of options is composed once, and the values are put into 
 from __future__ import annotations
 
 import copy
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +34,10 @@ from redditgnn.config.settings import Settings
 from redditgnn.config.splits import SPLIT_KEYS, Split, hash_without_split, split_of, with_split
 from redditgnn.errors import ConfigError, UserError, require
 from redditgnn.run.batch_size import resolve_batch_size
+from redditgnn.sweep.grids import Grid, combinations
 from redditgnn.sweep.settings import SweepSettings, sweep_settings
 from redditgnn.sweep.splits import choose_split, count_splits, means_all_splits
 
-MOST_JOBS = 100_000
 REPEATED_KEYS = ("seed", *SPLIT_KEYS)  # their values repeat a configuration
 
 
@@ -87,11 +86,7 @@ class Planner:
         config, _ = self._compose([str(override.input_line) for override in own_overrides])
         self.sweep: SweepSettings = sweep_settings(OmegaConf.to_container(config.sweep))
         job_overrides = [override for override in all_overrides if _group_name(override) != "sweep"]
-        # The last value of a repeated key counts, as everywhere in Hydra.
-        self.overrides = list(
-            {o.key_or_group: o for o in [*self._presets(), *job_overrides]}.values()
-        )
-        self._common = [str(o.input_line) for o in self.overrides if not o.is_sweep_override()]
+        self.grids = [self._grid(params, job_overrides) for params in self.sweep.all_params]
 
     def jobs(self) -> list[Job]:
         """Compose and check all combinations of the swept values, without duplicates.
@@ -99,7 +94,8 @@ class Planner:
         Raises:
             ConfigError: names the job that has a mistake, or a key that cannot be swept like this.
         """
-        return self._without_duplicates(self._swept_overrides, 1, {})
+        pairs = ((grid, values) for grid in self.grids for values in combinations(grid.swept))
+        return self._without_duplicates(pairs, 1)
 
     def repetitions(self, number: int, values: Mapping[str, str]) -> list[Job]:
         """Compose the runs of one configuration, on all splits and seeds of the command line.
@@ -109,28 +105,26 @@ class Planner:
         Raises:
             ConfigError: names the job that has a mistake.
         """
-        repeated = [o for o in self._swept_overrides if o.key_or_group in REPEATED_KEYS]
-        return self._without_duplicates(repeated, number, values)
-
-    @property
-    def _swept_overrides(self) -> list[Override]:
-        return [o for o in self.overrides if o.is_sweep_override()]
+        (grid,) = self.grids
+        repeated = [o for o in grid.swept if o.key_or_group in REPEATED_KEYS]
+        pairs = ((grid, {**values, **combination}) for combination in combinations(repeated))
+        return self._without_duplicates(pairs, number)
 
     def _without_duplicates(
-        self, swept: Sequence[Override], number: int, values: Mapping[str, str]
+        self, pairs: Iterable[tuple[Grid, Mapping[str, str]]], number: int
     ) -> list[Job]:
         jobs: dict[tuple[str, int], Job] = {}
         runs: dict[tuple[str, Split | None, int], Job] = {}
-        for combination in self._combinations(swept):
-            for job in self._jobs(number + len(jobs), {**values, **combination}):
+        for grid, values in pairs:
+            for job in self._jobs(grid, number + len(jobs), values):
                 _refuse_one_run(jobs.setdefault((job.config_hash, job.settings.seed), job), job)
                 run = (job.configuration, job.split, job.settings.seed)
                 _refuse_unused_key(runs.setdefault(run, job), job)
         return list(jobs.values())
 
-    def _jobs(self, number: int, values: Mapping[str, str]) -> Iterator[Job]:
+    def _jobs(self, grid: Grid, number: int, values: Mapping[str, str]) -> Iterator[Job]:
         """Compose the run with these swept values, or one on each split."""
-        overrides = [*self._common, *(f"{key}={value}" for key, value in values.items())]
+        overrides = [*grid.common, *(f"{key}={value}" for key, value in values.items())]
         try:
             settings = self._settings(overrides)
             if not means_all_splits(settings):
@@ -173,29 +167,10 @@ class Planner:
             settings.check()
             self._checked_keys.add(key)
 
-    def _combinations(self, sweep_overrides: Sequence[Override]) -> Iterator[dict[str, str]]:
-        for override in sweep_overrides:
-            require(
-                override.is_discrete_sweep(),
-                f"{override.input_line}: an interval has no end of values; give a list or "
-                "range(...), or search it with sweep.search=optuna",
-            )
-            require(
-                override.key_or_group != "results_dir",
-                f"{override.input_line}: a sweep has one results_dir",
-            )
-        keys = [override.get_key_element() for override in sweep_overrides]
-        values = [list(override.sweep_string_iterator()) for override in sweep_overrides]
-        for key, choices in zip(keys, values, strict=True):
-            require(
-                bool(choices), f"{key}: nothing to sweep: it has no values, or matches no option"
-            )
-        for number, combination in enumerate(itertools.product(*values)):
-            require(number < MOST_JOBS, f"a sweep has at most {MOST_JOBS} jobs; sweep fewer values")
-            yield dict(zip(keys, combination, strict=True))
-
-    def _presets(self) -> list[Override]:
-        return self._parse([f"{key}={value}" for key, value in self.sweep.params.items()])
+    def _grid(self, params: Mapping[str, Any], overrides: Sequence[Override]) -> Grid:
+        presets = self._parse([f"{key}={value}" for key, value in params.items()])
+        named = {str(key) for grid in self.sweep.grids for key in grid}
+        return Grid.of([*presets, *overrides], named)
 
     def _parse(self, arguments: Sequence[str]) -> list[Override]:
         try:
@@ -251,7 +226,7 @@ def _refuse_one_run(first: Job, other: Job) -> None:
     same_choices = replace(other.settings, choices=first.settings.choices)
     if first.settings == same_choices:
         return
-    key = next(key for key, value in other.values.items() if value != first.values[key])
+    key = next(key for key, value in other.values.items() if value != first.values.get(key))
     raise ConfigError(
         f"{key} is no part of config_hash, by which runs are told apart: {key}={first.values[key]} "
         f"and {key}={other.values[key]} would be one run; give it one value a sweep"

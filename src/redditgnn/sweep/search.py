@@ -58,7 +58,7 @@ class Search:
         self._planner = planner
         self._space_overrides = [
             override
-            for override in planner.overrides
+            for override in planner.grids[0].overrides
             if override.is_sweep_override() and override.key_or_group not in REPEATED_KEYS
         ]
         require(

@@ -39,6 +39,7 @@ class SweepSettings:
     """The keys below `sweep`. conf/sweep/default.yaml describes them."""
 
     params: dict[str, Any]
+    grids: list[Any]
     rerun: bool
     same_code: bool
     jobs: int
@@ -54,8 +55,22 @@ class SweepSettings:
         _require_at_least(
             "sweep", self, {"jobs": 1, "jobs_per_gpu": 1, "trials": 1, "search_seed": 0}
         )
+        for grid in self.grids:
+            require(
+                isinstance(grid, Mapping), f"sweep.grids must be a list of KEY: VALUES, got {grid}"
+            )
+        require(
+            self.search == "grid" or len(self.grids) <= 1,
+            f"sweep.search=optuna searches one grid, and sweep.grids has {len(self.grids)}; leave "
+            "sweep.search out",
+        )
         if self.search_time is not None:
             seconds_of("sweep.search_time", self.search_time)
+
+    @property
+    def all_params(self) -> list[dict[str, Any]]:
+        """The parameters of each grid: those that all have, and its own."""
+        return [{**self.params, **grid} for grid in self.grids or [{}]]
 
     @property
     def search_s(self) -> float | None:
