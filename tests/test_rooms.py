@@ -43,13 +43,13 @@ ALLOWED = {
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
-    "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
-    | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
+    "run": {"config", "errors", "evaluation", "graph", "memory", "metric", "model", "optimizer"}
+    | {"parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime"},
-    "command": {"config", "dataset", "embedding", "errors", "graph", "kernels", "maps", "memory"}
-    | {"metric", "parts", "partition", "prediction", "record", "report", "run", "runtime"}
-    | {"sweep", "verify"},
+    "command": {"config", "dataset", "embedding", "errors", "evaluation", "graph", "kernels"}
+    | {"maps", "memory", "metric", "parts", "partition", "prediction", "record", "report", "run"}
+    | {"runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},
 }
