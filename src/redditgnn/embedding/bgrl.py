@@ -55,7 +55,7 @@ class BGRL(LearnedEmbedding):
 class Bootstrap(Objective):
     """2 - cos(p(f(G_1)), g(G_2)) - cos(p(f(G_2)), g(G_1)), averaged over the nodes.
 
-    That is eq. 1 of the paper for both orders of the views, plus a constant. Only the encoder f and
+    That is the paper's loss for both orders of the views, plus a constant. Only the encoder f and
     the predictor p have gradients. The target g is a moving average of f: g = m g + (1 - m) f after
     each step, where m rises from `momentum` to 1 along a cosine.
     """

@@ -84,10 +84,11 @@ class Contrast(Objective):
     def forward(self, batch: Batch, generator: Generator) -> Float[Tensor, ""]:
         views = two_views(batch, *self.shares, generator)
         u, v = (F.normalize(self.projection(self.encoder(view))) for view in views)
-        return (self._one_way(u, v) + self._one_way(v, u)) / 2
+        between = u @ v.T
+        return (self._one_way(between, u) + self._one_way(between.T, v)) / 2
 
-    def _one_way(self, u: Tensor, v: Tensor) -> Tensor:
-        itself = torch.eye(len(u), dtype=torch.bool)
-        within = (u @ u.T).masked_fill(itself, -torch.inf)
-        scores = torch.cat([u @ v.T, within], 1) / self.temperature
-        return F.cross_entropy(scores, torch.arange(len(u)))
+    def _one_way(self, between: Tensor, view: Tensor) -> Tensor:
+        itself = torch.eye(len(view), dtype=torch.bool)
+        within = (view @ view.T).masked_fill(itself, -torch.inf)
+        scores = torch.cat([between, within], 1) / self.temperature
+        return F.cross_entropy(scores, torch.arange(len(view)))

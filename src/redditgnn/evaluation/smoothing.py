@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from typing import Literal, NamedTuple, cast
 
 import torch
@@ -82,21 +82,12 @@ class Smoother:
         self._graph, self._probability = graph, probability
         self._inference, self._num_steps = inference, num_steps
 
-    def apply(
-        self, choice: Choice, labelled: Bool[Tensor, " nodes"]
-    ) -> Float[Tensor, "nodes classes"]:
-        """Return the probabilities after both halves. Only labels of `labelled` are read."""
-        out = self._probability
-        if choice.correct_alpha is not None and choice.scale is not None:
-            out = self.correct(choice.correct_alpha, choice.scale, labelled)
-        return (
-            out if choice.smooth_alpha is None else self.smooth(out, choice.smooth_alpha, labelled)
-        )
-
     def correct(
-        self, alpha: float, scale: Scale, labelled: Bool[Tensor, " nodes"]
+        self, alpha: float | None, scale: Scale | None, labelled: Bool[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes classes"]:
-        """Add the errors that have spread from labelled nodes, eqs. 3 to 6 of the paper."""
+        """Add the errors that have spread from `labelled` nodes. None leaves them out."""
+        if alpha is None or scale is None:
+            return self._probability
         error = torch.zeros_like(self._probability)
         error[labelled] = self._labels(labelled) - self._probability[labelled]
         if scale != "auto":
@@ -112,13 +103,22 @@ class Smoother:
     def smooth(
         self,
         probability: Float[Tensor, "nodes classes"],
-        alpha: float,
+        alpha: float | None,
         labelled: Bool[Tensor, " nodes"],
     ) -> Float[Tensor, "nodes classes"]:
-        """Spread `probability`, with the labels in place of it where they are known, eq. 7."""
+        """Spread `probability`, with the labels of `labelled` in place of it. None leaves it."""
+        if alpha is None:
+            return probability
         start = probability.clone()
         start[labelled] = self._labels(labelled)
         return self._spread(start, alpha, 0.0)
+
+    def apply(
+        self, choice: Choice, labelled: Bool[Tensor, " nodes"]
+    ) -> Float[Tensor, "nodes classes"]:
+        """Return the probabilities after both halves. Only labels of `labelled` are read."""
+        corrected = self.correct(choice.correct_alpha, choice.scale, labelled)
+        return self.smooth(corrected, choice.smooth_alpha, labelled)
 
     def _labels(self, labelled: Tensor) -> Tensor:
         return F.one_hot(self._graph.y[labelled], self._graph.num_classes).float()
@@ -172,9 +172,11 @@ def choose_smoothing(
     of validation nodes as well, once the choice is made.
     """
     trials = []
-    for choice in choices:
-        score = split_scores(graph, smoother.apply(choice, graph.train_mask), "val")[metric.name]
-        trials.append((choice, score))
+    for (alpha, scale), group in groupby(choices, key=lambda c: (c.correct_alpha, c.scale)):
+        corrected = smoother.correct(alpha, scale, graph.train_mask)
+        for choice in group:
+            out = smoother.smooth(corrected, choice.smooth_alpha, graph.train_mask)
+            trials.append((choice, split_scores(graph, out, "val")[metric.name]))
     best, _ = max(trials, key=lambda trial: metric.merit(trial[1]))
     plain, chosen = (smoother.apply(one, graph.train_mask) for one in (Choice(), best))
     labelled = graph.train_mask | graph.val_mask if with_val_labels else graph.train_mask
