@@ -29,13 +29,13 @@ ALLOWED = {
     "histories": {"errors", "graph", "record", "runtime"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
-    "embedding": {"errors", "graph", "kernels", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},
     "nn": {"errors", "graph", "kernels", "runtime"},
     "report": {"config", "errors", "graph", "metric", "record", "verify"},
     "sampler": {"errors", "graph", "histories", "partition", "record", "runtime"},
     "model": {"errors", "graph", "kernels", "nn"},
     "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
+    "embedding": {"errors", "evaluation", "graph", "kernels", "model", "nn", "runtime", "sampler"},
     "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
     | {"runtime", "sampler", "trainer"},
@@ -45,24 +45,13 @@ ALLOWED = {
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
-    "run": {"config", "errors", "evaluation", "graph", "memory", "model", "optimizer", "parts"}
-    | {"prediction", "record", "runtime", "sampler", "tracker", "trainer"},
+    "run": {"config", "errors", "evaluation", "graph", "memory", "metric", "model", "optimizer"}
+    | {"parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime"},
-    "command": {"config", "dataset", "embedding", "errors", "evolution", "graph", "kernels"}
-    | {
-        "maps",
-        "memory",
-        "metric",
-        "parts",
-        "partition",
-        "prediction",
-        "record",
-        "report",
-        "run",
-        "runtime",
-    }
-    | {"sweep", "verify"},
+    "command": {"config", "dataset", "embedding", "errors", "evaluation", "evolution", "graph"}
+    | {"kernels", "maps", "memory", "metric", "parts", "partition", "prediction", "record"}
+    | {"report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
     "__main__": {"cli"},
 }

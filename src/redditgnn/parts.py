@@ -241,7 +241,8 @@ def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint
         return graph.fingerprint
     assert settings.embedding is not None
     width = graph.x.shape[1] if inputs.raw else 0
-    part = features_part(graph.fingerprint, width, inputs.text, settings.embedding)
+    reads_features = settings.build(EMBEDDING).reads_features
+    part = features_part(graph.fingerprint, width, inputs.text, settings.embedding, reads_features)
     return replace(graph.fingerprint, features=part)
 
 
