@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from redditgnn.graph.timeline import Window
 from tests.evolution.graphs import graph_of, planted
 
 FILES = {"alluvial.svg", "communities.csv", "events.csv", "evolution.html", "flows.csv"}
-FILES |= {"membership.npy", "snapshots.csv", "summary.json"}
+FILES_WITHOUT_EDGES = {"evolution.html", "snapshots.csv", "summary.json"}
+FILES |= {"membership.npy", *FILES_WITHOUT_EDGES}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,15 @@ def test_the_page_holds_all_and_asks_for_nothing(result, folder):
     assert "<td>split</td>" in page
     again = Path(result.write(folder.parents[1])) / "evolution.html"
     assert again.read_text() == page
+
+
+@pytest.mark.parametrize(("end", "files"), [(1, FILES), (0, FILES_WITHOUT_EDGES)])
+def test_one_window_and_one_without_edges_are_written(end, files, result, tmp_path):
+    windows = [Window(-1, end)]
+    evolution = evolve(result.graph, windows, result.settings)
+    single = replace(result, windows=windows, evolution=evolution)
+    assert {path.name for path in single.write(tmp_path).iterdir()} == files
+    assert ("nothing is compared" in single.text()) == (end == 1)
 
 
 def test_the_picture_is_a_file_of_its_own_with_headings_and_legend(folder):

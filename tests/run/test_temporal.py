@@ -199,18 +199,27 @@ def linked(folder: Path, source: Path, pattern: str) -> Path:
     return folder
 
 
-FROM_5_TO_100 = ("protocol.until=1%", "protocol.validation=4%", "protocol.windows=19")
+MEASURED = {  # accuracy on the first 5, 10, 20, 40 and 100 % of the contacts; the tolerance
+    # before this code existed, by another program
+    "highschool": ([0.882, 0.959, 0.971, 0.972, 0.964], 0.02),
+    # then .535 .615 .654 .659 .588 with labels that were drawn in a way that nobody knows
+    "workplace": ([0.551, 0.637, 0.690, 0.709, 0.653], 0.005),
+}
 
 
 @pytest.mark.slow
 @pytest.mark.realdata
-def test_label_propagation_on_the_first_contacts_of_the_high_school(
-    realdata: Path, tmp_path: Path
+@pytest.mark.parametrize("dataset", MEASURED)
+def test_label_propagation_on_the_first_contacts_scores_as_measured(
+    realdata: Path, tmp_path: Path, dataset: str
 ) -> None:
-    data_dir = linked(tmp_path, realdata / "temporal", "HighSchool2013*")
-    keys = ("dataset=highschool", "protocol.repeated=merge", *FROM_5_TO_100)
-    found = mean_accuracy(data_dir, [-1, 0, 2, 6, 18], *keys)  # 5, 10, 20, 40, 100 % of them
-    assert found == pytest.approx([0.882, 0.959, 0.971, 0.972, 0.964], abs=0.02)
+    linked(tmp_path, realdata / "temporal", "*")
+    from_5_to_100 = ("protocol.until=1%", "protocol.validation=4%", "protocol.windows=19")
+    keys = (f"dataset={dataset}", "protocol.repeated=merge", *from_5_to_100)
+    expected, tolerance = MEASURED[dataset]
+    assert mean_accuracy(tmp_path, [-1, 0, 2, 6, 18], *keys) == pytest.approx(
+        expected, abs=tolerance
+    )
 
 
 def test_more_history_makes_merged_contacts_of_the_office_worse(tmp_path: Path) -> None:

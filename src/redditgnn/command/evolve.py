@@ -58,6 +58,7 @@ def main(argv: Sequence[str]) -> int:
     # They import Hydra and torch, which a mistake in the arguments need not wait for.
     from redditgnn.config.compose import compose_experiment
     from redditgnn.config.option import compose_option
+    from redditgnn.evolution.results import PAGE
     from redditgnn.graph.timeline import Timeline
     from redditgnn.parts import Parts
 
@@ -76,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     results_dir = Path(run_settings.results_dir)
     result = _evolve(graph, windows, settings, results_dir)
     written = result.write(results_dir)
-    print(f"{result.text()}\n\nwrote {written / 'evolution.html'}")
+    print(f"{result.text()}\n\nwrote {written / PAGE}")
     return 0
 
 

@@ -60,7 +60,7 @@ def evolve(graph: GraphData, windows: Sequence[Window], settings: EvolveSettings
         if settings.task == "communities":
             row |= history.follow(stage)
         rows.append(row)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).apply(pd.to_numeric)  # None is NaN, in a column of them, too
     table.insert(0, "snapshot", range(1, len(rows) + 1))
     return Evolution(
         table=table,

@@ -47,7 +47,7 @@ def event_table(numbered: Sequence[tuple[int, Event]], table: pd.DataFrame) -> p
         (number, start[number], event.kind, _ids(event.before), _ids(event.after), *event[3:])
         for number, event in numbered
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[-3:], np.int64))
 
 
 def _ids(ids: Sequence[int]) -> str:

@@ -147,7 +147,7 @@ def _(plot: Scatter, axes: Axes) -> None:
 
 @_draw.register
 def _(plot: Curves, axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))  # ages are long numbers
     axes.set_ylim(*plot.score_range)
     for curve in plot.curves:
         axes.plot(curve.x, curve.mean, color=curve.colour, label=_wrap(curve.name))
