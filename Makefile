@@ -73,6 +73,7 @@ smoke: $(VENV)/installed  ## train every experiment for one epoch on a tiny synt
 	    test -e "$$path" || continue; \
 	    name=$$(basename "$$path" .yaml); echo "experiment=$$name"; parts=; \
 	    if grep -q num_parts "$$path"; then parts="sampler.num_parts=4 sampler.batch_size=1"; fi; \
+	    if grep -Eq 'embedding: (bgrl|dgi|grace|graphsage)' "$$path"; then parts="embedding.epochs=1"; fi; \
 	    $(BIN)/redditgnn train experiment=$$name $(SMALL) $$parts results_dir="$$results" || exit 1; \
 	done
 

@@ -12,8 +12,9 @@ import torch
 from redditgnn.config.compose import compose_settings
 from redditgnn.errors import ConfigError
 from redditgnn.graph.data import GraphData
-from redditgnn.parts import Parts, resolve_device
+from redditgnn.parts import Parts
 from redditgnn.run.execution import run
+from redditgnn.runtime.hardware import resolve_device
 
 SMALL = ("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=8", "dataset.num_classes=4")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from redditgnn.errors import ConfigError, require
 from redditgnn.evaluation.exact import precomputed
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.graph.temporal import TemporalSplit
 from redditgnn.kernels.backend import use_backend
 from redditgnn.metric.class_weight import ClassWeight, class_weights
 from redditgnn.model.base import Backbone
+from redditgnn.runtime.hardware import resolve_device
 from redditgnn.sampler.base import Sampler
 from redditgnn.trainer.loop import Trainer
 
@@ -55,11 +57,18 @@ class Parts:
     def graph(self) -> GraphData:
         """The dataset, with the inputs that the settings choose: the graph that is evaluated."""
         graph: GraphData = self.settings.build("dataset", Path(self.settings.data_dir))
-        return graph_with_inputs(self.settings, graph)
+        graph = graph_with_inputs(self.settings, graph)
+        split = temporal_split(self.settings, graph)
+        return graph if split is None else split.graph
+
+    @cached_property
+    def temporal(self) -> TemporalSplit | None:
+        """What `protocol=temporal` cuts the graph into, None under another protocol."""
+        return temporal_split(self.settings, self.graph)
 
     @cached_property
     def train_graph(self) -> GraphData:
-        """The graph that training sees: under `protocol=inductive` its training nodes only.
+        """The graph that training sees, as the protocol says.
 
         Raises:
             ConfigError: no node has a label.
@@ -69,6 +78,8 @@ class Parts:
             f"{self.graph.name} has no labels, so nothing can be trained on it; 'redditgnn predict "
             "RUN_ID' says what a trained model makes of it",
         )
+        if self.temporal is not None:
+            return self.temporal.train_graph
         inductive = self.settings.protocol == "inductive"
         return self.graph.subgraph(self.graph.train_mask) if inductive else self.graph
 
@@ -166,20 +177,33 @@ class Parts:
     def with_precomputed_features(self) -> Parts:
         """Return parts with the same model on graphs that hold the features which it reads.
 
-        Most models read the features of the dataset: then these are the parts themselves.
+        Most models read the features of the dataset: then these are the parts themselves. Under
+        `protocol=temporal` only those of training are made here: each window has others.
         """
         if self.model.propagation is None:
             return self
-        chunk_edges = self.trainer.eval_chunk_edges
-        parts = Parts(
-            self.settings, graph=precomputed(self.model, self.graph, self.device, chunk_edges)
-        )
+        parts = Parts(self.settings, graph=self.graph)
         parts.trainer, parts.model = self.trainer, self.model
+        parts.train_graph = self.precomputed(self.train_graph)
         if self.train_graph is self.graph:
-            parts.train_graph = parts.graph
-        else:
-            parts.train_graph = precomputed(self.model, self.train_graph, self.device, chunk_edges)
+            parts.graph = parts.train_graph
+        elif self.temporal is None:
+            parts.graph = self.precomputed(self.graph)
         return parts
+
+    def precomputed(self, graph: GraphData) -> GraphData:
+        """Return `graph` with the features that the model makes of it once, before training."""
+        return precomputed(self.model, graph, self.device, self.trainer.eval_chunk_edges)
+
+
+def temporal_split(settings: Settings, graph: GraphData) -> TemporalSplit | None:
+    """Return what `protocol=temporal` cuts `graph` into, None under another protocol.
+
+    Raises:
+        UserError: the graph has no times, or a part would be empty.
+    """
+    keys = settings.temporal
+    return None if keys is None else TemporalSplit(graph, **asdict(keys))
 
 
 def graph_with_inputs(settings: Settings, graph: GraphData) -> GraphData:
@@ -217,30 +241,9 @@ def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint
         return graph.fingerprint
     assert settings.embedding is not None
     width = graph.x.shape[1] if inputs.raw else 0
-    part = features_part(graph.fingerprint, width, inputs.text, settings.embedding)
+    reads_features = settings.build(EMBEDDING).reads_features
+    part = features_part(graph.fingerprint, width, inputs.text, settings.embedding, reads_features)
     return replace(graph.fingerprint, features=part)
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is the first CUDA device where there is one.
-
-    Raises:
-        ConfigError: torch finds no such device.
-    """
-    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "cpu" or (name == "auto" and num_gpus == 0):
-        return torch.device("cpu")
-    index = int(name.partition(":")[2] or 0)
-    require(
-        num_gpus > 0,
-        f"device={name} needs a CUDA device, and torch finds none; use device=auto or device=cpu",
-    )
-    require(
-        index < num_gpus,
-        f"device={name} is not there: torch finds {num_gpus} CUDA devices, counted from 0; "
-        f"use device=cuda:{num_gpus - 1} or lower",
-    )
-    return torch.device("cuda", index)
 
 
 def _refuse_class_weight(weight: ClassWeight, y: Tensor, graph: GraphData) -> None:

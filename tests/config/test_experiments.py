@@ -14,7 +14,8 @@ from redditgnn.errors import ConfigError
 
 HEAD = "# @package _global_\n# Ours\n"
 GROUPS = "defaults:\n  - override /model: gat\n  - override /scheduler: cosine\n"
-PLAIN = HEAD + GROUPS + "model: {dropout: 1e-1}\ntrainer: {epochs: 7}\nprotocol: inductive\n"
+VALUES = "model: {dropout: 1e-1}\ntrainer: {epochs: 7}\n"
+PLAIN = HEAD + GROUPS + "  - override /protocol: inductive\n" + VALUES
 Write = Callable[[str], Experiments]
 
 
@@ -62,7 +63,8 @@ def test_what_is_of_another_form_is_left_to_hydra(write: Write, tmp_path: Path, 
     ("text", "message"),
     [
         (PLAIN.replace(": gat", ": gatt"), "model=gatt: no such option"),
-        (PLAIN.replace("inductive", "deductive"), "protocol must be transductive or inductive"),
+        (PLAIN.replace("inductive", "deductive"), "protocol=deductive: no such option"),
+        (PLAIN + "protocol: inductive\n", "write '- override /protocol: inductive' into its def"),
         (PLAIN.replace("7}", "7"), "while parsing a flow mapping"),
     ],
 )

@@ -28,7 +28,12 @@ MISTAKES = {
     "~kernels": "kernels must have the key backend, got None; try kernels.backend=auto",
     "~kernels.backend": "kernels must have the key backend, got {}; try kernels.backend=auto",
     "kernels=torch": "kernels must have the key backend, got torch; try kernels.backend=auto",
-    "protocol=both": "protocol must be transductive or inductive, got 'both'",
+    "protocol=both": "protocol=both: no such option; the options are inductive, temporal, transd",
+    "protocol=null": "protocol must be the name of an option, see 'redditgnn list protocols'",
+    "~protocol": "protocol must be the name of an option, transductive or inductive or temporal",
+    "protocol.until=3": "protocol.until: no such key under the chosen protocol",
+    "protocol.name=inductive": "protocol=transductive: protocol.name must be .* got 'inductive'",
+    "+protocol.foo=1": "protocol=transductive has no key foo; leave it out",
 }
 BUILT = {
     "model.norm=foo": "model.norm must be batch or layer or null, got 'foo'",

@@ -19,10 +19,11 @@ from redditgnn.graph.data import Names
 ARRAYS = ("x", "rowptr", "col", "y", "train_mask", "val_mask", "test_mask")
 
 
-def tiny(edges: np.ndarray) -> ConvertedGraph:
+def tiny(edges: np.ndarray, **more: object) -> ConvertedGraph:
     train, val, test = np.eye(3, dtype=bool)
     x = np.arange(6, dtype=np.float32).reshape(3, 2)
-    raw = RawGraph(x=x, edge_index=edges, y=np.array([0, 1, 1]), masks=(train, val, test))
+    y, masks = np.array([0, 1, 1]), (train, val, test)
+    raw = RawGraph(x=x, edge_index=edges, y=y, masks=masks, **more)
     return convert_graph("tiny", raw, None, [])
 
 
@@ -163,3 +164,59 @@ def test_two_processes_convert_once(fork, tmp_path):
     outputs = [run.stdout.split() for run in runs]
     assert sum(output.count("converted") for output in outputs) == 1
     assert outputs[0][-1] == outputs[1][-1]
+
+
+EDGES = np.array([[0, 0, 1], [1, 1, 2]])
+NODE_TIME, EDGE_TIME = np.array([3, 1, 2]), np.array([2.5, 0.5, 1.0])
+
+
+def test_times_are_cached_and_repeated_contacts_kept(tmp_path):
+    def load():
+        return cached(tmp_path, "tiny", {}, lambda: tiny(EDGES, **times))
+
+    times = {"node_time": NODE_TIME, "edge_time": EDGE_TIME}
+    load()
+    graph = load()
+    assert graph.node_time.tolist() == [3, 1, 2]
+    assert graph.edge_time.tolist() == [0.5, 2.5, 1.0]
+    assert graph.col.tolist() == [0, 0, 1]
+
+
+def test_times_are_a_part_of_the_fingerprint_only_where_there_are_some(tmp_path):
+    def print_of(**times: np.ndarray):
+        return cached(tmp_path, "tiny", times, lambda: tiny(EDGES, **times)).fingerprint
+
+    plain, timed, later = (
+        print_of(),
+        print_of(node_time=NODE_TIME),
+        print_of(node_time=NODE_TIME + 1),
+    )
+    assert plain.times == ""
+    assert timed.times.startswith("3:")
+    assert replace(timed, times="") == plain
+    assert timed != later
+    assert timed.of_a_run("transductive") == later.of_a_run("transductive")
+    assert timed.of_a_run("temporal:1") != later.of_a_run("temporal:1")
+
+
+@pytest.mark.parametrize(
+    ("key", "times", "message"),
+    [
+        ("node_time", np.array([1, 2]), "node_time: each of 3 nodes needs one time, got"),
+        (
+            "edge_time",
+            np.array([1.0, np.nan, 2]),
+            "edge_time must be finite, number 1 of the",
+        ),
+        ("node_time", np.array([np.inf, 1, 2]), "number 0 of the nodes has inf"),
+        (
+            "node_time",
+            np.array([1, 2, 3], np.int32),
+            "must be stored as int64 or float64, got i",
+        ),
+    ],
+)
+def test_times_that_are_not_one_finite_number_each_are_refused(key, times, message):
+    with pytest.raises(DataError) as error:
+        tiny(EDGES, **{key: times})
+    assert message in str(error.value)

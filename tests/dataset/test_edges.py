@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redditgnn.dataset.base import EdgeRules
-from redditgnn.dataset.edges import sort_edges
+from redditgnn.dataset.edges import num_with_reverse, sort_edges
 from redditgnn.errors import DataError
 
 EDGES = np.array([[2, 1, 2, 0, 2], [0, 1, 0, 2, 1]])  # a self-loop of 1, and 2 -> 0 twice
@@ -83,3 +83,39 @@ def test_sorted_edges_equal_those_of_a_dictionary(pairs, duplicates, undirected)
     )
     assert listed == expected
     assert list(listed) == sorted(listed)
+
+
+CONTACTS = np.array([[0, 0, 0, 1, 2], [1, 1, 1, 0, 0]])
+WHEN = np.array([7, 3, 7, 3, 1])  # 0 -> 1 at 3 and 7, and again at 7
+
+
+def test_an_edge_at_another_time_is_another_edge_in_ascending_order():
+    edges = sort_edges("mine", CONTACTS, 3, time=WHEN)
+    assert edges.rowptr.tolist() == [0, 2, 4, 4]
+    assert edges.col.tolist() == [1, 2, 0, 0]
+    assert edges.time.tolist() == [3, 1, 3, 7]
+    assert edges.facts == {"self_loops": 0, "repeated_edges": 1}
+
+
+def test_reverses_are_added_at_the_time_of_their_edge():
+    edges = sort_edges("mine", CONTACTS, 3, time=WHEN, rules=EdgeRules(undirected=True))
+    assert edges.rowptr.tolist() == [0, 3, 5, 6]
+    assert edges.col.tolist() == [1, 1, 2, 0, 0, 0]
+    assert edges.time.tolist() == [3, 7, 1, 3, 7, 1]
+    assert edges.facts["added_reverses"] == 2
+
+
+def test_edges_with_times_are_added_up_or_refused_only_at_one_time():
+    edges = sort_edges("mine", CONTACTS, 3, time=WHEN, rules=EdgeRules(duplicates="sum"))
+    assert edges.weight.tolist() == [1, 1, 1, 2]
+    once = CONTACTS[:, [0, 1, 3, 4]], WHEN[[0, 1, 3, 4]]
+    sort_edges("mine", once[0], 3, time=once[1], rules=EdgeRules(duplicates="refuse"))
+    with pytest.raises(DataError, match="the edge 0 -> 1 is listed more than once"):
+        sort_edges("mine", CONTACTS, 3, time=WHEN, rules=EdgeRules(duplicates="refuse"))
+
+
+def test_a_reverse_counts_only_at_the_time_of_its_edge():
+    assert num_with_reverse(sort_edges("mine", CONTACTS, 3, time=WHEN)) == 2
+    assert num_with_reverse(sort_edges("mine", CONTACTS, 3)) == 2
+    other = np.array([7, 3, 7, 4, 1])
+    assert num_with_reverse(sort_edges("mine", CONTACTS, 3, time=other)) == 0

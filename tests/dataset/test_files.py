@@ -219,6 +219,17 @@ def test_several_labels_are_read_from_a_separator_or_from_columns(load):
     assert graph.names.classes == ("a", "b", "c")
 
 
+@pytest.mark.parametrize(("joined", "warned"), [("b;c", True), ("b;d", False), ("b-c", False)])
+def test_a_class_that_joins_others_is_warned_of(joined, warned, load, caplog):
+    cells = ["b", "c", joined, "b", "c", joined]
+    rows = (f"{i},{i},{cell}" for i, cell in enumerate(cells))
+    Path("nodes.csv").write_text("\n".join(["id,f,label", *rows, ""]))
+    Path("edges.csv").write_text("0,1\n")
+    assert len(load("dataset.train_ratio=0.4", "dataset.val_ratio=0.3").names.classes) == 3
+    message = f"{joined!r} is one class in 'label' (1 such classes); dataset.label_separator=';'"
+    assert (message in caplog.text) == warned
+
+
 @pytest.mark.parametrize("cells", ["012012", "123120", ["train", "Valid", "test", "dev", "", ""]])
 def test_a_split_is_words_or_numbers(cells, load):
     known = {"0": 0, "1": 1, "2": 2} if cells == "012012" else {"1": 0, "2": 1, "3": 2, "0": -1}

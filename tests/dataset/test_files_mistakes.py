@@ -369,6 +369,17 @@ BAD_FILES: dict[str, tuple[Write, str, str]] = {
         "",
         "'f' holds numbers, except 'five' at node number 6; correct it",
     ),
+    "a comma in decimals": (
+        column("size", lambda i: f'"{i % 5},25"'),
+        "",
+        "'size' holds numbers such as '0,25'; write them as 1234.5, or name the features with",
+    ),
+    "a comma in thousands": (
+        column("size", lambda i: f'"{i % 5},250.5"'),
+        "",
+        "'size' holds numbers such as '0,250.5'; write them as 1234.5, or name the",
+    ),
+    "a percent sign": (column("size", lambda i: f"{i % 5} %"), "", "holds numbers such as '0 %'"),
     "no features": (
         all_nodes("id,label\nn1,x\nn2,y\nn3,x\nn4,y\nn5,x\n"),
         "",

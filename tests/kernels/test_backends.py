@@ -21,7 +21,7 @@ def losses(results_dir: Path, *overrides: str) -> list[float]:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("model", ["gat", "gatv2"])
+@pytest.mark.parametrize("model", ["gat", pytest.param("gatv2", marks=pytest.mark.slow)])
 def test_the_loss_curve_on_pubmed_is_the_same_on_numba_and_on_torch(
     model: str, link_raw: Callable[[str], Path], tmp_path: Path
 ) -> None:

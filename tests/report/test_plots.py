@@ -12,7 +12,7 @@ from redditgnn import CONF_DIR
 from redditgnn.config.experiments import Experiments
 from redditgnn.record.reading import files_of, read_runs
 from redditgnn.report import interactive
-from redditgnn.report.curves import curves_of
+from redditgnn.report.curves import ages_of, curves_of
 from redditgnn.report.grids import heat_maps_of, matrix_of
 from redditgnn.report.grouping import material_of
 from redditgnn.report.plots import Line, Missing, contested_range, pareto_front
@@ -162,7 +162,7 @@ def test_a_curve_is_the_mean_over_seeds_as_far_as_all_of_them_got(write, row, ep
     epochs(results_dir, "run-a-1", [0.3, 0.5])
     (group,) = material_of(read_runs(files_of(results_dir))).groups
     (curve,) = curves_of(group, []).curves
-    assert (curve.epochs, curve.mean) == ([1, 2], [20.0, 40.0])
+    assert (curve.x, curve.mean) == ([1, 2], [20.0, 40.0])
     assert curve.low == pytest.approx([20 - 14.142, 40 - 14.142], abs=1e-3)
 
 
@@ -230,3 +230,21 @@ def test_a_legend_on_paper_is_never_wider_than_its_column(material, row, length)
         box = legend.get_window_extent()
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.x1
+
+
+def test_scores_by_age_are_drawn_where_runs_have_them(write, row, epochs):
+    results_dir = write([row("a", 0), row("a", 1)])
+    for seed, scores in enumerate(([0.5, 0.3], [0.7, 0.5])):
+        epochs(results_dir, f"run-a-{seed}", [0.1])
+        lines = [f"{age},{score}" for age, score in zip((2, 4.5), scores, strict=True)]
+        text = "\n".join(["age,micro_f1", *lines, ""])
+        (results_dir / "runs" / f"run-a-{seed}" / "ages.csv").write_text(text)
+    (group,) = material_of(read_runs(files_of(results_dir))).groups
+    ages = ages_of(group, [])
+    assert (ages.curves[0].x, ages.curves[0].mean) == ([2, 4.5], [60.0, 40.0])
+    assert (ages.title, ages.x_title) == ("Scores by age of the model", "time since training")
+
+
+def test_without_ages_there_is_no_plot_of_them(material, row):
+    (group,) = material([row("a", 0)]).groups
+    assert ages_of(group, []) is None

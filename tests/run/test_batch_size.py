@@ -65,7 +65,13 @@ def test_the_largest_size_is_at_most_an_eighth_too_small(limit: int, bound: int)
     assert len(tried) <= 2 * 11 + 4
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        *("neighbor", "gas", "saint_rw"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("neighbor_tree", "cluster")),
+    ],
+)
 def test_where_everything_fits_the_largest_is_all_there_is(
     sampler: str, settings: Callable[..., Settings]
 ) -> None:

@@ -91,6 +91,7 @@ def _describe_graph(graph: GraphData) -> dict[str, str]:
         "edges": f"{graph.num_edges:,} (each direction counts)",
         **_describe_conversion(facts, graph.num_edges),
         "weights": _describe_weights(graph, facts),
+        "times": _describe_times(graph),
         "features": _describe_features(graph, facts),
         **_describe_classes(graph),
         "split": "{:,} train, {:,} val, {:,} test".format(*sizes),
@@ -127,6 +128,16 @@ def _describe_weights(graph: GraphData, facts: Mapping[str, Any]) -> str:
         text = f"one for each edge, {low:g} to {high:g}"
     unused = facts.get("edge_values_left_out")
     return f"{text}; {_some(unused)} not used" if unused else text
+
+
+def _describe_times(graph: GraphData) -> str:
+    """Describe the range of the times that nodes and edges have."""
+    ranges = []
+    for kind, times in (("nodes", graph.node_time), ("edges", graph.edge_time)):
+        if times is not None and len(times):
+            first, last = (end.item() for end in times.aminmax())
+            ranges.append(f"{kind} from {first} to {last}, {len(times.unique()):,} different")
+    return "; ".join(ranges) or "none"
 
 
 def _describe_features(graph: GraphData, facts: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ def _part_rows(
             f"{graph.num_nodes:,} nodes, {graph.num_edges:,} edges, {graph.x.shape[1]} features, "
             f"{graph.num_classes} classes, {split} to train, validate and test on",
         ),
-        ("fingerprint", str(graph.fingerprint.of_a_run(settings.protocol))),
+        ("fingerprint", str(graph.fingerprint.of_a_run(settings.protocol_part))),
         (f"model={names['model']}", f"{estimated.num_parameters:,} parameters"),
         (
             f"sampler={names['sampler']}",

@@ -1,15 +1,16 @@
-"""Compute a vector for each node from the edges of a graph, and store the table as .npy.
+"""Compute a vector for each node without its label, and store the table as .npy.
 
-usage: redditgnn embed [dataset=NAME] embedding=fastrp|deepwalk|node2vec|netmf|prone
-                       [embedding.KEY=VALUE ...] [seed=N] [data_dir=DIR]
+usage: redditgnn embed [dataset=NAME] [embedding.KEY=VALUE ...] [seed=N] [data_dir=DIR]
+                       embedding=fastrp|deepwalk|node2vec|netmf|prone|dgi|grace|bgrl|graphsage
                        [--config-dir DIR] [--dry-run]
 
 The table is stored beside the dataset's cache, by edges, settings and seed. A second call and runs
-with dataset.inputs=NAME load it. It is computed on one thread: a seed gives the same bytes again.
-Labels, features and splits are not read.
+with dataset.inputs=NAME load it. A seed gives the same bytes again. dgi, grace, bgrl and graphsage
+train a network, which also reads the features. Their bytes depend on the number of threads, too.
+Labels and splits are not read.
 
   --config-dir DIR  look for options of your own in DIR/embedding/*.yaml, DIR/dataset/*.yaml
-  --dry-run         say what would be computed, and for DeepWalk and node2vec how long it takes
+  --dry-run         say what would be computed, and how long it takes if it learns
 
 examples:
   redditgnn embed dataset=cora embedding=fastrp --dry-run
@@ -55,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         graph: GraphData = settings.build("dataset", Path(settings.data_dir))
         table = embedding_table(settings, embedding, graph)
         rows = _rows(graph, table, embedding)
-        rows += _plan(table) if DRY_RUN in argv else _compute(table)
+        rows += _plan(table, embedding) if DRY_RUN in argv else _compute(table)
     width = max(len(key) for key, _ in rows)
     print("\n".join(f"{key:<{width}}  {value}" for key, value in rows))
     return 0
@@ -64,19 +65,21 @@ def main(argv: Sequence[str]) -> int:
 def _rows(graph: GraphData, table: EmbeddingTable, embedding: Embedding) -> list[tuple[str, str]]:
     edges = table.edges
     directed = ", which were directed and are read both ways" if edges.was_directed else ""
+    zeros = "" if embedding.reads_features else ", and get zeros"
     return [
         ("graph", f"{graph.name}, {edges.num_nodes:,} nodes, {edges.num_edges:,} edges{directed}"),
-        ("isolated", f"{edges.num_isolated:,} nodes have no edges, and get zeros"),
+        ("isolated", f"{edges.num_isolated:,} nodes have no edges{zeros}"),
         ("method", table.method),
         ("dim", f"{embedding.dim:,}"),
     ]
 
 
-def _plan(table: EmbeddingTable) -> list[tuple[str, str]]:
+def _plan(table: EmbeddingTable, embedding: Embedding) -> list[tuple[str, str]]:
     if table.load() is not None:
         return [("file", f"{table.path}, which is there")]
     seconds = table.estimate_s
     text = "not estimated" if seconds is None else f"about {seconds:,.0f} s"
+    text += " at most: training may stop early" if embedding.may_stop_early else ""
     return [("CPU time", text), ("file", f"{table.path}, which is not there yet")]
 
 

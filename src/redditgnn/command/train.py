@@ -6,9 +6,9 @@ examples:
   redditgnn train dataset=pubmed model=gat sampler=full
   redditgnn train -m dataset=sbm dataset.scale=0.02 model=sage,gcn seed=0,1,2
 
-groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment, embedding
-         ('redditgnn list')
-keys     seed  device=auto|cpu|cuda|cuda:1  protocol=transductive|inductive  data_dir  results_dir
+groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment, embedding,
+         protocol=transductive|inductive|temporal ('redditgnn list')
+keys     seed  device=auto|cpu|cuda|cuda:1  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas; skip those that runs.csv
          has as completed. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
@@ -47,6 +47,7 @@ from redditgnn.config.compose import (
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError
 from redditgnn.metric.base import monitored_metric
+from redditgnn.record.ages import describe_ages
 from redditgnn.record.rows import cells_of
 from redditgnn.runtime.logs import log_to_stderr
 
@@ -149,6 +150,9 @@ def train_one(settings: Settings) -> None:
 
     row, path = run(settings)
     print(table(cells_of(row)))
+    ages = describe_ages(path.parent / "runs" / row.run_id, _monitored(row.hyperparameters))
+    if ages is not None:
+        print(ages)
     print(f"run {row.run_id} is the last row of {path}")
 
 
@@ -161,13 +165,17 @@ def describe_one(settings: Settings) -> None:
 
 def table(row: Mapping[str, Any]) -> str:
     """Format the columns of a run that a reader looks for first, except those without a value."""
-    criterion = json.loads(row["hyperparameters"]).get("trainer.monitor")
-    scores = [f"{split}_{monitored_metric(criterion).name}" for split in ("val", "test")]
+    scores = [f"{split}_{_monitored(row['hyperparameters'])}" for split in ("val", "test")]
     groups = (scores if name == MONITORED else [name] for name in COLUMNS)
     names = dict.fromkeys(name for group in groups for name in group)
     cells = {name: row[name] for name in names if row[name] is not None}
     width = max(map(len, cells))
     return "\n".join(f"{name:{width}}  {_format_value(value)}" for name, value in cells.items())
+
+
+def _monitored(hyperparameters: str) -> str:
+    """Return the name of the metric that chose the best epoch."""
+    return monitored_metric(json.loads(hyperparameters).get("trainer.monitor")).name
 
 
 def _format_value(value: Any) -> str:

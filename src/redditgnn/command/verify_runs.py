@@ -41,7 +41,7 @@ def load_splits(settings: Settings, target: Target, name: str) -> list[OnSplit]:
     for on_split in target.settings_by_split(settings):
         on_split.check()
         graph = on_split.build("dataset", Path(on_split.data_dir))
-        fingerprint = fingerprint_with_inputs(on_split, graph).of_a_run(on_split.protocol)
+        fingerprint = fingerprint_with_inputs(on_split, graph).of_a_run(on_split.protocol_part)
         if differences := target.differences(fingerprint):
             raise ConfigError(
                 f"experiment={name}: its published number is of other data: "

@@ -18,11 +18,13 @@ from yaml import YAMLError
 from redditgnn import CONF_DIR
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.inputs import RAW, parse_inputs
+from redditgnn.config.protocol import read_protocol
 from redditgnn.config.settings import (
     COMPONENTS,
     EMBEDDING,
     GROUPS,
     NOT_OF_A_RUN,
+    PROTOCOL,
     SELECTABLE,
     Kernels,
     Settings,
@@ -52,8 +54,13 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
     options = {group: choices.get(group) for group in (*SELECTABLE, "experiment")}
     if components["dataset"].get("inputs") == RAW:
         top_level[EMBEDDING] = options[EMBEDDING] = None  # an experiment may have chosen one
-    kernels = _build_kernels(top_level.pop("kernels", None))
-    call = partial(Settings, kernels=kernels, components=components, choices=options, **top_level)
+    protocol, temporal = read_protocol(top_level.pop(PROTOCOL, None), choices.get(PROTOCOL))
+    top_level |= {
+        "kernels": _build_kernels(top_level.pop("kernels", None)),
+        "protocol": protocol,
+        "temporal": temporal,
+    }
+    call = partial(Settings, components=components, choices=options, **top_level)
     check_types("", call)
     refuse_missing("", call)
     return call()
@@ -121,7 +128,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
             f"{override}: keys of Hydra have no effect here; leave it out "
             "(--config-dir DIR adds options of your own)",
         )
-        chosen_by_name = group in (*SELECTABLE, "experiment")
+        chosen_by_name = group in (*SELECTABLE, PROTOCOL, "experiment")
         if chosen_by_name and re.fullmatch(r"|null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
             raise ConfigError(
                 f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"

@@ -22,10 +22,11 @@ from redditgnn.config.compose import (
     settings_from,
     target_of,
 )
-from redditgnn.config.settings import EMBEDDING, SELECTABLE, Settings
+from redditgnn.config.settings import EMBEDDING, PROTOCOL, SELECTABLE, Settings
 from redditgnn.errors import ConfigError
 
 PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+GROUPS = (*SELECTABLE, PROTOCOL)
 OVERRIDE = re.compile(r"override /(\w+)")
 
 
@@ -65,7 +66,7 @@ class Experiments:
         choices = self._choices(name)
         if choices is None:
             return compose_experiment([f"experiment={name}"], self._folders[-1])
-        chosen = [group for group in SELECTABLE if choices[group] is not None]
+        chosen = [group for group in GROUPS if choices[group] is not None]
         groups = {group: self._load(f"{group}/{choices[group]}").values for group in chosen}
         layers = (groups, self._load("train").values, self._load(f"experiment/{name}").values)
         # These nodes belong to no other config.
@@ -82,14 +83,14 @@ class Experiments:
             for entry in self._load("train").defaults:
                 if isinstance(entry, dict):
                     chosen = entry | chosen
-            groups = [group for group in SELECTABLE if chosen[group] or group != EMBEDDING]
+            groups = [group for group in GROUPS if chosen[group] or group != EMBEDDING]
             options = [self._load(f"{group}/{chosen[group]}") for group in groups]
         except (ConfigError, LookupError):
             return None
         plain = all(option.package is None and not option.defaults for option in options)
         if experiment.package != "_global_" or not plain:
             return None
-        return {**{group: chosen[group] for group in SELECTABLE}, "experiment": name}
+        return {**{group: chosen[group] for group in GROUPS}, "experiment": name}
 
     def _load(self, option: str) -> _File:
         if option not in self._files:
@@ -124,6 +125,6 @@ def _parse_override(entry: Any) -> tuple[str, str]:
     if isinstance(entry, dict) and len(entry) == 1:
         ((key, option),) = entry.items()
         match = OVERRIDE.fullmatch(key)
-        if match and match[1] in SELECTABLE and isinstance(option, str):
+        if match and match[1] in GROUPS and isinstance(option, str):
             return match[1], option
     raise LookupError(entry)

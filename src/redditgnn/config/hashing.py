@@ -18,12 +18,15 @@ from redditgnn import CONF_DIR
 from redditgnn.config.arguments import parameters_of
 from redditgnn.config.settings import Settings
 
-NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph")  # no score depends on these
+# No score depends on these. Those of `protocol=temporal` depend on times, and their fingerprint
+# hashes the times themselves.
+NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph", "dataset.times")
 HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
     "trainer.class_weight",
     "trainer.max_time",
     *(f"dataset.{key}" for key in ("edge_weight", "labels", "train_ratio", "val_ratio")),
     "dataset.undirected",
+    *("dataset.edge_time", "dataset.node_time"),
     "sampler.partition",
     "dataset.inputs",
 )
@@ -83,7 +86,7 @@ def hash_of_config(settings: Settings) -> str:
         }
         for group, values in settings.with_embedding(settings.components).items()
     }
-    text = json.dumps([settings.protocol, components], sort_keys=True)
+    text = json.dumps([settings.protocol_keys, components], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -99,9 +102,9 @@ def is_hashed(key: str, value: Any) -> bool:
 
 
 def with_later_keys(components: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Add the keys of `HASHED_IF_SET` that the settings of an earlier run lack, unset."""
+    """Add the keys that the settings of an earlier run lack, unset."""
     completed = {group: dict(values) for group, values in components.items()}
-    for group, name in (key.split(".") for key in HASHED_IF_SET):
+    for group, name in (key.split(".") for key in (*HASHED_IF_SET, "dataset.times")):
         if name in parameters_of(get_object(completed[group]["_target_"])):
             completed[group].setdefault(name, None)
     return completed

@@ -5,11 +5,12 @@ Settings hold plain values. No object of Hydra or OmegaConf leaves this module.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from hydra.utils import get_object, instantiate
 
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.inputs import KEY, Inputs, parse_inputs
+from redditgnn.config.protocol import Protocol, Temporal
 from redditgnn.config.wording import join_lines
 from redditgnn.errors import ConfigError, require
 
@@ -33,6 +35,7 @@ METHOD = {  # that a component of each group must have, whoever wrote it
 }
 TRACKER = "tracker"  # reports a run without changing it: not a component, and not hashed
 EMBEDDING = "embedding"  # only chosen where `dataset.inputs` reads one
+PROTOCOL = "protocol"  # a group of keys, not of components
 SELECTABLE = tuple(METHOD)
 GROUPS = tuple(group for group in SELECTABLE if group != EMBEDDING)  # every run has one of each
 COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
@@ -100,7 +103,7 @@ class Settings:
 
     seed: int
     device: str
-    protocol: Literal["transductive", "inductive"]
+    protocol: Protocol
     data_dir: str
     results_dir: str
     kernels: Kernels
@@ -108,11 +111,15 @@ class Settings:
     tracker: dict[str, Any]
     choices: dict[str, str | None]
     embedding: dict[str, Any] | None = None
+    temporal: Temporal | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
         """Build settings from what `asdict` returned, also after a round trip through JSON."""
-        return cls(**{**values, "kernels": Kernels(**values["kernels"])})
+        keys = values.get("temporal")
+        temporal = None if keys is None else Temporal(**keys)
+        kernels = Kernels(**values["kernels"])
+        return cls(**{**values, "kernels": kernels, "temporal": temporal})
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, f"seed must be in [0, 2**63), got {self.seed}")
@@ -129,6 +136,19 @@ class Settings:
     def inputs(self) -> Inputs:
         """What the model reads at each node: the key `dataset.inputs`."""
         return parse_inputs(self.components["dataset"].get(KEY))
+
+    @property
+    def protocol_keys(self) -> str | dict[str, Any]:
+        """The name of the protocol, with all its keys if it has some."""
+        return self.protocol if self.temporal is None else {self.protocol: asdict(self.temporal)}
+
+    @property
+    def protocol_part(self) -> str:
+        """The part of a run's fingerprint: the name, and a hash of what decides the tests."""
+        if self.temporal is None:
+            return self.protocol
+        text = repr(self.temporal.of_the_test)
+        return f"{self.protocol}:{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
     def with_embedding(self, components: Mapping[str, Any]) -> dict[str, Any]:
         """Return `components`, and the embedding if there is one."""

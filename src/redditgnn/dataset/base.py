@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from jaxtyping import Bool, Float32, Int64, Integer
+from jaxtyping import Bool, Float32, Int64, Integer, Real
 from numpy import ndarray
 
 from redditgnn.graph.data import NO_NAMES, GraphData, Names
@@ -45,7 +45,8 @@ class RawGraph:
 
     `y` is -1 for a node without a label, or a row of -1 where nodes carry several labels. `masks`
     select training, validation and test nodes, in this order. They are one of `num_splits` splits
-    in the files, which `dataset.split_index` numbers. `edge_values_left_out` describes what the
+    in the files, which `dataset.split_index` numbers. `node_time` and `edge_time` are in one unit,
+    seconds where the files have dates or clocks. `edge_values_left_out` describes what the
     files have for edges beside a weight.
     """
 
@@ -56,6 +57,8 @@ class RawGraph:
         Bool[ndarray, " train"] | None, Bool[ndarray, " val"] | None, Bool[ndarray, " test"] | None
     ]
     edge_weight: Float32[ndarray, " weights"] | None = None
+    node_time: Real[ndarray, " node_times"] | None = None
+    edge_time: Real[ndarray, " edge_times"] | None = None
     names: Names = NO_NAMES
     num_splits: int = 1
     edge_values_left_out: tuple[str, ...] = ()
@@ -74,6 +77,7 @@ class EdgeRules:
             none either, and warns.
         duplicates: What becomes of an edge that is listed again: only the `first` counts, the
             `sum` of their weights does (1 each where the files have no weights), or an error.
+            Where edges have times, one at another time is another edge: a contact of its own.
         self_loops: Whether an edge from a node to itself is left out or is an error.
     """
 
@@ -86,7 +90,8 @@ class EdgeRules:
 class ConvertedGraph:
     """The arrays of a `GraphData` by name, facts to store with them, and the raw files.
 
-    `arrays` may hold `edge_weight`. Features are `x`, or what `feature_storage.arrays_of` returns.
+    `arrays` may hold `edge_weight`, `node_time` and `edge_time`. Features are `x`, or what
+    `feature_storage.arrays_of` returns.
     """
 
     arrays: dict[str, ndarray]

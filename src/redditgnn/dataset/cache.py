@@ -28,18 +28,19 @@ import torch
 from filelock import FileLock
 
 from redditgnn.dataset.base import MASKS, ConvertedGraph
-from redditgnn.dataset.feature_storage import digest_of, feature_digest, feature_keys, features_of
+from redditgnn.dataset.digests import fingerprint_of
+from redditgnn.dataset.feature_storage import digest_of, feature_keys, features_of
 from redditgnn.dataset.half_precision import FeatureDtype, features_from_bits, round_to_16_bits
 from redditgnn.errors import ConfigError, DataError
-from redditgnn.graph.data import GraphData, Names
-from redditgnn.graph.fingerprint import Fingerprint, short_hash
+from redditgnn.graph.data import TIMES, GraphData, Names
+from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.runtime.files import whole_file, whole_folder
 
 FOLDER = "redditgnn-cache"
 LOADING_KEYS = ("data_dir", "feature_dtype")  # arguments that do not change the conversion
 _FORMAT = 3  # raise it when a conversion changes its result
 _ARRAYS = ("rowptr", "col", "y", *MASKS)
-_OPTIONAL_ARRAYS = ("edge_weight", "node_names")
+_OPTIONAL_ARRAYS = ("edge_weight", *TIMES, "node_names")
 _NO_FACTS = ("num_classes", "fingerprint", "feature_names", "class_names", "arrays", "raw_files")
 _LOG = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ def _write_graph(folder: Path, graph: ConvertedGraph) -> None:
         data_dir = folder.parents[1]
         meta = {
             "num_classes": graph.num_classes,
-            "fingerprint": asdict(_fingerprint(graph, arrays)),
+            "fingerprint": asdict(fingerprint_of(graph, arrays)),
             "feature_names": graph.names.features,
             "class_names": graph.names.classes,
             "arrays": arrays,
@@ -264,21 +265,6 @@ def _relative_path(path: Path, data_dir: Path) -> str:
         return str(absolute.relative_to(os.path.abspath(data_dir)))
     except ValueError:
         return str(absolute)
-
-
-def _fingerprint(graph: ConvertedGraph, facts: Mapping[str, Mapping[str, Any]]) -> Fingerprint:
-    def describe(size: object, *names: str) -> str:
-        return f"{size}:{short_hash(*(facts[name]['digest'] for name in names))}"
-
-    arrays, x = graph.arrays, features_of(graph.arrays)
-    of_features = facts["x"]["digest"] if "x" in facts else feature_digest(x)
-    weights = ("edge_weight",) if "edge_weight" in arrays else ()
-    return Fingerprint(
-        edges=describe(len(arrays["col"]), "rowptr", "col", *weights),
-        features=f"{x.shape[1]}:{short_hash(of_features)}",
-        labels=describe(graph.num_classes, "y"),
-        split=describe("/".join(str(arrays[mask].sum()) for mask in MASKS), *MASKS),
-    )
 
 
 def _save_array(path: Path, array: np.ndarray) -> dict[str, Any]:

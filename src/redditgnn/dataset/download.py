@@ -6,10 +6,13 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from redditgnn.dataset.rawfiles import discard_new_files, fetch_error
 
 TIMEOUT_S = 20.0  # without a byte from a server
 PROGRESS_EVERY_S = 5.0
@@ -30,6 +33,28 @@ def network_timeouts() -> Iterator[None]:
         socket.setdefaulttimeout(old_timeout)
         fsspec_config.conf.clear()
         fsspec_config.conf.update(old_conf)
+
+
+def fetch_files(name: str, url: str, files: Sequence[Path], size: str) -> None:
+    """Fetch those of `files` that are missing from the folder `url`, where they have these names.
+
+    Raises:
+        DataError: a file could not be fetched. Then none is left.
+    """
+    missing = [path for path in files if not path.exists()]
+    if not missing:
+        return
+    folder = missing[0].parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with discard_new_files(folder), progress_logged(name, folder):
+            _LOG.warning("dataset=%s: fetching its files (%s)", name, size)
+            for path in missing:
+                address = f"{url}/{path.name}"
+                with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
+                    path.write_bytes(answer.read())
+    except (OSError, ValueError) as error:  # ValueError: the url is invalid
+        raise fetch_error(name, folder, missing, url, error, size) from error
 
 
 def _aiohttp_settings() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,9 @@ from numpy import ndarray
 
 from redditgnn.dataset.node_ids import UNKNOWN, NodeIds, find_blank
 from redditgnn.dataset.tables import Table, as_numpy, find_column, list_columns, open_table
-from redditgnn.errors import DataError
+from redditgnn.dataset.time_columns import read_times
+from redditgnn.dataset.times import Times
+from redditgnn.errors import ConfigError, DataError
 
 AUTO = "auto"
 _SOURCES = ("src", "source", "from", "fromnodeid", "source_id", "src_id", "head", "citing", "u")
@@ -28,11 +30,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EdgeColumns:
-    """Names of columns, `auto` where they are guessed. Without `weight` all edges count alike."""
+    """Names of columns, `auto` where they are guessed. Without `weight` all edges count alike.
+
+    `time` is never guessed: edges at different times are different edges.
+    """
 
     source: str
     destination: str
     weight: str | None
+    time: str | None
     header: bool | None
     unknown_ids: Literal["drop", "refuse"]
 
@@ -43,6 +49,7 @@ class Edges:
 
     edge_index: Int32[ndarray, "2 edges"]
     weight: Float32[ndarray, " edges"] | None
+    time: Times | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -54,21 +61,22 @@ def read_edges(name: str, path: Path, columns: EdgeColumns, ids: NodeIds) -> Edg
         ConfigError: the file has no such column.
     """
     table = open_table("dataset.edges", path, lambda row: _is_header(row, columns, ids))
-    source, destination, weight = _choose_columns(table, columns)
-    _say_columns(name, table, source, destination, weight)
-    reader = _Reader(table, ids, source, destination, weight)
+    time = None if columns.time is None else find_column(table, "edge_time", columns.time)
+    source, destination, weight = _choose_columns(table, columns, time)
+    _say_columns(name, table, source, destination, weight, time)
+    reader = _Reader(table, ids, source, destination, weight, time)
     edges = reader.read()
     unknown = reader.num_rows - edges.edge_index.shape[1]
     if unknown:
         _judge_unknown(name, reader, unknown, columns)
-    used = (source, destination, weight)
+    used = (source, destination, weight, time)
     facts = {
         "edges_file": path.name,
         "edge_rows": reader.num_rows,
         "unknown_ids": unknown,
         "edge_values_left_out": [column for column in table.columns if column not in used],
     }
-    return Edges(edge_index=edges.edge_index, weight=edges.weight, facts=facts)
+    return replace(edges, facts=facts)
 
 
 def _is_header(row: Sequence[str], columns: EdgeColumns, ids: NodeIds) -> bool:
@@ -89,7 +97,9 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _choose_columns(table: Table, columns: EdgeColumns) -> tuple[str, str, str | None]:
+def _choose_columns(
+    table: Table, columns: EdgeColumns, time: str | None
+) -> tuple[str, str, str | None]:
     if len(table.columns) < 2:
         raise DataError(
             f"{table.where} has one column ({list_columns(table.columns)}); edges need two: source "
@@ -97,9 +107,11 @@ def _choose_columns(table: Table, columns: EdgeColumns) -> tuple[str, str, str |
         )
     source = _choose(table, "source_column", columns.source, _SOURCES)
     destination = _choose(table, "destination_column", columns.destination, _DESTINATIONS)
-    rest = [name for name in table.columns if name not in (source, destination)]
+    rest = [name for name in table.columns if name not in (source, destination, time)]
     source = source or rest.pop(0)
     destination = destination or rest.pop(0)
+    if time in (source, destination):
+        raise ConfigError(f"dataset.edge_time={time} is a column of nodes; name another column")
     if source == destination:
         raise DataError(
             f"{table.where}: dataset.source_column and dataset.destination_column are both "
@@ -124,17 +136,18 @@ def _choose(table: Table, key: str, choice: str, synonyms: Sequence[str]) -> str
 
 
 def _say_columns(
-    name: str, table: Table, source: str, destination: str, weight: str | None
+    name: str, table: Table, source: str, destination: str, weight: str | None, time: str | None
 ) -> None:
-    used = (source, destination, weight)
+    used = (source, destination, weight, time)
     rest = [column for column in table.columns if column not in used]
     _LOG.warning(
-        "dataset=%s: %s: edges are %s -> %s, weights %s%s%s",
+        "dataset=%s: %s: edges are %s -> %s, weights %s%s%s%s",
         name,
         table.where.removeprefix("dataset."),
         source,
         destination,
         f"from {weight} (dataset.edge_weight=false for none)" if weight else "none",
+        f", times from {time}" if time else "",
         "" if table.has_header else ", no header",
         f", columns left out: {list_columns(rest)}" if rest else "",
     )
@@ -144,17 +157,25 @@ class _Reader:
     """Reads blocks of edges into 32-bit indices, and counts the rows."""
 
     def __init__(
-        self, table: Table, ids: NodeIds, source: str, destination: str, weight: str | None
+        self,
+        table: Table,
+        ids: NodeIds,
+        source: str,
+        destination: str,
+        weight: str | None,
+        time: str | None,
     ) -> None:
         self.table, self.ids = table, ids
-        self._ends, self._weight = (source, destination), weight
+        self._ends, self._weight, self._time = (source, destination), weight, time
+        self._times: list[Any] = []  # of all rows, and which of them are edges between known ids
+        self._known: list[ndarray] = []
         self.num_rows = 0
         self.first_unknown: tuple[int, Any] | None = None
 
     def read(self) -> Edges:
         """Read all blocks, and drop edges to unknown ids."""
         pieces: list[tuple[ndarray, ndarray | None]] = []
-        columns = [*self._ends, *([self._weight] if self._weight else [])]
+        columns = [*self._ends, *filter(None, (self._weight, self._time))]
         for block in self.table.blocks(columns):
             pieces.append(self._read_block(block))
         num_edges = sum(piece.shape[1] for piece, _ in pieces)
@@ -168,7 +189,21 @@ class _Reader:
             if weight is not None:
                 weight[start:end] = weights
             end = start
-        return Edges(edge_index=edge_index, weight=weight)
+        return Edges(edge_index=edge_index, weight=weight, time=self._read_times())
+
+    def _read_times(self) -> Times | None:
+        """Return the times of the edges, from all blocks at once: they must be of one kind."""
+        import pyarrow as pa
+
+        if self._time is None:
+            return None
+        if not self._times:
+            return np.empty(0, dtype=np.int64)
+        where = self.table.where
+        times = read_times(
+            self._time, pa.concat_arrays(self._times), lambda row: f"{where}: edge {row + 1:,}"
+        )
+        return times[np.concatenate(self._known)]
 
     def _read_block(self, block: Any) -> tuple[ndarray, ndarray | None]:
         ends = np.stack([self._read_ids(block[name], name) for name in self._ends])
@@ -177,6 +212,9 @@ class _Reader:
         if self.first_unknown is None and not known.all():
             self._remember_unknown(block, ends, int(np.argmin(known)))
         self.num_rows += ends.shape[1]
+        if self._time is not None:
+            self._times.append(block[self._time])
+            self._known.append(known)
         if known.all():
             return ends, weights
         return ends[:, known], None if weights is None else weights[known]

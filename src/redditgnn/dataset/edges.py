@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64, Integer
+from jaxtyping import Float32, Float64, Int32, Int64, Integer
 from numpy import ndarray
 
 from redditgnn.dataset.base import EdgeRules
@@ -15,27 +15,31 @@ from redditgnn.errors import DataError
 
 EdgeIndex = Integer[ndarray, "2 edges"]
 Weights = Float32[ndarray, " edges"]
+Times = Int64[ndarray, " edges"] | Float64[ndarray, " edges"]
 NodeName = Callable[[int], str]
 _BLOCK_EDGES = 1 << 24  # which are compared with their reverses at a time
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SortedEdges:
-    """Edges as CSR by destination, and how many were left out or added, by kind."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Edges as CSR by destination, then source, then time, each once."""
 
     rowptr: Int64[ndarray, " nodes_plus_1"]
     col: Int32[ndarray, " kept"]
     weight: Float32[ndarray, " kept"] | None
-    facts: dict[str, int] = field(default_factory=dict)
+    time: Int64[ndarray, " kept"] | Float64[ndarray, " kept"] | None = None
+
+    @property
+    def row(self) -> Int32[ndarray, " kept"]:
+        """The destination of each edge."""
+        return np.repeat(np.arange(len(self.rowptr) - 1, dtype=np.int32), np.diff(self.rowptr))
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Sorted edges without repetitions."""
+class SortedEdges(Rows):
+    """The same, and how many edges were left out or added, by kind."""
 
-    rowptr: Int64[ndarray, " nodes_plus_1"]
-    col: Int32[ndarray, " kept"]
-    weight: Float32[ndarray, " kept"] | None
+    facts: dict[str, int] = field(default_factory=dict)
 
 
 def sort_edges(
@@ -44,11 +48,13 @@ def sort_edges(
     num_nodes: int,
     *,
     weight: Weights | None = None,
+    time: Times | None = None,
     rules: EdgeRules | None = None,
     node_name: NodeName = str,
 ) -> SortedEdges:
     """Sort `edge_index` (source, destination) by destination, then source, and apply `rules`.
 
+    Edges between the same nodes at different times are different edges, by ascending time.
     Messages call nodes by `node_name`.
 
     Raises:
@@ -61,15 +67,12 @@ def sort_edges(
     num_loops = len(source) - int(different.sum())
     if num_loops:
         if rules.self_loops == "refuse":
-            node = node_name(int(source[np.argmin(different)]))
-            raise DataError(
-                f"dataset={name}: an edge joins node {node} to itself; remove it, or set "
-                "dataset.self_loops=drop"
-            )
+            raise _loop_error(name, node_name(int(source[np.argmin(different)])))
         source, destination = source[different], destination[different]
         weight = None if weight is None else weight[different]
+        time = None if time is None else time[different]
     add_up = rules.duplicates == "sum"
-    rows = _sort_rows(source, destination, weight, num_nodes, add_up=add_up)
+    rows = _sort_rows(source, destination, weight, time, num_nodes, add_up=add_up)
     if rules.duplicates == "refuse" and len(rows.col) < len(source):
         raise _repeated_error(name, source, destination, node_name)
     facts = {"self_loops": num_loops, "repeated_edges": len(source) - len(rows.col)}
@@ -77,7 +80,14 @@ def sort_edges(
         num_edges = len(rows.col)
         rows = _with_reverses(name, rows, num_nodes, node_name)
         facts["added_reverses"] = len(rows.col) - num_edges
-    return SortedEdges(rowptr=rows.rowptr, col=rows.col, weight=rows.weight, facts=facts)
+    return SortedEdges(rows.rowptr, rows.col, rows.weight, rows.time, facts)
+
+
+def _loop_error(name: str, node: str) -> DataError:
+    return DataError(
+        f"dataset={name}: an edge joins node {node} to itself; remove it, or set "
+        "dataset.self_loops=drop"
+    )
 
 
 def _repeated_error(
@@ -98,79 +108,93 @@ def _sort_rows(
     source: Int32[ndarray, " edges"],
     destination: Int32[ndarray, " edges"],
     weight: Weights | None,
+    time: Times | None,
     num_nodes: int,
     *,
     add_up: bool,
-) -> _Rows:
+) -> Rows:
     """Keep the first of each edge, with its own weight or with the sum of all of its kind."""
-    if weight is None and not add_up:
+    if weight is None and time is None and not add_up:
         return _sort_pattern(source, destination, num_nodes)
     key = destination.astype(np.int64) * num_nodes + source
-    order = key.argsort(kind="stable")
+    order = key.argsort(kind="stable") if time is None else np.lexsort((time, key))
     key = key[order]
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    is_new = np.diff(key, prepend=-1) != 0
+    if time is not None:
+        time = time[order]
+        is_new[1:] |= time[1:] != time[:-1]
+    starts = np.flatnonzero(is_new)
     if add_up:
         values = np.ones(len(key)) if weight is None else weight[order].astype(np.float64)
         weight = np.add.reduceat(values, starts).astype(np.float32) if len(key) else weight
     elif weight is not None:
         weight = weight[order[starts]]
-    key = key[starts]
+    key, time = key[starts], None if time is None else time[starts]
     rowptr = key.searchsorted(np.arange(num_nodes + 1) * num_nodes).astype(np.int64)
-    return _Rows(rowptr, (key % num_nodes).astype(np.int32), weight)
+    return Rows(rowptr, (key % num_nodes).astype(np.int32), weight, time)
 
 
 def _sort_pattern(
     source: Int32[ndarray, " edges"], destination: Int32[ndarray, " edges"], num_nodes: int
-) -> _Rows:
+) -> Rows:
     """Sort edges without weights, which needs no key of 8 bytes for each."""
     from scipy import sparse
 
     ones, shape = np.ones(len(source), dtype=np.int8), (num_nodes, num_nodes)
     csr = sparse.coo_array((ones, (destination, source)), shape=shape).tocsr()
     csr.sum_duplicates()
-    return _Rows(csr.indptr.astype(np.int64), csr.indices.astype(np.int32, copy=False), None)
+    return Rows(csr.indptr.astype(np.int64), csr.indices.astype(np.int32, copy=False), None)
 
 
-def _with_reverses(name: str, rows: _Rows, num_nodes: int, node_name: NodeName) -> _Rows:
-    """Add the reverse of each edge with its weight, where it is not there."""
-    row = np.repeat(np.arange(num_nodes, dtype=np.int32), np.diff(rows.rowptr))
+def _with_reverses(name: str, rows: Rows, num_nodes: int, node_name: NodeName) -> Rows:
+    """Add the reverse of each edge with its weight and time, where it is not there."""
+    row = rows.row
     both = (np.concatenate([rows.col, row]), np.concatenate([row, rows.col]))
-    weight = None if rows.weight is None else np.concatenate([rows.weight, rows.weight])
-    joined = _sort_rows(*both, weight, num_nodes, add_up=False)
+    weight, time = (
+        None if values is None else np.concatenate([values, values])
+        for values in (rows.weight, rows.time)
+    )
+    joined = _sort_rows(*both, weight, time, num_nodes, add_up=False)
     if weight is not None:
-        _refuse_unequal_reverses(name, joined, num_nodes, node_name)
+        _refuse_unequal_reverses(name, joined, node_name)
     return joined
 
 
-def num_with_reverse(rowptr: Int64[ndarray, " nodes_plus_1"], col: Int32[ndarray, " edges"]) -> int:
-    """Count the edges whose reverse is an edge as well."""
+def num_with_reverse(rows: Rows) -> int:
+    """Count the edges whose reverse is an edge as well, at the same time if edges have times."""
     from scipy import sparse
 
-    num_nodes = len(rowptr) - 1
+    num_nodes, num_edges = len(rows.rowptr) - 1, len(rows.col)
+    if rows.time is not None:
+        return _num_with_reverse_at_its_time(rows, rows.time)
     matrix = sparse.csr_array(
-        (np.ones(len(col), dtype=np.int8), col, rowptr), shape=(num_nodes, num_nodes)
+        (np.ones(num_edges, dtype=np.int8), rows.col, rows.rowptr), shape=(num_nodes, num_nodes)
     )
     transpose = matrix.T.tocsr()
-    limits = rowptr.searchsorted(np.arange(0, len(col), _BLOCK_EDGES)).tolist()
+    limits = rows.rowptr.searchsorted(np.arange(0, num_edges, _BLOCK_EDGES)).tolist()
     blocks = pairwise(sorted({0, *limits, num_nodes}))
     return sum(int(matrix[a:b].multiply(transpose[a:b]).nnz) for a, b in blocks)
 
 
-def _refuse_unequal_reverses(name: str, rows: _Rows, num_nodes: int, node_name: NodeName) -> None:
-    """Compare the weights with those of the transposed matrix, which has the same pattern."""
-    from scipy import sparse
+def _num_with_reverse_at_its_time(rows: Rows, time: Times) -> int:
+    """Count the edges that are equal to the reverse of one. Each edge is there once."""
+    row = rows.row
+    columns = np.concatenate([row, rows.col]), np.concatenate([rows.col, row]), np.tile(time, 2)
+    order = np.lexsort(columns)
+    equal = [column[order[1:]] == column[order[:-1]] for column in columns]
+    return int(np.logical_and.reduce(equal).sum())
 
+
+def _refuse_unequal_reverses(name: str, rows: Rows, node_name: NodeName) -> None:
+    """Compare the weights of edges and reverses, both by source, destination and time."""
     assert rows.weight is not None
-    shape = (num_nodes, num_nodes)
-    transpose = sparse.csr_array((rows.weight, rows.col, rows.rowptr), shape=shape).T.tocsr()
-    transpose.sort_indices()
-    differs = rows.weight != transpose.data
+    of_reverse = rows.weight[rows.col.argsort(kind="stable")]
+    differs = rows.weight != of_reverse
     if differs.any():
         edge = int(np.argmax(differs))
-        node = int(np.searchsorted(rows.rowptr, edge, side="right")) - 1
-        source = int(rows.col[edge])
+        source, destination = (node_name(int(ids[edge])) for ids in (rows.col, rows.row))
         raise DataError(
             f"dataset={name}: dataset.undirected=true needs one weight for both directions, the "
-            f"edge {node_name(source)} -> {node_name(node)} has {rows.weight[edge]:g} and its "
-            f"reverse {transpose.data[edge]:g}; give both the same, or set dataset.undirected=false"
+            f"edge {source} -> {destination} has {rows.weight[edge]:g} and its "
+            f"reverse {of_reverse[edge]:g}; give both the same, or set dataset.undirected=false"
         )

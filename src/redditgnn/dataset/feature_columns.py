@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,9 @@ from redditgnn.graph.csr import CSR
 from redditgnn.graph.sparse_features import SparseFeatures
 
 Missing = Literal["refuse", "zero", "mean"]
+
+# 0,844 and 1.234,5 and 1,234 and 12 %: numbers to a person, and words to a parser.
+FORMATTED_NUMBER = re.compile(r"[-+]?\d+([.,' ]\d{3})*([.,]\d+)?\s?%?")
 
 
 @dataclass(slots=True)
@@ -77,7 +81,7 @@ class FeatureColumn:
             if not np.isnan(numbers).all():
                 self._is_words = False
             return
-        self._refuse_mixture(array)
+        self._refuse_numbers(array)
         values, code = encode(self.where, self.name, array)
         self.words.append((values, code))
         self._is_words = True
@@ -85,11 +89,17 @@ class FeatureColumn:
             self.too_many = True
             self.words.clear()
 
-    def _refuse_mixture(self, array: Any) -> None:
-        """Refuse words in a column that holds mostly numbers, or held only numbers so far."""
+    def _refuse_numbers(self, array: Any) -> None:
+        """Refuse words in a column of numbers, and numbers that are written for people."""
         cells = array.to_pylist()
         filled = [cell for cell in cells if cell and cell.lower() not in MISSING]
         words = [cell for cell in filled if not is_number(cell)]
+        formatted = [word for word in words if FORMATTED_NUMBER.fullmatch(word)]
+        if 2 * len(formatted) > len(filled):
+            raise DataError(
+                f"{self.where}: {self.name!r} holds numbers such as {formatted[0]!r}; write them "
+                "as 1234.5, or name the features with dataset.feature_columns"
+            )
         if words and (self._is_words is False or 2 * len(words) < len(filled)):
             row = self._num_rows + cells.index(words[0]) + 1
             raise DataError(

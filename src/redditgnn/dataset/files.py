@@ -28,7 +28,7 @@ from redditgnn.dataset.node_files import NodeColumns, Nodes, read_nodes
 from redditgnn.dataset.split_columns import DrawRule, SplitKind, read_split
 from redditgnn.dataset.validation import convert_graph, is_labelled
 from redditgnn.errors import ConfigError, DataError, require, require_positive
-from redditgnn.graph.data import GraphData, Names
+from redditgnn.graph.data import TIMES, GraphData, Names
 
 Column = str | int
 _GENERIC = re.compile(r"(edges?|edge_?list|edge_?index|graph|links|nodes)?", re.IGNORECASE)
@@ -41,6 +41,7 @@ class FileSettings(TypedDict):
     source_column: Column
     destination_column: Column
     edge_weight: Column | bool
+    edge_time: Column | None
     edges_header: bool | None
     id_column: Column | None
     label_column: Column | list[Column] | None
@@ -48,6 +49,7 @@ class FileSettings(TypedDict):
     labels: LabelKind
     feature_columns: Column | list[Column]
     split_column: Column | list[Column] | None
+    node_time: Column | None
     nodes_header: bool | None
     max_categories: int
     missing: Missing
@@ -82,7 +84,8 @@ def load(
     paths = _Paths.of(edges=edges, nodes=nodes, features=features)
     name = name or paths.graph_name()
     reader = _Reader.of(name, paths, settings)
-    parameters = {"name": name, "files": list(map(str, paths.all())), **settings}
+    keys = {key: value for key, value in settings.items() if key not in TIMES or value is not None}
+    parameters = {"name": name, "files": list(map(str, paths.all())), **keys}
     return cached(data_dir, name, parameters, reader.convert, feature_dtype)
 
 
@@ -91,6 +94,7 @@ def _edge_columns(settings: FileSettings) -> EdgeColumns:
         source=str(settings["source_column"]),
         destination=str(settings["destination_column"]),
         weight=_text(settings["edge_weight"] or None),
+        time=_text(settings["edge_time"]),
         header=settings["edges_header"],
         unknown_ids=settings["unknown_ids"],
     )
@@ -103,6 +107,7 @@ def _node_columns(settings: FileSettings, *, has_feature_file: bool) -> NodeColu
         id=_text(settings["id_column"]),
         label=None if settings["label_column"] is None else _texts(settings["label_column"]),
         split=None if split is None else _texts(split),
+        time=_text(settings["node_time"]),
         features=_texts(settings["feature_columns"]),
         has_feature_file=has_feature_file,
         header=settings["nodes_header"],
@@ -219,6 +224,8 @@ class _Reader:
             y=labels.y,
             masks=masks,
             edge_weight=edges.weight,
+            node_time=nodes.time,
+            edge_time=edges.time,
             names=Names(nodes=nodes.ids.names, features=feature_names, classes=labels.classes),
         )
         graph = convert_graph(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from redditgnn.dataset.labels import (
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.errors import DataError
 
+_LOG = logging.getLogger(__name__)
+SEPARATORS = (";", "|", ",")
 _FLAGS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 
 
@@ -112,7 +115,20 @@ def _read_classes(where: str, name: str, codes: _Codes, ids: NodeIds) -> NodeLab
             )
     y = np.array([index.get(value, -1) for value in codes.values], dtype=np.int64)[codes.code]
     _check_classes(where, name, classes, int((y >= 0).sum()))
+    _warn_of_lists(where, name, classes)
     return NodeLabels(y, classes)
+
+
+def _warn_of_lists(where: str, name: str, classes: Sequence[str]) -> None:
+    """Warn of a class such as red;blue, where red and blue are classes, too."""
+    for separator in SEPARATORS:
+        lists = [text for text in classes if separator in text]
+        if any({part.strip() for part in text.split(separator)} <= {*classes} for text in lists):
+            _LOG.warning(
+                "%s: %r is one class in %r (%d such classes); dataset.label_separator='%s' reads "
+                "several labels a node",
+                *(where, lists[0], name, len(lists), separator),
+            )
 
 
 def _check_classes(where: str, name: str, classes: Sequence[str], num_labelled: int) -> None:

@@ -15,6 +15,8 @@ from redditgnn.dataset.edge_files import AUTO, is_number
 from redditgnn.dataset.feature_columns import FeatureColumn
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.dataset.tables import Table, find_column, list_columns, open_table
+from redditgnn.dataset.time_columns import read_times
+from redditgnn.dataset.times import Times
 from redditgnn.errors import ConfigError, DataError
 
 _IDS = ("id", "node", "node_id", "nodeid", "", "index", "name_id", "unnamed: 0")
@@ -36,6 +38,7 @@ class NodeColumns:
     id: str | None
     label: str | list[str] | None
     split: str | list[str] | None
+    time: str | None
     features: str | list[str]
     has_feature_file: bool
     header: bool | None
@@ -51,6 +54,7 @@ class Nodes:
     labels: dict[str, Any]
     split: dict[str, Any]
     features: list[FeatureColumn]
+    time: Times | None = None
     left_out: list[str] = field(default_factory=list)
 
 
@@ -85,8 +89,16 @@ def read_nodes(name: str, path: Path, columns: NodeColumns) -> Nodes:
         labels={column: joined[column] for column in roles.labels},
         split={column: joined[column] for column in roles.split},
         features=usable,
+        time=_times(roles.time, joined, ids),
         left_out=left_out,
     )
+
+
+def _times(column: str | None, joined: dict[str, Any], ids: NodeIds) -> Times | None:
+    if column is None:
+        return None
+    where = ids.where
+    return read_times(column, joined[column], lambda row: f"{where}: node {ids.names[row]}")
 
 
 def _is_header(row: Sequence[str], header: bool | None) -> bool:
@@ -155,13 +167,15 @@ class _Roles:
     id: str | None
     labels: list[str]
     split: list[str]
+    time: str | None
     features: list[str]
 
     @classmethod
     def of(cls, table: Table, columns: NodeColumns) -> _Roles:
         labels = [] if columns.label is None else _label_columns(table, columns.label)
         split = _split_columns(table, columns.split, labels)
-        taken = {*labels, *split}
+        time = None if columns.time is None else find_column(table, "node_time", columns.time)
+        taken = {*labels, *split, *([] if time is None else [time])}
         node_id = _id_column(table, columns.id, taken)
         taken |= {node_id} if node_id is not None else set()
         if isinstance(columns.features, list):
@@ -174,12 +188,12 @@ class _Roles:
             rest = [] if columns.has_feature_file else table.columns
             taken |= {c for c in rest if columns.label is None and c.lower() in _LABELS}
             features = [c for c in rest if c not in taken and not _LIKE_A_MASK.fullmatch(c.lower())]
-        return cls(id=node_id, labels=labels, split=split, features=features)
+        return cls(id=node_id, labels=labels, split=split, time=time, features=features)
 
     @property
     def text(self) -> list[str]:
         """The columns that are no features."""
-        names = [self.id] if self.id is not None else []
+        names = [column for column in (self.id, self.time) if column is not None]
         return list(dict.fromkeys([*names, *self.labels, *self.split]))
 
     @property
@@ -191,8 +205,8 @@ def _refuse_shared(features: Sequence[str], taken: set[str]) -> None:
     for column in features:
         if column in taken:
             raise ConfigError(
-                f"dataset.feature_columns: {column!r} is the id, a label or the split, and would "
-                "give the answer away; leave it out"
+                f"dataset.feature_columns: {column!r} is the id, a label, the split or the time, "
+                "and would give the answer away; leave it out"
             )
 
 

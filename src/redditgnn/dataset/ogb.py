@@ -11,6 +11,7 @@ import shutil
 import urllib.request
 import zipfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def load(
     folder: str,
     split: str,
     undirected: bool,
+    times: str | None,
     feature_dtype: FeatureDtype,
     expected: dict[str, int | None] | None,
     download_size: str,
@@ -48,7 +50,8 @@ def load(
     Raises:
         DataError: files are missing, damaged, or contradict themselves or `expected`.
     """
-    parameters = {key: value for key, value in locals().items() if key not in LOADING_KEYS}
+    others = LOADING_KEYS if times else (*LOADING_KEYS, "times")  # as before there was this key
+    parameters = {key: value for key, value in locals().items() if key not in others}
     root = data_dir / folder
     raw_files = [root / "raw" / file for file in _RAW]
     split_files = [root / "split" / split / file for file in _SPLITS]
@@ -57,6 +60,9 @@ def load(
         files = [*raw_files, *split_files]
         _fetch_missing(name, url, root, files, download_size)
         raw = _read_raw_graph(name, raw_files, split_files)
+        if times is not None and (path := root / "raw" / times).exists():
+            raw = replace(raw, node_time=_read_times(name, path))
+            files.append(path)
         return convert_graph(name, raw, expected, files, EdgeRules(undirected=undirected))
 
     return cached(data_dir, name, parameters, convert, feature_dtype)
@@ -128,6 +134,11 @@ def _read_table(name: str, path: Path, dtype: type[np.generic]) -> ndarray:
         return np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=2)
     except (OSError, EOFError, ValueError) as error:
         raise damage_error(name, path, describe_error(error), fetched=False) from error
+
+
+def _read_times(name: str, path: Path) -> ndarray:
+    """Return the first column of a table of whole numbers."""
+    return np.ascontiguousarray(_read_table(name, path, np.int64)[:, 0])
 
 
 def _read_mask(name: str, path: Path, num_nodes: int) -> Mask:

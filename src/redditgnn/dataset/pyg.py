@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from redditgnn.dataset.split import (
     count_splits,
     refuse_missing_masks,
 )
+from redditgnn.dataset.times import read_node_times, times_path
 from redditgnn.dataset.validation import check_labels, convert_graph, row_normalized
 from redditgnn.errors import DataError
 from redditgnn.graph.data import GraphData, Names
@@ -40,6 +42,7 @@ def load(
     undirected: bool | None,
     edge_weight: bool | None,
     labels: LabelKind,
+    times: str | None,
     feature_dtype: FeatureDtype,
     expected: dict[str, int | None] | None,
     download_size: str,
@@ -51,13 +54,16 @@ def load(
         DataError: files are missing, damaged, or contradict themselves or `expected`.
         ConfigError: `source`, `arguments` or the split do not fit.
     """
-    values = {key: value for key, value in locals().items() if key not in (*LOADING_KEYS, "split")}
+    others = (*LOADING_KEYS, "split", "times")
+    values = {key: value for key, value in locals().items() if key not in others}
+    if times is not None:  # caches from before this key have none
+        values["times"] = str(times_path(times) or times)
     rule = SplitRule.of(split)
     counts = _expected_counts(expected, rule.kind)
 
     def convert() -> ConvertedGraph:
         place = default_folder(source) if folder is None else folder
-        files = Source(
+        origin = Source(
             name=name,
             path=source,
             arguments=arguments,
@@ -66,15 +72,29 @@ def load(
             seed=rule.seed,
             original=expected is not None,
         )
-        with files.open() as opened:
+        with origin.open() as opened:
             if counts is not None:
                 _refuse_copies(name, opened.raw_paths)
             raw = _raw_graph(name, opened.graphs(), rule, labels, edge_weight)
         if normalize_features:
             raw = row_normalized(name, raw)
-        return convert_graph(name, raw, counts, opened.files, EdgeRules(undirected=undirected))
+        raw, used = _with_times(name, raw, times, rule)
+        files = (*opened.files, *used)
+        return convert_graph(name, raw, counts, files, EdgeRules(undirected=undirected))
 
     return cached(data_dir, name, {**values, **split}, convert, feature_dtype)
+
+
+def _with_times(
+    name: str, raw: RawGraph, times: str | None, rule: SplitRule
+) -> tuple[RawGraph, list[Path]]:
+    """Return `raw` with the times of nodes, and the file that they were read from."""
+    if times is None:
+        return raw, []
+    path, is_public = times_path(times), rule.kind == "public"
+    masks = [mask for mask in raw.masks if mask is not None]
+    node_time = read_node_times(name, times, masks, is_public=is_public)
+    return replace(raw, node_time=node_time), [] if path is None else [path]
 
 
 def _refuse_copies(name: str, raw_paths: Sequence[Path]) -> None:

@@ -15,6 +15,7 @@ from numpy import ndarray
 from redditgnn.dataset.base import MASKS, ConvertedGraph, EdgeRules, Labels, Mask, RawGraph
 from redditgnn.dataset.edges import num_with_reverse, sort_edges
 from redditgnn.dataset.feature_storage import Features, arrays_of
+from redditgnn.dataset.times import check_times
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph.sparse_features import SparseFeatures
 
@@ -42,7 +43,7 @@ def convert_graph(
     """
     num_classes = check_labels(name, raw.y) if needs_labels else 0
     _check_features(name, raw)
-    _check_edges(name, raw)
+    _check_edges_and_times(name, raw)
     masks = _check_masks(name, raw, needs_nodes=needs_labels)
     counts = _count_all(raw, num_classes, masks)
     check_expected(name, counts, expected or {})
@@ -50,16 +51,17 @@ def convert_graph(
     edges = sort_edges(
         *(name, raw.edge_index, len(raw.x)),
         weight=raw.edge_weight,
+        time=raw.edge_time,
         rules=rules,
         node_name=raw.node_name,
     )
-    with_reverse = num_with_reverse(edges.rowptr, edges.col)
+    with_reverse = num_with_reverse(edges)
     if rules is not None and rules.undirected is None:
         _warn_of_directed_edges(name, with_reverse, len(edges.col))
     adjacency = {"rowptr": edges.rowptr, "col": edges.col}
     arrays = {**arrays_of(raw.x), **adjacency, "y": raw.y, **masks}
-    if edges.weight is not None:
-        arrays["edge_weight"] = edges.weight
+    optional = {"edge_weight": edges.weight, "edge_time": edges.time, "node_time": raw.node_time}
+    arrays |= {key: array for key, array in optional.items() if array is not None}
     return ConvertedGraph(
         arrays=arrays,
         num_classes=num_classes,
@@ -187,7 +189,9 @@ def _first_node(x: Features, is_bad: Callable[[ndarray], ndarray]) -> int | None
     return None
 
 
-def _check_edges(name: str, raw: RawGraph) -> None:
+def _check_edges_and_times(name: str, raw: RawGraph) -> None:
+    check_times(name, "node_time", raw.node_time, len(raw.x))
+    check_times(name, "edge_time", raw.edge_time, raw.edge_index.shape[1])
     if raw.edge_index.size == 0:
         return
     if raw.edge_weight is not None:

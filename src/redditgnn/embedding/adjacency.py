@@ -1,4 +1,4 @@
-"""The edges of a graph without weights or directions: all that an embedding sees."""
+"""The edges of a graph without weights or directions, and features: all that an embedding sees."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 from numpy import ndarray
+from torch import Tensor
 
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.graph.undirected import is_undirected, symmetric_csr
 
 
@@ -19,12 +21,14 @@ class Adjacency:
     """A symmetric CSR with ascending rows and no self-loops.
 
     `was_directed`: it is a copy to which the missing reverse edges were added. Otherwise the
-    arrays are those of the graph, which may be mapped from files.
+    arrays are those of the graph, which may be mapped from files. `features` are those of the
+    nodes, for the methods that read them.
     """
 
     rowptr: Int64[ndarray, " nodes_plus_1"]
     col: Int32[ndarray, " edges"]
     was_directed: bool = False
+    features: Tensor | SparseFeatures | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -54,7 +58,7 @@ class Adjacency:
         return matrix
 
 
-def adjacency_of(graph: GraphData) -> Adjacency:
+def adjacency_of(graph: GraphData, *, with_features: bool = False) -> Adjacency:
     """Return the edges of `graph`. Those of a directed graph are copied and made symmetric.
 
     Raises:
@@ -65,6 +69,7 @@ def adjacency_of(graph: GraphData) -> Adjacency:
         f"embeddings do not read the edge weights of dataset={graph.name}; set "
         "dataset.edge_weight=false to count all edges alike",
     )
+    features = graph.x if with_features else None
     if is_undirected(graph):
-        return Adjacency(graph.rowptr.numpy(), graph.col.numpy())
-    return Adjacency(*symmetric_csr(graph), was_directed=True)
+        return Adjacency(graph.rowptr.numpy(), graph.col.numpy(), features=features)
+    return Adjacency(*symmetric_csr(graph), was_directed=True, features=features)

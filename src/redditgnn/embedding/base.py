@@ -1,6 +1,7 @@
 """The contract of an embedding method: edges in, a row of numbers for each node out.
 
-A method sees an `Adjacency`, and nothing else. So features, labels and splits cannot reach it.
+A method sees an `Adjacency`, and nothing else. So labels and splits cannot reach it. Features are
+there only for a method that `reads_features`.
 """
 
 from __future__ import annotations
@@ -36,15 +37,22 @@ class Embedding(ABC):
         normalize: How a run scales them; None leaves them as they are.
     """
 
+    reads_features = False
+    """The method also reads the features of the nodes."""
+
+    may_stop_early = False
+    """`estimate_s` is the most that `compute` takes, which may be far less."""
+
     def __init__(self, **settings: Unpack[EmbeddingSettings]) -> None:
         self.dim, self.normalize = settings["dim"], settings["normalize"]
         require_positive("embedding.dim", self.dim)
 
     @abstractmethod
     def compute(self, edges: Adjacency, seed: int) -> Float32[ndarray, "nodes dim"]:
-        """Return the rows of all nodes. Nodes without edges get zeros.
+        """Return the rows of all nodes. From edges alone, nodes without edges get zeros.
 
-        The same seed gives the same bytes on one machine, whatever the number of threads.
+        The same seed gives the same bytes on one machine. If the method learns by gradients, the
+        number of threads must be the same, too.
 
         Raises:
             UserError: the method cannot do this graph.

@@ -34,15 +34,20 @@ def with_inputs(graph: GraphData, table: Tensor, keeps_raw: bool, features: str)
 
 
 def features_part(
-    raw: Fingerprint, raw_width: int, inputs: str, settings: Mapping[str, Any]
+    raw: Fingerprint,
+    raw_width: int,
+    inputs: str,
+    settings: Mapping[str, Any],
+    reads_features: bool,
 ) -> str:
     """Return the part `features` of the fingerprint of a graph with these `inputs`.
 
     It hashes what the table depends on except the seed, since runs of several seeds are averaged.
-    `raw_width` is the number of the dataset's own features, 0 if the inputs leave them out.
+    `raw_width` is the number of the dataset's own features, 0 if the inputs leave them out. The
+    method may read them all the same (`reads_features`).
     """
     values = {key: value for key, value in settings.items() if key[0] != "_"}
-    own = raw.features if raw_width else ""
+    own = raw.features if raw_width or reads_features else ""
     digest = short_hash(raw.edges, own, inputs, json.dumps(values, sort_keys=True))
     return f"{raw_width + int(settings['dim'])}:{digest}-{inputs}"
 

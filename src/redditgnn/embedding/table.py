@@ -1,7 +1,7 @@
 """The table of an embedding: computed once for edges, settings and seed, and stored as .npy.
 
 The file lies beside the caches of the datasets. Its name has a hash of the edges, so that all
-splits of a graph share it.
+splits of a graph share it. So it has of the features, if the method reads them.
 """
 
 from __future__ import annotations
@@ -48,19 +48,22 @@ class EmbeddingTable:
         self._graph, self.method, self._embedding, self._seed = graph, method, embedding, seed
         values = {k: v for k, v in settings.items() if k not in READING_KEYS and k[0] != "_"}
         text = json.dumps(values, sort_keys=True)
-        key = short_hash(str(graph.num_nodes), graph.fingerprint.edges, method, text)
+        parts = [str(graph.num_nodes), graph.fingerprint.edges, method, text]
+        if embedding.reads_features:
+            parts.append(graph.fingerprint.features)
+        key = short_hash(*parts)
         self.path: Path | None = None
         if graph.cache_dir is not None:
             self.path = graph.cache_dir.parent / FOLDER / f"{method}-{key}-seed{seed}.npy"
 
     @cached_property
     def edges(self) -> Adjacency:
-        """The edges that the method reads.
+        """The edges, and the features if the method reads them.
 
         Raises:
             ConfigError: they have weights.
         """
-        return adjacency_of(self._graph)
+        return adjacency_of(self._graph, with_features=self._embedding.reads_features)
 
     @property
     def estimate_s(self) -> float | None:
@@ -109,12 +112,13 @@ class EmbeddingTable:
     def _compute(self) -> Float32[ndarray, "nodes dim"]:
         self._tell_changes()
         table = self._embedding.compute(self.edges, self._seed)
-        assert not table[self.edges.degree == 0].any(), "nodes without edges have zeros"
+        is_zero = self._embedding.reads_features or not table[self.edges.degree == 0].any()
+        assert is_zero, "nodes without edges have zeros"
         return table
 
     def _tell_changes(self) -> None:
         name = f"embedding={self.method}"
         if self.edges.was_directed:
             log.warning("%s reads the directed edges of %s both ways", name, self._graph.name)
-        if self.edges.num_isolated:
+        if self.edges.num_isolated and not self._embedding.reads_features:
             log.warning("%s gives zeros to %d nodes without edges", name, self.edges.num_isolated)

@@ -7,12 +7,13 @@ are `col[rowptr[i]:rowptr[i + 1]]`. There are no self-loops: layers that need th
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int32, Int64, Real, Shaped
+from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64, Real, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from redditgnn.graph.sparse_features import (
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+TIMES = ("node_time", "edge_time")  # arrays of a graph that no model reads
 
 
 class GraphSpec(NamedTuple):
@@ -66,6 +68,8 @@ class GraphData:
     `y` holds class indices, or 0/1 floats [nodes, classes] if nodes carry several labels. A node
     without labels has -1 (in every column), and is in no split. `edge_weight` belongs to `col`.
     None means that all edges count alike.
+    `node_time` is when each node came, `edge_time` when each entry of `col` did, in one unit. None
+    where that is not known. With `edge_time`, a row may have a source several times.
     `fingerprint` hashes all that a score depends on. Scores are comparable only if it is equal.
     `x` is sparse if its source gives few non-zeros.
     `cache_dir` is the folder for derived files such as partitions. None stores none.
@@ -82,6 +86,8 @@ class GraphData:
     test_mask: Bool[Tensor, " nodes"]
     fingerprint: Fingerprint
     edge_weight: Float32[Tensor, " edges"] | None = None
+    node_time: Int64[Tensor, " nodes"] | Float64[Tensor, " nodes"] | None = None
+    edge_time: Int64[Tensor, " edges"] | Float64[Tensor, " edges"] | None = None
     names: Names = field(default=NO_NAMES, compare=False)
     cache_dir: Path | None = None
     _copies: dict[torch.device, GraphData] = field(
@@ -151,12 +157,12 @@ class GraphData:
     def to(self, device: torch.device) -> GraphData:
         """Copy every tensor to `device`, once. Returns the graph itself if it is already there.
 
-        Sparse features become dense there.
+        Sparse features become dense there. Times stay where they are.
         """
         if self.x.device == device:
             return self
         if device not in self._copies:
-            copies = tensors_on(self, device)
+            copies = tensors_on(self, device, TIMES)
             if isinstance(self.x, SparseFeatures):
                 copies["x"] = self.x.to(device).gather()
             self._copies[device] = replace(self, **copies)
@@ -180,19 +186,22 @@ class GraphData:
         _, rows, entries = entries_of_rows(self.rowptr, node_ids)
         col = new_id[self.col[entries]]
         inside = col >= 0
+        entries = entries[inside]
         counts = torch.bincount(rows[inside], minlength=len(node_ids))
         return replace(
             self,
             x=selected_rows(self.x, node_ids),
             rowptr=pointers(counts),
             col=col[inside],
-            edge_weight=None if self.edge_weight is None else self.edge_weight[entries[inside]],
+            edge_weight=None if self.edge_weight is None else self.edge_weight[entries],
+            node_time=None if self.node_time is None else self.node_time[node_ids],
+            edge_time=None if self.edge_time is None else self.edge_time[entries],
             names=self._names_of(node_ids),
             y=self.y[node_ids],
             train_mask=self.train_mask[node_ids],
             val_mask=self.val_mask[node_ids],
             test_mask=self.test_mask[node_ids],
-            fingerprint=self.fingerprint.of_subgraph(int(inside.sum())),
+            fingerprint=self.fingerprint.of_subgraph(len(entries)),
         )
 
     def _names_of(self, node_ids: Int64[Tensor, " rows"]) -> Names:
@@ -227,9 +236,10 @@ class GraphData:
         return local_nodes, pointers(counts), local_id[col]
 
 
-def tensors_on(holder: Any, device: torch.device) -> dict[str, Any]:
+def tensors_on(holder: Any, device: torch.device, without: Sequence[str] = ()) -> dict[str, Any]:
     """Return the tensors among the fields of a dataclass, copied to `device`, by name."""
-    values = {name: getattr(holder, name) for name in holder.__dataclass_fields__}
+    names = [name for name in holder.__dataclass_fields__ if name not in without]
+    values = {name: getattr(holder, name) for name in names}
     return {
         name: value.to(device, non_blocking=True)
         for name, value in values.items()

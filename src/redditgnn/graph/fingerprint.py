@@ -2,7 +2,8 @@
 
 A fingerprint is one line, `edges=10556:1a2b3c4d features=1433:... labels=7:... split=140/500/1000:
 ... protocol=transductive evaluator=exact`. Sizes are for people, hashes tell equal sizes apart.
-Features are hashed as the model reads them, after normalisation. Runs with different fingerprints
+Features are hashed as the model reads them, after normalisation. Times of nodes and edges are a
+part only where the protocol of the run reads them. Runs with different fingerprints
 are never averaged, and the parts show why.
 """
 
@@ -17,12 +18,15 @@ from redditgnn.errors import ConfigError
 
 EVALUATOR = "exact"
 """Test and validation scores use all edges, without sampling (`redditgnn.evaluation.exact`)."""
+TEMPORAL = "temporal"
+"""The protocol that trains on the past and tests on the future."""
 
 KINDS = {
     "edges": "the edge set differs",
     "features": "the features (or their normalisation or storage) differ",
     "labels": "the labels differ",
     "split": "the split into training, validation and test nodes differs",
+    "times": "the times of nodes or edges differ",
     "protocol": "the protocol differs",
     "evaluator": "the evaluator differs",
 }
@@ -42,6 +46,7 @@ class Fingerprint:
     split: str = ""
     protocol: str = ""
     evaluator: str = ""
+    times: str = ""
 
     def __str__(self) -> str:
         return " ".join(f"{part}={value}" for part, value in asdict(self).items() if value)
@@ -70,8 +75,12 @@ class Fingerprint:
         return cls(**{part: str(value) for part, value in parts.items()})
 
     def of_a_run(self, protocol: str) -> Fingerprint:
-        """Add the parts that a run decides: the protocol of training, and the evaluator."""
-        return replace(self, protocol=protocol, evaluator=EVALUATOR)
+        """Add the parts that a run decides: the protocol of training, and the evaluator.
+
+        Only scores of `TEMPORAL` depend on times.
+        """
+        times = self.times if protocol.partition(":")[0] == TEMPORAL else ""
+        return replace(self, protocol=protocol, evaluator=EVALUATOR, times=times)
 
     def of_subgraph(self, num_edges: int) -> Fingerprint:
         """Return the fingerprint of the subgraph of a node set that the split determines."""

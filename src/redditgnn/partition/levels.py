@@ -113,14 +113,19 @@ class LevelMethod:
         return self._objective.typical(adjacency if weighted else adjacency.without_weights())
 
     def partition(
-        self, adjacency: Adjacency, resolution: float | None, generator: np.random.Generator
+        self,
+        adjacency: Adjacency,
+        resolution: float | None,
+        generator: np.random.Generator,
+        start: UInt32[ndarray, " nodes"] | None = None,
     ) -> UInt32[ndarray, " nodes"]:
-        """Start with every node alone, and iterate."""
+        """Start with these communities, or with every node alone, and iterate."""
         assert resolution is not None
         level = Level.of(adjacency, self._objective.mass(adjacency))
         rate = resolution * self._objective.unit(adjacency)
         tolerance = TOLERANCE * adjacency.total / max(1, len(adjacency.col))
-        membership = np.arange(adjacency.num_nodes, dtype=np.uint32)
+        alone = np.arange(adjacency.num_nodes, dtype=np.uint32)
+        membership = alone if start is None else start
         for _ in range(self._iterations):
             membership = optimize(
                 level, rate, tolerance, membership, generator, refines=self.refines

@@ -55,7 +55,7 @@ def community_table(
         "inner_degree_share": _ratio(inside, volume),
     }
     if labelled is not None:
-        columns |= _label_columns(membership, count, labelled)
+        columns |= label_columns(membership, count, labelled)
     for split in SPLITS:
         nodes = membership[graph.mask(split).numpy()]
         columns[f"{split}_share"] = np.bincount(nodes, minlength=count) / blocks.sizes
@@ -95,9 +95,10 @@ def _cells(
     return cells // width, cells % width - 1, nodes
 
 
-def _label_columns(
+def label_columns(
     membership: Int32[ndarray, " nodes"], count: int, labelled: Labelled
 ) -> dict[str, ndarray]:
+    """Return for each of `count` communities its labelled nodes, top label, and share of that."""
     community, label, nodes = _cells(membership, labelled.y)
     known = label != UNLABELLED
     community, label, nodes = community[known], label[known], nodes[known]

@@ -121,6 +121,7 @@ def _layers(model: ConvStack) -> Iterator[str]:
             yield f"{name} = nn.ModuleList([{', '.join(calls)}])"
     if model.jump is not None:
         yield f"jump = {layer_code(model.jump)}"
+    if model.decodes:
         yield f"head = {layer_code(model.head)}"
 
 
@@ -132,7 +133,7 @@ def _steps(model: ConvStack) -> Iterator[str]:
         if model.skips is not None:
             linear = layer_code(model.skips[index]) != "nn.Identity()"
             out += f" + self.skips[{index}]({source})" if linear else f" + {source}"
-        if index < model.num_layers - 1 or model.jump is not None:
+        if index < model.num_layers - 1 or model.decodes:
             if not isinstance(model.norms[index], nn.Identity):
                 out = f"self.norms[{index}]({out})"
             yield f"x{index + 1} = F.{model.activation.__name__}({out})"
@@ -141,6 +142,8 @@ def _steps(model: ConvStack) -> Iterator[str]:
     if model.jump is not None:
         states = ", ".join(f"x{index + 1}" for index in range(model.num_layers))
         yield f"return self.head(self.jump([{states}]))"
+    elif model.decodes:
+        yield f"return self.head(x{model.num_layers})"
 
 
 @torch.no_grad()

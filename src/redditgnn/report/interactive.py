@@ -171,22 +171,22 @@ def _line(line: Line, plot: Scatter, has_legend: bool) -> go.Scatter:
 
 @_traces.register
 def _(plot: Curves) -> list[go.Scatter | go.Heatmap]:
-    return [trace for curve in plot.curves for trace in _curve(curve)]
+    return [trace for curve in plot.curves for trace in _curve(curve, plot.x_title)]
 
 
-def _curve(curve: Curve) -> list[go.Scatter]:
+def _curve(curve: Curve, x_title: str) -> list[go.Scatter]:
     name = escape(curve.name)
     mean = go.Scatter(
-        x=curve.epochs,
+        x=curve.x,
         y=curve.mean,
-        mode="lines" if len(curve.epochs) > 1 else "markers",
+        mode="lines" if len(curve.x) > 1 else "markers",
         name=name,
         legendgroup=name,
         line={"color": curve.colour, "width": 2},
-        hovertemplate=f"{name}<br>epoch %{{x}}: %{{y:.2f}} %<extra></extra>",
+        hovertemplate=f"{name}<br>{x_title} %{{x}}: %{{y:.2f}} %<extra></extra>",
     )
     band = go.Scatter(
-        x=[*curve.epochs, *reversed(curve.epochs)],
+        x=[*curve.x, *reversed(curve.x)],
         y=[*curve.high, *reversed(curve.low)],
         fill="toself",
         fillcolor=_transparent(curve.colour),

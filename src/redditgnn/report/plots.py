@@ -112,11 +112,11 @@ class Scatter(Plot):
 
 
 class Curve(NamedTuple):
-    """Mean over seeds for each epoch; `low` and `high` are empty for a single seed."""
+    """Mean over seeds at each `x`; `low` and `high` are empty for a single seed."""
 
     name: str
     colour: str
-    epochs: list[int]
+    x: list[float]
     mean: list[float]
     low: list[float]
     high: list[float]
@@ -124,7 +124,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Curves(Plot):
-    """Learning curves."""
+    """Scores by epoch, or by age of the model."""
 
     curves: list[Curve]
 

@@ -150,10 +150,10 @@ def _(plot: Curves, axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(*plot.score_range)
     for curve in plot.curves:
-        axes.plot(curve.epochs, curve.mean, color=curve.colour, label=_wrap(curve.name))
+        axes.plot(curve.x, curve.mean, color=curve.colour, label=_wrap(curve.name))
         if curve.low:
             axes.fill_between(
-                curve.epochs, curve.low, curve.high, color=curve.colour, alpha=0.18, linewidth=0
+                curve.x, curve.low, curve.high, color=curve.colour, alpha=0.18, linewidth=0
             )
 
 

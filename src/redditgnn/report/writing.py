@@ -9,7 +9,7 @@ from redditgnn import CONF_DIR
 from redditgnn.config.experiments import Experiments
 from redditgnn.errors import DataError
 from redditgnn.record.reading import files_of, read_runs
-from redditgnn.report.curves import curves_of
+from redditgnn.report.curves import ages_of, curves_of
 from redditgnn.report.diagnosis import diagnosis_of
 from redditgnn.report.further import further_pages
 from redditgnn.report.grids import heat_maps_of, matrix_of
@@ -83,6 +83,8 @@ def _build_plots(summary: Summary, experiments: Experiments) -> Iterator[Plot | 
     yield from scatters_of(group, keys, find_published(group, experiments))
     yield matrix_of(group, keys)
     yield curves_of(group, keys)
+    if (ages := ages_of(group, keys)) is not None:
+        yield ages
     yield from heat_maps_of(group, keys)
 
 

@@ -46,7 +46,7 @@ def resolve_batch_size(settings: Settings) -> Settings:
         return settings
     with_size(settings, 1).check()
     places = [settings.device, settings.data_dir, settings.kernels.backend]
-    key = json.dumps([settings.protocol, settings.components, *places], sort_keys=True)
+    key = json.dumps([settings.protocol_keys, settings.components, *places], sort_keys=True)
     if key not in _sizes:
         _sizes[key] = _largest_that_fits(settings)
     return with_size(settings, _sizes[key])

@@ -15,11 +15,13 @@ from redditgnn.config.settings import Settings
 from redditgnn.errors import RunFailed, UserError
 from redditgnn.evaluation.evaluator import Evaluator, history_refresh
 from redditgnn.evaluation.exact import ExactInference
+from redditgnn.evaluation.temporal import TemporalEvaluator
 from redditgnn.memory.estimate import estimate_sampler, in_one_line
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.optimizer import check_schedule
 from redditgnn.parts import Parts
 from redditgnn.prediction.facts import TrainingFacts
+from redditgnn.record.ages import write_ages
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import EpochRecorder, prepare_record
 from redditgnn.record.resume import RunFolder
@@ -84,7 +86,7 @@ def _execute(parts: Parts, record: RunRecord, interruption: Interruption) -> Non
     with parts.in_effect():
         watch = Stopwatch(parts.device)
         with MemoryWatch(parts.settings, parts.device).during(Phase.LOADING):
-            fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol)
+            fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol_part)
         record.load_s = watch.seconds()
         record.row = replace(record.row, fingerprint=str(fingerprint), dataset=parts.graph.name)
         _train_and_test(parts, record, interruption)
@@ -112,7 +114,7 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         chunk_edges=parts.trainer.eval_chunk_edges,
         precision=parts.trainer.precision,
     )
-    evaluator = Evaluator(parts.graph, inference)
+    evaluator = _evaluator(dataset, parts, inference)
     evaluate = memory.evaluator(evaluator)
     facts = TrainingFacts.of(dataset.train_graph).as_dict()
     folder = record.claim({"settings": asdict(settings), **provenance(device), "graph": facts})
@@ -123,10 +125,21 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
     record.row = with_best(record.row, training)
     _, scores = evaluate(parts.model, "test")
     record.row = replace(record.row, test=scores)
+    if isinstance(evaluator, TemporalEvaluator):
+        write_ages(evaluator.ages, folder.folder)
     if evaluator.coverage is not None:
         record.row = with_coverage(record.row, evaluator.coverage)
         if evaluator.coverage.never:
             log.warning(evaluator.coverage.describe(parts.graph.names.classes))
+
+
+def _evaluator(
+    dataset: Parts, parts: Parts, inference: ExactInference
+) -> Evaluator | TemporalEvaluator:
+    """Return what scores the model, as the protocol says. `dataset` has features of its own."""
+    if dataset.temporal is None:
+        return Evaluator(parts.graph, inference)
+    return TemporalEvaluator(dataset.temporal, inference, dataset.precomputed)
 
 
 def _build_all(parts: Parts) -> None:

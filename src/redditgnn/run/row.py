@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from redditgnn.config.hashing import hash_of_config
-from redditgnn.config.settings import COMPONENTS, Settings
+from redditgnn.config.settings import COMPONENTS, PROTOCOL, Settings
 from redditgnn.evaluation.coverage import Coverage
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, write_json
@@ -59,6 +59,8 @@ def hyperparameters(settings: Settings, components: Mapping[str, Mapping[str, An
     """Return the column of that name: the keys of all components as JSON."""
     names = {group: settings.choices[group] for group in ("optimizer", "scheduler")}
     groups = settings.with_embedding({group: components[group] for group in COMPONENTS})
+    if settings.temporal is not None:
+        groups[PROTOCOL] = asdict(settings.temporal)
     keys = {
         f"{group}.{key}": value
         for group, values in groups.items()

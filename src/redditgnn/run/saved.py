@@ -15,8 +15,16 @@ from redditgnn.config.changes import names_data, with_changes
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, DataError
-from redditgnn.evaluation.exact import EdgeAttention, EdgeListener
-from redditgnn.graph.data import Split
+from redditgnn.evaluation.exact import EdgeAttention, EdgeListener, ExactInference
+from redditgnn.evaluation.smoothing import (
+    Scale,
+    Smoother,
+    Smoothing,
+    choose_smoothing,
+    list_choices,
+)
+from redditgnn.graph.data import GraphData, Split
+from redditgnn.metric.base import BY_NAME, monitored_metric
 from redditgnn.prediction.diagnosis import Tables, agreement, compare, diagnose
 from redditgnn.prediction.export import write_export
 from redditgnn.prediction.facts import fit_labels
@@ -145,6 +153,36 @@ class Run(TrainedModel):
         graph = fit_labels(self.graph, self.facts)
         return diagnose(graph, self.facts.class_names, *self._answers, split)
 
+    @property
+    def monitored_metric(self) -> str:
+        """The name of the metric that chose the best epoch."""
+        return monitored_metric(self.settings.components["trainer"]["monitor"]).name
+
+    def smooth(
+        self,
+        *,
+        correct_alphas: Sequence[float],
+        scales: Sequence[Scale],
+        smooth_alphas: Sequence[float],
+        num_steps: int,
+        with_val_labels: bool,
+    ) -> Smoothing:
+        """Correct and smooth the probabilities with labels, as `redditgnn smooth` does.
+
+        Raises:
+            DataError: nodes may have several labels, or no training or validation node has one.
+        """
+        graph = fit_labels(self.graph, self.facts)
+        _refuse_to_smooth(graph)
+        with self._parts.in_effect():
+            inference = ExactInference(
+                graph, self._parts.device, chunk_edges=self._parts.trainer.eval_chunk_edges
+            )
+            smoother = Smoother(graph, self.probabilities(), inference, num_steps)
+            grid = list_choices(correct_alphas, scales, smooth_alphas)
+            metric = BY_NAME[self.monitored_metric]
+            return choose_smoothing(smoother, graph, grid, metric, with_val_labels=with_val_labels)
+
     def _compare(self, other: Run, split: Split) -> Tables:
         if other.run_id == self.run_id:
             raise ConfigError(f"{self.run_id} cannot stand beside itself; name another run")
@@ -171,6 +209,17 @@ class Run(TrainedModel):
 
     def _probability(self, logits: Tensor) -> Tensor:
         return logits.sigmoid() if self.facts.spec.multi_label else torch.softmax(logits, 1)
+
+
+def _refuse_to_smooth(graph: GraphData) -> None:
+    if graph.y.dim() == 2:
+        raise DataError(
+            f"smoothing needs one label a node, and nodes of {graph.name} may have several; choose "
+            "a run on another dataset"
+        )
+    for split in ("train", "val"):
+        if not graph.mask(split).any():
+            raise DataError(f"smoothing needs {split} nodes with labels, and {graph.name} has none")
 
 
 def train(settings: Settings | Sequence[str]) -> Run:

@@ -88,10 +88,10 @@ class TrainedModel:
         return self._is_own(self.graph)
 
     def _is_own(self, graph: GraphData) -> bool:
-        return str(graph.fingerprint.of_a_run(self.settings.protocol)) == self._fingerprint
+        return str(graph.fingerprint.of_a_run(self.settings.protocol_part)) == self._fingerprint
 
     def _differences(self, graph: GraphData) -> str:
-        now = graph.fingerprint.of_a_run(self.settings.protocol)
+        now = graph.fingerprint.of_a_run(self.settings.protocol_part)
         try:
             then = Fingerprint.parse(self._fingerprint)
         except ConfigError:  # an older version's form

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from redditgnn.errors import require
+
 TRIAL_S = 120.0  # the limit, which includes importing torch
 SLOWER = 3.0  # bfloat16 products without hardware for them measured 11 to 300 times as slow
 WITHOUT_AMX = (
@@ -77,3 +79,25 @@ def compile_obstacle() -> str | None:
         return f"there is no C++ compiler ({compiler})"
     header = Path(sysconfig.get_paths()["include"], "Python.h")
     return None if header.is_file() else f"Python's C headers are missing ({header})"
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name`; `auto` is the first CUDA device where there is one.
+
+    Raises:
+        ConfigError: torch finds no such device.
+    """
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and num_gpus == 0):
+        return torch.device("cpu")
+    index = int(name.partition(":")[2] or 0)
+    require(
+        num_gpus > 0,
+        f"device={name} needs a CUDA device, and torch finds none; use device=auto or device=cpu",
+    )
+    require(
+        index < num_gpus,
+        f"device={name} is not there: torch finds {num_gpus} CUDA devices, counted from 0; "
+        f"use device=cuda:{num_gpus - 1} or lower",
+    )
+    return torch.device("cuda", index)

@@ -77,8 +77,12 @@ class NeighborSampler:
     def _batches(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._targets), generator=self._generator)
         for targets in self._targets[order].split(self._batch_size):
-            key = int(torch.randint(2**62, (), generator=self._generator))
-            yield self._batch(targets.to(self._placed.device), key)
+            yield self.batch_of(targets)
+
+    def batch_of(self, targets: Int64[Tensor, " targets"]) -> Batch:
+        """Sample the neighbourhoods of these nodes, which must be distinct, into a batch."""
+        key = int(torch.randint(2**62, (), generator=self._generator))
+        return self._batch(targets.to(self._placed.device), key)
 
     def _batch(self, targets: Int64[Tensor, " targets"], key: int) -> Batch:
         node_ids, rowptr, col, weights = self._sample(targets, key)

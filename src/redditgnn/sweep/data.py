@@ -29,10 +29,10 @@ class Data:
         Raises:
             UserError: the data cannot be loaded.
         """
-        key = json.dumps([_dataset_key(settings), settings.embedding, settings.protocol])
+        key = json.dumps([_dataset_key(settings), settings.embedding, settings.protocol_part])
         if key not in self._fingerprints:
             fingerprint = fingerprint_with_inputs(settings, self._graph(settings))
-            self._fingerprints[key] = str(fingerprint.of_a_run(settings.protocol))
+            self._fingerprints[key] = str(fingerprint.of_a_run(settings.protocol_part))
         return self._fingerprints[key]
 
     def try_out(self, settings: Settings) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from redditgnn.config.settings import Settings
 from redditgnn.errors import require
-from redditgnn.parts import resolve_device
+from redditgnn.runtime.hardware import resolve_device
 from redditgnn.sweep.settings import SweepSettings
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from redditgnn.parts import resolve_device
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, prepare_record
 from redditgnn.record.resume import identity, resumable
 from redditgnn.record.rows import RunRow, cells_of
 from redditgnn.record.runs_file import Row
 from redditgnn.run.row import row_at_start
+from redditgnn.runtime.hardware import resolve_device
 from redditgnn.sweep.data import Data, load_data
 from redditgnn.sweep.goal import goal_of
 from redditgnn.sweep.plan import Job, Planner

@@ -1,0 +1,146 @@
+"""The past to train on, and the windows of the future to test on: `protocol=temporal`.
+
+Where nodes have times, they are split by them: training nodes came by `until`, validation nodes in
+the time after that, test nodes later. The split of the dataset is not used.
+
+Where only edges have times, all nodes are there all the time. The dataset's split says which of
+them train, validate and test, and time decides which edges a model sees. A node without an edge in
+a window is not scored there.
+
+A model that answers at the end of a window sees the edges of the last `history` before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from redditgnn.errors import ConfigError, require
+from redditgnn.graph.data import GraphData, Split
+from redditgnn.graph.timeline import Span, Time, Timeline, Window
+from redditgnn.graph.times import merge_repeated, snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTest:
+    """The test at the end of a window: the graph that is seen there, and the nodes that are scored.
+
+    Attributes:
+        first, last: The times of the first and the last event in the window.
+        graph: All nodes, and the edges of the history up to `last`.
+        nodes: The nodes that are scored.
+    """
+
+    split: Split
+    first: Time
+    last: Time
+    graph: GraphData
+    nodes: Bool[Tensor, " nodes"]
+
+
+class TemporalSplit:
+    """Cuts a graph by time.
+
+    Attributes:
+        until: The last time that training sees.
+        validation: The window of validation.
+        tests: The windows of the tests, one after another.
+        graph: The whole graph. Its masks are by time where nodes have times.
+    """
+
+    def __init__(
+        self,
+        graph: GraphData,
+        *,
+        until: Span,
+        validation: Span,
+        windows: int | str,
+        history: Span | None,
+        repeated: Literal["keep", "merge"],
+    ) -> None:
+        """Find the borders.
+
+        Raises:
+            DataError: the graph has no times.
+            ConfigError: training, validation or the test would be empty.
+        """
+        self._timeline, self._history, self._repeated = Timeline(graph), history, repeated
+        line = self._timeline
+        first, end = line.span
+        self.until = line.moment("protocol.until", until)
+        _require_inside("protocol.until", until, self.until, line)
+        last_validation = line.later("protocol.validation", self.until, validation)
+        _require_inside("protocol.validation", validation, last_validation, line)
+        self.validation = Window(line.just_after(self.until), line.just_after(last_validation))
+        self.tests = line.windows("protocol.windows", windows, Window(self.validation.end, end))
+        self.graph = graph if graph.node_time is None else self._masked(graph, graph.node_time)
+        _require_nodes(self.graph)
+
+    def _masked(self, graph: GraphData, time: Tensor) -> GraphData:
+        labelled = graph.y >= 0 if graph.y.dim() == 1 else (graph.y >= 0).any(1)
+        start, end = self.validation
+        return replace(
+            graph,
+            train_mask=labelled & (time < start),
+            val_mask=labelled & (time >= start) & (time < end),
+            test_mask=labelled & (time >= end),
+        )
+
+    @cached_property
+    def train_graph(self) -> GraphData:
+        """The graph that training sees: no node, edge or label of it is of a later time."""
+        graph, time = self.graph, self.graph.node_time
+        if time is not None:
+            graph = graph.subgraph(time < self.validation.start)
+        nobody = torch.zeros(graph.num_nodes, dtype=torch.bool)
+        graph = replace(graph, val_mask=nobody, test_mask=nobody)
+        return self._seen_at(graph, self.until)
+
+    def at(self, split: Split, window: Window) -> WindowTest:
+        """Return the test at the end of `window`."""
+        times = self._timeline.times
+        start, end = times.searchsorted(window)
+        first, last = times[start].item(), times[end - 1].item()
+        seen = self._seen_at(self.graph, last)
+        nodes = self.graph.mask(split)
+        if self.graph.node_time is None:
+            active = seen.degree > 0
+            active[seen.col.long()] = True
+            nodes = nodes & active
+        else:
+            time = self.graph.node_time
+            nodes = nodes & (time >= window.start) & (time < window.end)
+        return WindowTest(split, first, last, seen, nodes)
+
+    def _seen_at(self, graph: GraphData, time: Time) -> GraphData:
+        """Return the graph of the last `history` up to `time`, which counts."""
+        window = self._timeline.history("protocol.history", time, self._history)
+        seen = snapshot(graph, window).graph
+        if self._repeated == "keep":
+            return seen
+        merged = merge_repeated(seen)
+        return merged if graph.edge_weight is not None else replace(merged, edge_weight=None)
+
+
+def _require_inside(key: str, value: Span, time: Time, line: Timeline) -> None:
+    first, last = line.times[0].item(), line.times[-1].item()
+    if not first <= time < last:
+        raise ConfigError(
+            f"{key}={value} ends at {time:.12g}, and there must be events before and after that: "
+            f"the times of this graph are {first:.12g} to {last:.12g}; choose another"
+        )
+
+
+def _require_nodes(graph: GraphData) -> None:
+    for key, split in (("until", "train"), ("validation", "val"), ("validation", "test")):
+        mask: Tensor = getattr(graph, f"{split}_mask")
+        require(
+            bool(mask.any()),
+            f"protocol.{key} leaves no labelled {split} node in dataset={graph.name}; choose "
+            "another time ('redditgnn data' prints their range)",
+        )
