@@ -138,11 +138,11 @@ def scores(
         return {}
     _, numbers = np.unique(membership, return_inverse=True)
     blocks = blocks_of(undirected(graph), numbers.astype(np.uint32))
-    found = {"modularity": modularity(blocks), "communities": len(blocks.sizes)}
+    values = {"modularity": modularity(blocks), "communities": len(blocks.sizes)}
     if planted is None:
-        return found
+        return values
     measures = compare(numbers.astype(np.int32), planted)
-    return {**found, "nmi_planted": measures.nmi, "ami_planted": measures.ami}
+    return {**values, "nmi_planted": measures.nmi, "ami_planted": measures.ami}
 
 
 if __name__ == "__main__":

@@ -140,20 +140,20 @@ def page(browser: Any, files: dict[str, str], tmp_path: Path) -> Iterator[Any]:
     assert browser.get_log("browser") == []
 
 
-def told(page: Any) -> str:
-    return str(page.execute_script("return document.getElementById('told').textContent"))
+def message(page: Any) -> str:
+    return str(page.execute_script("return document.getElementById('message').textContent"))
 
 
 @pytest.mark.browser
-def test_the_arrows_go_through_communities_and_cells_and_are_told(page: Any) -> None:
+def test_the_arrows_go_through_communities_and_cells_and_are_described(page: Any) -> None:
     from selenium.webdriver.common.keys import Keys
 
     quotient = page.find_element("id", "quotient-frame")
     quotient.send_keys(Keys.ARROW_RIGHT * 2)
-    assert told(page).startswith("Community 1 (class <0>): nodes 3, edges inside 3")
+    assert message(page).startswith("Community 1 (class <0>): nodes 3, edges inside 3")
     assert len(page.find_elements("css selector", "#quotient .tie.marked")) == 2
     page.find_element("id", "blocks-frame").send_keys(Keys.ARROW_RIGHT)
-    assert told(page).startswith("1 edges between")
+    assert message(page).startswith("1 edges between")
 
 
 @pytest.mark.browser

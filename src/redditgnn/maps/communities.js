@@ -7,7 +7,7 @@ const { names, order, edges, ratio, colourings } = data;
 const quotient = element("quotient"), blocks = element("blocks");
 let node = -1, cell = [0, 0];
 
-const tell = (text) => { element("told").textContent = text; };
+const tell = (text) => { element("message").textContent = text; };
 const times = (a, b) => `${ratio[a][b]} times as many as expected`;
 
 // ---- quotient graph

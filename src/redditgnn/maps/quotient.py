@@ -109,14 +109,14 @@ class Quotient:
 
 
 def _unfolded(
-    places: Float64[ndarray, "drawn 2"], wanted: Float64[ndarray, "drawn drawn"]
+    places: Float64[ndarray, "drawn 2"], distance: Float64[ndarray, "drawn drawn"]
 ) -> Float64[ndarray, "drawn 2"]:
-    """Move places until distances are near the wanted ones, by majorizing their stress."""
-    weight = np.divide(1, wanted**2, out=np.zeros_like(wanted), where=wanted > 0)
+    """Move places until they are about as far apart as `distance` says (stress majorization)."""
+    weight = np.divide(1, distance**2, out=np.zeros_like(distance), where=distance > 0)
     inverse = np.linalg.pinv(_laplacian(weight))
     for _ in range(STEPS):
         away = np.linalg.norm(places[:, None] - places[None], axis=2)
-        pull = np.divide(weight * wanted, away, out=np.zeros_like(away), where=away > 1e-9)
+        pull = np.divide(weight * distance, away, out=np.zeros_like(away), where=away > 1e-9)
         places = inverse @ (_laplacian(pull) @ places)
     return places
 

@@ -163,12 +163,12 @@ def _losses(group: Group, model: str, factor: Factor, ends: tuple[Any, Any]) -> 
 def _by_rest(group: Group, model: str, factor: Factor, value: Any) -> dict[str, Scores]:
     """Return the scores of the configurations with this value, by all their other settings."""
     ignored = (factor.key, *factor.others)
-    found: dict[str, Scores] = {}
+    scores: dict[str, Scores] = {}
     for c in group.scored:
         if c.model == model and c.hyperparameters.get(factor.key) == value:
             rest = {key: v for key, v in c.hyperparameters.items() if key not in ignored}
-            found[json.dumps([c.sampler, rest], sort_keys=True)] = c.by_run(group.test_score)
-    return found
+            scores[json.dumps([c.sampler, rest], sort_keys=True)] = c.by_run(group.test_score)
+    return scores
 
 
 def _tables(configuration: Configuration, name: str) -> dict[Run, pd.DataFrame]:
