@@ -55,14 +55,16 @@ def main(argv: Sequence[str]) -> int:
     parser.refuse_more_than(1, ids)
     if options.labels not in LABELS:
         raise UserError(f"--labels must be one of {', '.join(LABELS)}, got {options.labels}")
-    axes = {
-        "correct_alphas": _alphas("--correct", options.correct),
-        "scales": _scales(options.scale),
-        "smooth_alphas": _alphas("--smooth", options.smooth),
-    }
-    steps = _steps(options.steps)
+    alphas = [_alphas(f"--{name}", getattr(options, name)) for name in ("correct", "smooth")]
+    scales, steps = _scales(options.scale), _steps(options.steps)
     run = load(ids[0], overrides, options.config_dir)
-    result = run.smooth(**axes, num_steps=steps, with_val_labels=options.labels == LABELS[1])
+    result = run.smooth(
+        correct_alphas=alphas[0],
+        scales=scales,
+        smooth_alphas=alphas[1],
+        num_steps=steps,
+        with_val_labels=options.labels == LABELS[1],
+    )
     path = default_place(run, "smoothing.csv")
     facts = {"num_steps": steps, "labels": options.labels}
     _write(path, [facts | row for row in _rows(result, run.monitored_metric)])
