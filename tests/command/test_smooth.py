@@ -28,7 +28,16 @@ def several_labels(tmp_path_factory):
 
 
 def test_it_prints_and_stores_the_scores_before_and_after(folder, capsys):
-    argv = ["smooth", "latest", "--smooth", "0.5,0.9", "--scale", "auto", "--labels", "train+val"]
+    argv = [
+        "smooth",
+        "latest",
+        "--smooth",
+        "0.5,0.9,0.5",
+        "--scale",
+        "auto",
+        "--labels",
+        "train+val",
+    ]
     assert cli.main([*argv, "--correct", "0.8", "--steps", "4", f"results_dir={folder}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     table = pd.read_csv(next(folder.glob("runs/*/smoothing.csv")))
@@ -52,6 +61,7 @@ def test_it_prints_and_stores_the_scores_before_and_after(folder, capsys):
         ("--labels test", "--labels must be one of train, train+val, got test"),
         ("--smooth 1.5", "--smooth must be numbers between 0 and 1, got 1.5"),
         ("--correct a", "--correct must be numbers separated by commas, got 'a'"),
+        ("--scale auto,nan", "--scale must be auto or positive numbers, got nan"),
         ("--steps 0", "--steps must be a positive number, got 0"),
     ],
 )

@@ -28,6 +28,7 @@ examples:
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -38,7 +39,7 @@ from redditgnn.errors import UserError
 from redditgnn.runtime.files import whole_file
 
 if TYPE_CHECKING:
-    from redditgnn.evaluation.smoothing import Choice, Smoothing
+    from redditgnn.evaluation.smoothing import Choice, Scale, Smoothing
 
 LABELS = ("train", "train+val")
 OPTIONS = {"correct": "0.5,0.8,0.95", "scale": "auto,1", "smooth": "0.5,0.8,0.95", "steps": "50"}
@@ -54,14 +55,16 @@ def main(argv: Sequence[str]) -> int:
     parser.refuse_more_than(1, ids)
     if options.labels not in LABELS:
         raise UserError(f"--labels must be one of {', '.join(LABELS)}, got {options.labels}")
-    axes = {
-        "correct_alphas": _alphas("--correct", options.correct),
-        "scales": [t if t == "auto" else _number("--scale", t) for t in options.scale.split(",")],
-        "smooth_alphas": _alphas("--smooth", options.smooth),
-    }
-    steps = _steps(options.steps)
+    alphas = [_alphas(f"--{name}", getattr(options, name)) for name in ("correct", "smooth")]
+    scales, steps = _scales(options.scale), _steps(options.steps)
     run = load(ids[0], overrides, options.config_dir)
-    result = run.smooth(**axes, num_steps=steps, with_val_labels=options.labels == LABELS[1])
+    result = run.smooth(
+        correct_alphas=alphas[0],
+        scales=scales,
+        smooth_alphas=alphas[1],
+        num_steps=steps,
+        with_val_labels=options.labels == LABELS[1],
+    )
     path = default_place(run, "smoothing.csv")
     facts = {"num_steps": steps, "labels": options.labels}
     _write(path, [facts | row for row in _rows(result, run.monitored_metric)])
@@ -127,11 +130,26 @@ def _number(option: str, text: str) -> float:
 
 
 def _alphas(option: str, text: str) -> list[float]:
-    values = [_number(option, word) for word in text.split(",")]
+    values = [_number(option, word) for word in _words(text)]
     for value in values:
         if not 0 < value < 1:
             raise UserError(f"{option} must be numbers between 0 and 1, got {value}; try 0.5,0.9")
     return values
+
+
+def _scales(text: str) -> list[Scale]:
+    values: list[Scale] = [
+        "auto" if word == "auto" else _number("--scale", word) for word in _words(text)
+    ]
+    for value in values:
+        if value != "auto" and not 0 < value < math.inf:
+            raise UserError(f"--scale must be auto or positive numbers, got {value}; try auto,1")
+    return values
+
+
+def _words(text: str) -> list[str]:
+    """Return the different words of a list with commas."""
+    return list(dict.fromkeys(text.split(",")))
 
 
 def _steps(text: str) -> int:

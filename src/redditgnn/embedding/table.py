@@ -1,7 +1,7 @@
 """The table of an embedding: computed once for edges, settings and seed, and stored as .npy.
 
 The file lies beside the caches of the datasets. Its name has a hash of the edges, so that all
-splits of a graph share it. So it has of the features, if the method reads them.
+splits of a graph share it, and one of the features if the method reads them.
 """
 
 from __future__ import annotations
