@@ -13,6 +13,7 @@ from redditgnn.evolution.alluvial import OTHERS, Alluvial, lay_out
 from redditgnn.evolution.evolution import Evolution
 from redditgnn.graph.timeline import Time
 
+CHANCE = 0.05  # share of the steps with shuffled times that may seem to be a change
 MOST_EVENTS = 200  # on the page
 MOST_LETTERS = 40  # of several ids on the page
 MOST_ROWS = 20  # printed
@@ -101,12 +102,13 @@ def describe_changes(evolution: Evolution) -> str:
 
 
 def _chance(table: pd.DataFrame) -> pd.Series:
-    """Return the least AMI that a step has by chance.
+    """Return the AMI below which a step is more than chance.
 
-    It is that with shuffled times, or that between two starts of a snapshot or of the one before.
+    It is that between two starts, of the snapshot or of the one before. If it is less, it is what
+    nearly all steps with shuffled times exceed.
     """
-    noise = table.ami_noise
-    return pd.concat([noise, noise.ffill().shift(), table.ami_shuffled], axis=1).min(axis=1)
+    noise, least = table.ami_noise, table.ami_shuffled.quantile(CHANCE)
+    return pd.concat([noise, noise.ffill().shift()], axis=1).min(axis=1).clip(upper=least)
 
 
 def _span(values: pd.Series) -> str:
