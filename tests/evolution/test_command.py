@@ -40,7 +40,7 @@ def test_an_office_in_five_windows_changes_more_than_noise_and_follows_its_depar
     capsys, places
 ):
     printed = run(capsys, *places)
-    assert "4 of 4 steps change the communities more than other random numbers do" in printed
+    assert "4 of 4 steps change the communities more than chance does" in printed
     page = Path(printed.strip().splitlines()[-1].removeprefix("wrote "))
     assert page.name == "evolution.html"
     table = pd.read_csv(page.parent / "snapshots.csv")

@@ -16,6 +16,7 @@ from redditgnn.dataset.statistics import edge_statistics
 from redditgnn.errors import DataError
 from redditgnn.evolution.evolution import Evolution, evolve
 from redditgnn.evolution.settings import EvolveSettings
+from redditgnn.evolution.shuffling import shuffled
 from redditgnn.evolution.stages import stage_of
 from redditgnn.evolution.wording import describe_changes
 from redditgnn.graph.data import GraphData
@@ -84,8 +85,8 @@ def test_shuffled_times_leave_no_drift():
     found = evolution_of(graph_of(pairs, 64, edge_time=times), steps(4))
     assert found.events.kind.value_counts().to_dict() == {"continue": 12, "split": 4}
     assert describe_changes(found).startswith("1 of 3 steps change")
-    shuffled = np.random.default_rng(0).permutation(times)
-    found = evolution_of(graph_of(pairs, 64, edge_time=shuffled), steps(4))
+    assert found.table.ami_shuffled.tolist()[1:] == [1, 1, 1]
+    found = evolution_of(shuffled(graph_of(pairs, 64, edge_time=times), seed=3), steps(4))
     assert set(found.events.kind) == {"continue"}
     assert describe_changes(found).startswith("0 of 3 steps change")
     assert found.table.ami_previous.tolist()[1:] == [1, 1, 1]
@@ -190,3 +191,30 @@ def test_what_cannot_be_compared_is_left_empty():
     assert found.table[[*names, "share of 0"]].isna().all(axis=None)
     assert describe_changes(found).startswith("No two snapshots share nodes")
     assert sorted(found.events.kind) == ["birth"] * 2 + ["death"] * 2
+
+
+def test_shuffling_keeps_edges_and_times_and_both_directions_together():
+    draw = np.random.default_rng(2)
+    pairs = draw.integers(0, 9, (2, 80))
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    graph = graph_of(pairs, 9, edge_time=draw.integers(0, 30, pairs.shape[1]))
+    other = shuffled(graph, seed=0)
+    rows = np.repeat(np.arange(9), graph.degree.numpy())
+    edges = list(zip(rows, other.col.tolist(), other.edge_time.tolist(), strict=True))
+    assert sorted(edges) == sorted((j, i, t) for i, j, t in edges)
+    assert sorted(other.edge_time.tolist()) == sorted(graph.edge_time.tolist())
+    assert other.edge_time.tolist() != graph.edge_time.tolist()
+    assert other.edge_time.tolist() != shuffled(graph, seed=1).edge_time.tolist()
+
+
+def test_times_of_nodes_and_of_directed_edges_are_shuffled_one_by_one():
+    graph = graph_of(np.array([[0, 1, 2], [1, 2, 3]]), 40, node_time=np.arange(40))
+    assert sorted(shuffled(graph, 0).node_time.tolist()) == list(range(40))
+    one_way = replace(
+        graph,
+        rowptr=torch.tensor([0, *[20] * 40]),
+        col=torch.arange(1, 21, dtype=torch.int32),
+        edge_time=torch.arange(20),
+    )
+    times = shuffled(one_way, 0).edge_time.tolist()
+    assert sorted(times) == list(range(20)) != times

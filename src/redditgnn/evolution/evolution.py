@@ -13,7 +13,8 @@ from numpy import ndarray
 from redditgnn.evolution.description import Row, densification_exponent, describe
 from redditgnn.evolution.history import History
 from redditgnn.evolution.settings import EvolveSettings
-from redditgnn.evolution.stages import stages
+from redditgnn.evolution.shuffling import shuffled
+from redditgnn.evolution.stages import parts, stage_of, stages
 from redditgnn.evolution.tables import event_table, joined
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.timeline import Window
@@ -62,6 +63,8 @@ def evolve(graph: GraphData, windows: Sequence[Window], settings: EvolveSettings
         rows.append(row)
     table = pd.DataFrame(rows).apply(pd.to_numeric)  # None is NaN, in a column of them, too
     table.insert(0, "snapshot", range(1, len(rows) + 1))
+    if settings.task == "communities":
+        table["ami_shuffled"] = _stability_without_drift(graph, windows, settings)
     return Evolution(
         table=table,
         groups=np.array(history.groups, np.int32) if history.groups else NO_GROUPS,
@@ -69,3 +72,14 @@ def evolve(graph: GraphData, windows: Sequence[Window], settings: EvolveSettings
         flows=joined(history.flows),
         events=event_table(history.events, table),
     )
+
+
+def _stability_without_drift(
+    graph: GraphData, windows: Sequence[Window], settings: EvolveSettings
+) -> list[float]:
+    """Return the AMI of each snapshot to the one before where times are shuffled, NaN if none."""
+    history, graph = History(settings, None), shuffled(graph, settings.seed)
+    cumulative = settings.mode == "cumulative"
+    rows = [history.follow(stage_of(graph, part)) for part in parts(windows, cumulative=cumulative)]
+    values = [row.get("ami_previous") for row in rows]
+    return [float("nan") if value is None else value for value in values]

@@ -34,7 +34,7 @@ CHARTS: Mapping[str, Sequence[str]] = {
     "Homophily": ("homophily", "adjusted_homophily"),
 }
 COMMUNITY_CHARTS: Mapping[str, Sequence[str]] = {
-    "Stability of communities (AMI)": ("ami_previous", "ami_noise"),
+    "Stability of communities (AMI)": ("ami_previous", "ami_shuffled", "ami_noise"),
     "Communities and labels": ("ami_labels", "nmi_labels"),
     "Number of communities": ("communities",),
     "Modularity": ("modularity",),

@@ -63,6 +63,11 @@ def stage_of(graph: GraphData, window: Window) -> Stage:
     )
 
 
+def parts(windows: Sequence[Window], *, cumulative: bool) -> list[Window]:
+    """Return the windows, or for each all times up to its end."""
+    return [Window(windows[0].start, w.end) if cumulative else w for w in windows]
+
+
 def stages(
     graph: GraphData, windows: Sequence[Window], *, cumulative: bool
 ) -> Iterator[tuple[Stage, Stage]]:
@@ -70,7 +75,6 @@ def stages(
 
     `cumulative`: the first has the edges of the second.
     """
-    for window in windows:
-        whole = replace(stage_of(graph, Window(windows[0].start, window.end)), window=window)
-        first = cumulative or window.start == windows[0].start
-        yield (whole if first else stage_of(graph, window)), whole
+    for window, until in zip(windows, parts(windows, cumulative=True), strict=True):
+        whole = replace(stage_of(graph, until), window=window)
+        yield (whole if cumulative or window == until else stage_of(graph, window)), whole

@@ -13,6 +13,7 @@ from redditgnn.evolution.alluvial import OTHERS, Alluvial, lay_out
 from redditgnn.evolution.evolution import Evolution
 from redditgnn.graph.timeline import Time
 
+CHANCE = 0.05  # share of the steps with shuffled times that may seem to be a change
 MOST_EVENTS = 200  # on the page
 MOST_LETTERS = 40  # of several ids on the page
 MOST_ROWS = 20  # printed
@@ -25,6 +26,7 @@ COLUMNS = {
     "total_edges": "edges so far",
     "densification_exponent": "densification exponent",
     "ami_noise": "AMI between two starts (noise)",
+    "ami_shuffled": "AMI with shuffled times (no drift)",
     "ami_previous": "AMI to the snapshot before",
     "nmi_previous": "NMI to the snapshot before",
     "ami_labels": "AMI to the labels",
@@ -39,7 +41,8 @@ PRINTED = (
     *("densification_exponent", "homophily", "adjusted_homophily"),
 )
 PRINTED_OF_COMMUNITIES = (
-    *("snapshot", "communities", "modularity", "ami_previous", "ami_noise", "ami_labels"),
+    *("snapshot", "communities", "modularity", "ami_previous", "ami_shuffled", "ami_noise"),
+    "ami_labels",
 )
 
 
@@ -83,23 +86,29 @@ def as_time(time: Time) -> str:
 
 def describe_changes(evolution: Evolution) -> str:
     """Say how far communities change, beside what chance does to them."""
-    table = evolution.table.dropna(subset=["ami_previous"])
-    kinds = evolution.events.kind.value_counts()
+    whole = evolution.table
+    table = whole.dropna(subset=["ami_previous"])
     if table.empty:
         return "No two snapshots share nodes with edges, so that nothing is compared."
-    changed = int((table.ami_previous < _noise(evolution.table).loc[table.index]).sum())
+    changed = int((table.ami_previous < _chance(whole)[table.index]).sum())
+    kinds = evolution.events.kind.value_counts()
     counts = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
     return (
-        f"{changed} of {len(table)} steps change the communities more than other random numbers do "
-        f"(AMI to the snapshot before {_span(table.ami_previous)}, between two starts "
-        f"{_span(evolution.table.ami_noise)}). Events: {counts}."
+        f"{changed} of {len(table)} steps change the communities more than chance does (AMI to the "
+        f"snapshot before {_span(table.ami_previous)}, with shuffled times "
+        f"{_span(table.ami_shuffled)}, between two starts {_span(whole.ami_noise)}). "
+        f"Events: {counts}."
     )
 
 
-def _noise(table: pd.DataFrame) -> pd.Series:
-    """Return the lower AMI between two starts, of a snapshot and of the one before."""
-    noise = table.ami_noise
-    return pd.concat([noise, noise.ffill().shift()], axis=1).min(axis=1)
+def _chance(table: pd.DataFrame) -> pd.Series:
+    """Return the AMI below which a step is more than chance.
+
+    It is that between two starts, of the snapshot or of the one before. If it is less, it is what
+    nearly all steps with shuffled times exceed.
+    """
+    noise, least = table.ami_noise, table.ami_shuffled.quantile(CHANCE)
+    return pd.concat([noise, noise.ffill().shift()], axis=1).min(axis=1).clip(upper=least)
 
 
 def _span(values: pd.Series) -> str:
