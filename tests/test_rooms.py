@@ -53,7 +53,6 @@ ALLOWED = {
     | {"kernels", "maps", "memory", "metric", "parts", "partition", "prediction", "record"}
     | {"report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},
-    "__main__": {"cli"},
 }
 # Third party -> the rooms that may know it.
 KNOWN_TO = {
@@ -72,7 +71,9 @@ ENDING = {"torch_geometric": "_pyg", "numba": "_numba", "llvmlite": "_numba", "t
 
 
 def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+    """Return the room of a module. `python -m redditgnn` is the command line, too."""
+    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    return "cli" if room == "__main__" else room
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -153,5 +154,5 @@ def test_every_permission_is_used():
 
 
 def test_the_package_has_few_loose_modules():
-    assert len(ALLOWED) <= 31
+    assert len(ALLOWED) <= 30
     assert len(list(PACKAGE.glob("*.py"))) <= 6
