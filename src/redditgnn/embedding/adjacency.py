@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.times import merge_repeated
 from redditgnn.graph.undirected import is_undirected, symmetric_csr
 
 
@@ -57,6 +58,8 @@ class Adjacency:
 def adjacency_of(graph: GraphData) -> Adjacency:
     """Return the edges of `graph`. Those of a directed graph are copied and made symmetric.
 
+    Contacts of a pair at several times are one edge.
+
     Raises:
         ConfigError: the edges have weights, which no method reads.
     """
@@ -65,6 +68,8 @@ def adjacency_of(graph: GraphData) -> Adjacency:
         f"embeddings do not read the edge weights of dataset={graph.name}; set "
         "dataset.edge_weight=false to count all edges alike",
     )
+    if graph.edge_time is not None:
+        graph = merge_repeated(graph)
     if is_undirected(graph):
         return Adjacency(graph.rowptr.numpy(), graph.col.numpy())
     return Adjacency(*symmetric_csr(graph), was_directed=True)
