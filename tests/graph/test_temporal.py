@@ -145,3 +145,21 @@ def test_a_graph_without_times_or_labels_of_a_part_is_refused(nodes: GraphData) 
     y = torch.where(nodes.node_time > 13, -1, nodes.y)
     with pytest.raises(ConfigError, match="protocol.validation leaves no labelled test node in"):
         TemporalSplit(replace(nodes, y=y), **KEYS)
+
+
+def test_windows_in_which_nobody_is_scored_are_left_out_or_refused(contacts: GraphData) -> None:
+    late = contacts.edge_time >= 14
+    row = CSR(contacts.rowptr, contacts.col, 20).row
+    seen = torch.zeros(20, dtype=torch.bool)
+    seen[row[late & (contacts.edge_time < 16)]] = True
+    only = replace(contacts, test_mask=seen, val_mask=~seen)
+    split = TemporalSplit(only, **KEYS | {"history": 1})
+    assert 0 < len(list(split.window_tests())) <= 3
+    lonely = torch.zeros(20, dtype=torch.bool)
+    lonely[(contacts.degree == 0).nonzero().view(-1)[0]] = True
+    for masks, ask in (
+        ({"val_mask": lonely}, TemporalSplit.validation_test),
+        ({"test_mask": lonely}, lambda split: list(split.window_tests())),
+    ):
+        with pytest.raises(ConfigError, match="has an edge in the history of its window; choose"):
+            ask(TemporalSplit(replace(contacts, **masks), **KEYS))

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redditgnn.embedding.adjacency import adjacency_of
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.graph import times
 from redditgnn.graph.csr import CSR
@@ -20,6 +21,8 @@ from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.graph.timeline import Timeline, Window
 from redditgnn.graph.times import edge_times, merge_repeated, snapshot
+from redditgnn.graph.undirected import symmetric_csr
+from redditgnn.partition.adjacency import undirected
 
 MakeGraph = Callable[..., GraphData]
 WHEN = st.integers(0, 6)
@@ -181,3 +184,16 @@ def test_a_graph_without_times_is_refused_with_the_datasets_that_have_some(
     for ask in (Timeline, edge_times, lambda graph: snapshot(graph, Window(0, 1))):
         with pytest.raises(DataError, match="dataset=random0 has no times of nodes or edges"):
             ask(make_graph())
+
+
+def test_contacts_become_one_edge_a_pair_for_embeddings_communities_and_parts() -> None:
+    both = [(0, 1, 2), (0, 1, 3), (1, 2, 5)]
+    graph = graph_of([*both, *((j, i, t) for i, j, t in both)])
+    before, of_embedding = graph.col.clone(), adjacency_of(graph)
+    for rowptr, col in (symmetric_csr(graph), (of_embedding.rowptr, of_embedding.col)):
+        assert (rowptr.tolist(), col.tolist()) == ([0, 1, 3, 4, 4, 4], [1, 0, 2, 1])
+    adjacency = undirected(graph)
+    assert adjacency.col.tolist() == [1, 0, 2, 1]
+    assert adjacency.weight.tolist() == [2, 2, 1, 1]
+    assert not adjacency.was_directed
+    assert torch.equal(graph.col, before)

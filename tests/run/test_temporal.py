@@ -115,7 +115,7 @@ def test_training_does_not_read_the_validation_either(
     assert clean.x.isfinite().all()
 
 
-@pytest.mark.parametrize("model", ["gcn", "label_propagation"])
+@pytest.mark.parametrize("model", ["gcn", "sgc"])
 def test_contacts_of_the_future_never_reach_training(
     train: Train, make_graph: Callable[..., GraphData], model: str
 ) -> None:

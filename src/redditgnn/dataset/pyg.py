@@ -56,8 +56,7 @@ def load(
     """
     others = (*LOADING_KEYS, "split", "times")
     values = {key: value for key, value in locals().items() if key not in others}
-    if times is not None:  # caches from before this key have none
-        values["times"] = str(times_path(times) or times)
+    values |= _times_parameter(times)
     rule = SplitRule.of(split)
     counts = _expected_counts(expected, rule.kind)
 
@@ -83,6 +82,11 @@ def load(
         return convert_graph(name, raw, counts, files, EdgeRules(undirected=undirected))
 
     return cached(data_dir, name, {**values, **split}, convert, feature_dtype)
+
+
+def _times_parameter(times: str | None) -> dict[str, str]:
+    """Return the parameter of the cache. Caches from before there were times have none."""
+    return {} if times is None else {"times": str(times_path(times) or times)}
 
 
 def _with_times(

@@ -60,8 +60,7 @@ def load(
         train_ratio=train_ratio,
         val_ratio=val_ratio,
     )
-    raw_dir = data_dir / folder / "raw"
-    files = [raw_dir / file for file in (contacts, people) if file is not None]
+    files = [data_dir / folder / "raw" / file for file in (contacts, people) if file is not None]
 
     def convert() -> ConvertedGraph:
         fetch_files(name, url, files, download_size)

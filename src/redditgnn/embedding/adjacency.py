@@ -13,6 +13,7 @@ from torch import Tensor
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.sparse_features import SparseFeatures
+from redditgnn.graph.times import merge_repeated
 from redditgnn.graph.undirected import is_undirected, symmetric_csr
 
 
@@ -61,6 +62,8 @@ class Adjacency:
 def adjacency_of(graph: GraphData, *, with_features: bool = False) -> Adjacency:
     """Return the edges of `graph`. Those of a directed graph are copied and made symmetric.
 
+    Contacts of a pair at several times are one edge.
+
     Raises:
         ConfigError: the edges have weights, which no method reads.
     """
@@ -70,6 +73,8 @@ def adjacency_of(graph: GraphData, *, with_features: bool = False) -> Adjacency:
         "dataset.edge_weight=false to count all edges alike",
     )
     features = graph.x if with_features else None
+    if graph.edge_time is not None:
+        graph = merge_repeated(graph)
     if is_undirected(graph):
         return Adjacency(graph.rowptr.numpy(), graph.col.numpy(), features=features)
     return Adjacency(*symmetric_csr(graph), was_directed=True, features=features)

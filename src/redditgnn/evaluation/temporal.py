@@ -53,18 +53,16 @@ class TemporalEvaluator:
     @cached_property
     def _validation(self) -> tuple[WindowTest, ExactInference]:
         """The test that every epoch takes."""
-        test = self._split.at("val", self._split.validation)
+        test = self._split.validation_test()
         return test, self._inference.on(self._precomputed(test.graph))
 
     def _test(self, model: torch.nn.Module) -> tuple[Tensor, Tensor]:
         answers: list[tuple[Tensor, Tensor]] = []
         self.ages = []
-        for window in self._split.tests:
-            test = self._split.at("test", window)
-            if test.nodes.any():
-                inference = self._inference.on(self._precomputed(test.graph))
-                answers.append(_answers(model, test, inference))
-                self.ages.append(self._row(test, *answers[-1]))
+        for test in self._split.window_tests():
+            inference = self._inference.on(self._precomputed(test.graph))
+            answers.append(_answers(model, test, inference))
+            self.ages.append(self._row(test, *answers[-1]))
         logits, y = (torch.cat(parts) for parts in zip(*answers, strict=True))
         return logits, y
 

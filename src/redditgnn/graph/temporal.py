@@ -12,6 +12,7 @@ A model that answers at the end of a window sees the edges of the last `history`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -116,6 +117,36 @@ class TemporalSplit:
             time = self.graph.node_time
             nodes = nodes & (time >= window.start) & (time < window.end)
         return WindowTest(split, first, last, seen, nodes)
+
+    def validation_test(self) -> WindowTest:
+        """Return the test of the validation.
+
+        Raises:
+            ConfigError: no node is scored in it.
+        """
+        test = self.at("val", self.validation)
+        require(bool(test.nodes.any()), self._nobody("validation"))
+        return test
+
+    def window_tests(self) -> Iterator[WindowTest]:
+        """Yield the tests of the windows in which a node is scored.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        num_tests = 0
+        for window in self.tests:
+            test = self.at("test", window)
+            if test.nodes.any():
+                num_tests += 1
+                yield test
+        require(num_tests > 0, self._nobody("test"))
+
+    def _nobody(self, split: str) -> str:
+        return (
+            f"protocol=temporal: no {split} node of dataset={self.graph.name} has an edge in the "
+            f"history of its window; choose a longer protocol.history than {self._history}"
+        )
 
     def _seen_at(self, graph: GraphData, time: Time) -> GraphData:
         """Return the graph of the last `history` up to `time`, which counts."""

@@ -7,6 +7,7 @@ from jaxtyping import Int32, Int64
 from numpy import ndarray
 
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.times import merge_repeated
 from redditgnn.runtime.numba_threads import numba_works
 
 
@@ -31,6 +32,8 @@ def symmetric_csr(
     """Return row pointers and ascending columns with every edge once in both directions."""
     from scipy import sparse
 
+    if graph.edge_time is not None:
+        graph = merge_repeated(graph)
     ones, shape = np.ones(graph.num_edges, np.int8), (graph.num_nodes, graph.num_nodes)
     matrix = sparse.csr_matrix((ones, graph.col.numpy(), graph.rowptr.numpy()), shape)
     matrix = matrix.maximum(matrix.T).tocsr()

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.times import merge_repeated
 from redditgnn.graph.undirected import is_undirected, symmetric_csr
 from redditgnn.runtime.numba_threads import numba_works
 
@@ -66,11 +67,14 @@ def undirected(graph: GraphData) -> Adjacency:
     """Return the edges of `graph`, without a copy if every edge has its reverse.
 
     Otherwise an edge in either direction joins its ends, and the weights of both are added up.
+    Contacts of a pair at several times are one edge, and their number is its weight.
 
     Raises:
         ConfigError: Numba does not work here.
     """
     require(numba_works(), "communities need Numba, which does not work here; pip install numba")
+    if graph.edge_time is not None:
+        graph = merge_repeated(graph)
     weight = NO_WEIGHTS if graph.edge_weight is None else graph.edge_weight.numpy()
     if is_undirected(graph):
         return _unsigned(graph.rowptr.numpy(), graph.col.numpy(), weight)
