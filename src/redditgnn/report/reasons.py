@@ -136,4 +136,7 @@ def _describe_gap(best: Comparison) -> str:
         return f"{text}; {difference.untested}."
     clear = difference.p < LEVEL
     word = ("better" if difference.mean > 0 else "worse") if clear else "not different beyond noise"
-    return f"{text}: GraphSAGE is {word} (p = {difference.p:.2g}, {difference.seeds} runs each)."
+    text = f"{text}: GraphSAGE is {word} (p = {difference.p:.2g}, {difference.seeds} runs each)."
+    if clear and difference.mean > 0:
+        return text
+    return f"{text} So there is no lead to explain, and the reasons say where GAT is weaker."
