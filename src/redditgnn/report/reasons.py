@@ -109,12 +109,13 @@ def _judge(title: str, changes: Sequence[Change]) -> Reason:
 
 
 def _sentence(change: Change, verdict: str) -> str:
+    sentence = change.sentence[:1].upper() + change.sentence[1:]
     if change.difference is None:
-        return change.sentence
+        return sentence
     if change.difference.p_holm is None:
-        return f"{change.sentence} Not tested: {change.difference.untested}."
+        return f"{sentence} Not tested: {change.difference.untested}."
     words = {SUPPORTED: "Beyond noise", OPPOSITE: "Beyond noise", NOT_SUPPORTED: "Within noise"}
-    return f"{change.sentence} {words[verdict]} (p = {change.difference.p_holm:.2g})."
+    return f"{sentence} {words[verdict]} (p = {change.difference.p_holm:.2g})."
 
 
 def _verdict(change: Change) -> str:
