@@ -39,7 +39,7 @@ from scripts.bench.rows.sheet import Sheet, csv_path
 from scripts.bench.timing.alternate import Side, alternate
 from scripts.bench.timing.memory import memory_of
 
-OURS = "ours, leiden"
+OURS = "ours leiden"
 WORK = "communities"
 PACKAGES = ("igraph", "networkit", "scikit-network", "numba")
 

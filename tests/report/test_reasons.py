@@ -118,8 +118,18 @@ def test_without_a_planted_loss_no_reason_is_supported_and_the_gap_is_found(
 ) -> None:
     question = answer(rows_with(row))
     assert "GraphSAGE is better" in question.gap
+    assert "no lead to explain" not in question.gap
     verdicts = [reason.verdict for reason in question.reasons]
     assert verdicts == [reasons.NOT_SUPPORTED] * 3 + [reasons.UNTESTED]
+
+
+def test_where_graphsage_is_not_better_the_page_says_that_there_is_no_lead_to_explain(
+    row: Callable[..., Row], answer: Callable[[list[Row]], Question]
+) -> None:
+    losses = {"fanout": -0.05, "width": -0.05, "dropout": -0.05}
+    gap = answer(rows_with(row, **losses)).gap
+    assert "GraphSAGE is worse" in gap
+    assert "no lead to explain" in gap
 
 
 def test_two_seeds_are_too_few_to_test(

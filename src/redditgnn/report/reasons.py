@@ -109,12 +109,13 @@ def _judge(title: str, changes: Sequence[Change]) -> Reason:
 
 
 def _sentence(change: Change, verdict: str) -> str:
+    sentence = change.sentence[:1].upper() + change.sentence[1:]
     if change.difference is None:
-        return change.sentence
+        return sentence
     if change.difference.p_holm is None:
-        return f"{change.sentence} Not tested: {change.difference.untested}."
+        return f"{sentence} Not tested: {change.difference.untested}."
     words = {SUPPORTED: "Beyond noise", OPPOSITE: "Beyond noise", NOT_SUPPORTED: "Within noise"}
-    return f"{change.sentence} {words[verdict]} (p = {change.difference.p_holm:.2g})."
+    return f"{sentence} {words[verdict]} (p = {change.difference.p_holm:.2g})."
 
 
 def _verdict(change: Change) -> str:
@@ -136,4 +137,7 @@ def _describe_gap(best: Comparison) -> str:
         return f"{text}; {difference.untested}."
     clear = difference.p < LEVEL
     word = ("better" if difference.mean > 0 else "worse") if clear else "not different beyond noise"
-    return f"{text}: GraphSAGE is {word} (p = {difference.p:.2g}, {difference.seeds} runs each)."
+    text = f"{text}: GraphSAGE is {word} (p = {difference.p:.2g}, {difference.seeds} runs each)."
+    if clear and difference.mean > 0:
+        return text
+    return f"{text} So there is no lead to explain, and the reasons say where GAT is weaker."
