@@ -6,7 +6,8 @@ read, so that memory holds only two tables.
 
 `protocol=inductive` is that of Hamilton et al. 2017 (arXiv:1706.02216). The training nodes learn
 first, from walks over the edges among them. Then walks over all edges start from the other nodes,
-and only these learn. The rows and contexts of training nodes stay as they are.
+and only these learn. The rows and contexts of training nodes stay as they are. In the code of that
+paper new nodes learn from training nodes alone, here from each other, too.
 """
 
 from __future__ import annotations
