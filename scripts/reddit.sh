@@ -11,6 +11,7 @@ set -u
 
 # By the edges times channels that one run reads, in 10^12, estimated as docs/recipes.md says.
 ALL="
+reddit_raw                    0.03
 reddit_sgc                    0.1
 reddit_sign                   0.2
 reddit2_gat_saint_rw          0.2
@@ -18,8 +19,12 @@ reddit2_sage_saint_rw         0.4
 reddit_sage                   0.4
 reddit2_sage_saint_edge       0.5
 reddit2_sage_saint_node       0.5
+reddit_deepwalk               1
+reddit_deepwalk_raw           1
 reddit_sage_neighbor          1
 reddit2_sage_saint_jk_edge    2
+reddit_dgi                    2
+reddit_graphsage              2
 reddit_gcn_full               3
 reddit_sage_full              3
 reddit2_sage_cluster          10

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from redditgnn.config.settings import EMBEDDING, Settings
-from redditgnn.embedding.base import Embedding
+from redditgnn.embedding.base import INDUCTIVE, Embedding
 from redditgnn.embedding.inputs import features_part, normalized, with_inputs
 from redditgnn.embedding.table import EmbeddingTable
 from redditgnn.errors import ConfigError, require
@@ -80,7 +80,7 @@ class Parts:
         )
         if self.temporal is not None:
             return self.temporal.train_graph
-        inductive = self.settings.protocol == "inductive"
+        inductive = self.settings.protocol == INDUCTIVE
         return self.graph.subgraph(self.graph.train_mask) if inductive else self.graph
 
     @cached_property
@@ -214,24 +214,24 @@ def graph_with_inputs(settings: Settings, graph: GraphData) -> GraphData:
     """
     if settings.inputs.method is None:
         return graph
-    require(
-        settings.protocol == "transductive",
-        f"dataset.inputs={settings.inputs.text} needs protocol=transductive: an embedding reads "
-        f"the edges of all nodes; got protocol={settings.protocol}",
-    )
     embedding: Embedding = settings.build(EMBEDDING)
     rows = torch.from_numpy(embedding_table(settings, embedding, graph).load_or_compute())
     features = fingerprint_with_inputs(settings, graph).features
-    table = normalized(rows, embedding.normalize)
+    among = graph.train_mask if settings.protocol == INDUCTIVE else None
+    table = normalized(rows, embedding.normalize, among)
     return with_inputs(graph, table, settings.inputs.raw, features)
 
 
 def embedding_table(settings: Settings, embedding: Embedding, graph: GraphData) -> EmbeddingTable:
-    """Return the table of `embedding`, which `settings` built, for the nodes of `graph`."""
-    method = settings.choices[EMBEDDING]
+    """Return the table of `embedding`, which `settings` built, for the nodes of `graph`.
+
+    Raises:
+        ConfigError: the method does not know the protocol.
+    """
+    method, keys, protocol = settings.choices[EMBEDDING], settings.embedding, settings.protocol
     assert method is not None
-    assert settings.embedding is not None
-    return EmbeddingTable(graph, method, embedding, settings.embedding, settings.seed)
+    assert keys is not None
+    return EmbeddingTable(graph, method, embedding, keys, settings.seed, protocol)
 
 
 def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint:
@@ -241,8 +241,11 @@ def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint
         return graph.fingerprint
     assert settings.embedding is not None
     width = graph.x.shape[1] if inputs.raw else 0
-    reads_features = settings.build(EMBEDDING).reads_features
-    part = features_part(graph.fingerprint, width, inputs.text, settings.embedding, reads_features)
+    reads = {
+        "reads_features": settings.build(EMBEDDING).reads_features,
+        "reads_split": settings.protocol == INDUCTIVE,
+    }
+    part = features_part(graph.fingerprint, width, inputs.text, settings.embedding, **reads)
     return replace(graph.fingerprint, features=part)
 
 

@@ -118,7 +118,8 @@ def test_a_saved_run_predicts_on_its_own_graph_and_refuses_another(folders):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["dataset.inputs=fastrp", "protocol=inductive"], "needs protocol=transductive"),
+        (["dataset.inputs=fastrp", "protocol=inductive"], "needs protocol=transductive: "),
+        (["dataset.inputs=node2vec", "protocol=temporal"], "transductive or inductive: "),
         (["dataset.inputs=fastrpp"], r"embedding=fastrpp: no such option.*fastrp"),
         (["dataset.inputs=fastrp+netmf"], "at most one embedding"),
         (["dataset.inputs=raw+raw"], "different names"),

@@ -125,7 +125,10 @@ def test_the_table_has_a_file_for_each_version_of_the_features(make_graph, tmp_p
     others = replace(graph, fingerprint=replace(graph.fingerprint, features="5:other"))
     of_learned, of_edges = build("dgi"), build("fastrp")
     for embedding, differs in ((of_learned, True), (of_edges, False)):
-        paths = {EmbeddingTable(g, "name", embedding, {}, 0).path for g in (graph, others)}
+        paths = {
+            EmbeddingTable(g, "name", embedding, {}, 0, "transductive").path
+            for g in (graph, others)
+        }
         assert len(paths) == 1 + differs
 
 

@@ -22,7 +22,7 @@ def cached_graph(make_graph, tmp_path):
 
 def table_of(graph, seed=0, **changes):
     settings = {**SETTINGS, **changes}
-    return EmbeddingTable(graph, "fastrp", FastRP(**settings), settings, seed)
+    return EmbeddingTable(graph, "fastrp", FastRP(**settings), settings, seed, "transductive")
 
 
 def test_the_second_load_reads_the_file_of_the_first(cached_graph, monkeypatch):

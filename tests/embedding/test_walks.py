@@ -16,6 +16,7 @@ LEAST_P = 1e-4  # of a correct kernel, one seed in 10,000 fails: seeds are fixed
 
 
 UNIFORM = Walk()
+NOBODY = np.zeros(0, np.bool_)
 
 
 def walks_on(edges, starts, length, walk=UNIFORM, key=7):
@@ -76,7 +77,7 @@ def test_a_step_follows_the_gradient_of_the_log_likelihood(width):
     rows, table = row.detach().numpy().copy(), contexts.detach().numpy().copy().reshape(-1)
     places = np.array([width * node for node in used])
     empty = np.zeros(width, np.float32), np.zeros(3, np.float32)
-    step(rows, 0, table, places, 3, width, np.float32(0.1), *empty)
+    step(rows, 0, table, places, 3, width, np.float32(0.1), *empty, NOBODY)
     torch.testing.assert_close(torch.from_numpy(rows), row.detach() + 0.1 * row.grad)
     moved = contexts.detach() + 0.1 * contexts.grad
     torch.testing.assert_close(torch.from_numpy(table).view(4, width), moved)
@@ -88,11 +89,22 @@ def test_learning_pulls_nodes_of_a_window_together_and_pushes_others_apart():
     contexts = np.zeros((4, 8), np.float32)
     noise = np.arange(4, dtype=np.int32)
     flat = rows.reshape(-1), contexts.reshape(-1)
-    learn_walks(walks, np.uint64(1), 1, 3, noise, 0.1, 0.1, *flat, 8)
+    learn_walks(walks, np.uint64(1), 1, 3, noise, 0.1, 0.1, *flat, 8, NOBODY)
     likely = 1 / (1 + np.exp(-rows @ contexts.T))
     assert likely[[0, 1, 2, 3], [1, 0, 3, 2]].min() > 0.9
     assert likely[:2, 2:].max() < 0.1
     assert likely[2:, :2].max() < 0.1
+
+
+def test_rows_and_contexts_of_fixed_nodes_stay_and_those_of_others_learn():
+    walks = np.tile(np.array([[0, 1, 2, 3]], np.int32), (9, 1))
+    tables = np.random.default_rng(0).normal(0, 0.1, (2, 4, 8)).astype(np.float32)
+    before, fixed = tables.copy(), np.array([True, False, True, False])
+    flat = tables[0].reshape(-1), tables[1].reshape(-1)
+    noise = np.arange(4, dtype=np.int32)
+    learn_walks(walks, np.uint64(1), 2, 3, noise, 0.1, 0.1, *flat, 8, fixed)
+    assert np.array_equal(tables[:, fixed], before[:, fixed])
+    assert (tables[:, ~fixed] != before[:, ~fixed]).all()
 
 
 def test_walks_that_return_and_leave_alike_are_those_of_deepwalk(make_edges):

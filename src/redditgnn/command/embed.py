@@ -1,13 +1,15 @@
 """Compute a vector for each node without its label, and store the table as .npy.
 
 usage: redditgnn embed [dataset=NAME] [embedding.KEY=VALUE ...] [seed=N] [data_dir=DIR]
+                       [protocol=inductive]
                        embedding=fastrp|deepwalk|node2vec|netmf|prone|dgi|grace|bgrl|graphsage
                        [--config-dir DIR] [--dry-run]
 
 The table is stored beside the dataset's cache, by edges, settings and seed. A second call and runs
 with dataset.inputs=NAME load it. A seed gives the same bytes again. dgi, grace, bgrl and graphsage
 train a network, which also reads the features. Their bytes depend on the number of threads, too.
-Labels and splits are not read.
+Labels are not read. Splits are read only with protocol=inductive (deepwalk, node2vec): then the
+vectors of training nodes are learned first, from the edges among them.
 
   --config-dir DIR  look for options of your own in DIR/embedding/*.yaml, DIR/dataset/*.yaml
   --dry-run         say what would be computed, and how long it takes if it learns

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 from numpy import ndarray
 from torch import Tensor
 
@@ -17,19 +17,28 @@ from redditgnn.graph.times import merge_repeated
 from redditgnn.graph.undirected import is_undirected, symmetric_csr
 
 
+class Training(NamedTuple):
+    """The training nodes, in ascending order the nodes of `edges`: the edges among them."""
+
+    mask: Bool[ndarray, " nodes"]
+    edges: Adjacency
+
+
 @dataclass(frozen=True, slots=True)
 class Adjacency:
     """A symmetric CSR with ascending rows and no self-loops.
 
     `was_directed`: it is a copy to which the missing reverse edges were added. Otherwise the
     arrays are those of the graph, which may be mapped from files. `features` are those of the
-    nodes, for the methods that read them.
+    nodes, for the methods that read them. `training` is there under `protocol=inductive`: vectors
+    of training nodes must depend on the edges among them alone.
     """
 
     rowptr: Int64[ndarray, " nodes_plus_1"]
     col: Int32[ndarray, " edges"]
     was_directed: bool = False
     features: Tensor | SparseFeatures | None = None
+    training: Training | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -57,6 +66,21 @@ class Adjacency:
         rowptr = self.rowptr.astype(np.int32) if self.num_edges < 2**31 else self.rowptr
         matrix.data, matrix.indices, matrix.indptr = values, self.col, rowptr
         return matrix
+
+
+def inductive_adjacency_of(graph: GraphData) -> Adjacency:
+    """Return the edges of `graph`, and those among its training nodes.
+
+    Raises:
+        ConfigError: there are no training nodes, or the edges have weights.
+    """
+    require(
+        bool(graph.train_mask.any()),
+        f"protocol=inductive needs training nodes, and dataset={graph.name} has none; use "
+        "protocol=transductive",
+    )
+    inner = adjacency_of(graph.subgraph(graph.train_mask))
+    return replace(adjacency_of(graph), training=Training(graph.train_mask.numpy(), inner))
 
 
 def adjacency_of(graph: GraphData, *, with_features: bool = False) -> Adjacency:

@@ -1,7 +1,7 @@
 """The contract of an embedding method: edges in, a row of numbers for each node out.
 
-A method sees an `Adjacency`, and nothing else. So labels and splits cannot reach it. Features are
-there only for a method that `reads_features`.
+A method sees an `Adjacency`, and nothing else. So labels cannot reach it. Features are there only
+for a method that `reads_features`, training nodes only under `protocol=inductive`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing_extensions import Unpack
 from redditgnn.embedding.adjacency import Adjacency
 from redditgnn.errors import require_positive
 
+INDUCTIVE = "inductive"  # the protocol, see conf/protocol
 Normalize = Literal["columns", "rows"]
 
 
@@ -39,6 +40,9 @@ class Embedding(ABC):
 
     reads_features = False
     """The method also reads the features of the nodes."""
+
+    protocols: tuple[str, ...] = ("transductive",)
+    """Under which its table can be computed. For `inductive`, `compute` obeys `training`."""
 
     may_stop_early = False
     """`estimate_s` is the most that `compute` takes, which may be far less."""

@@ -3,6 +3,11 @@
 Perozzi et al. 2014 (arXiv:1403.6652), with negative samples instead of its hierarchical softmax, as
 later work has it, and Grover and Leskovec 2016 (arXiv:1607.00653). Walks are drawn when they are
 read, so that memory holds only two tables.
+
+`protocol=inductive` is that of Hamilton et al. 2017 (arXiv:1706.02216). The training nodes learn
+first, from walks over the edges among them. Then walks over all edges start from the other nodes,
+and only these learn. The rows and contexts of training nodes stay as they are. In the code of that
+paper new nodes learn from training nodes alone, here from each other, too.
 """
 
 from __future__ import annotations
@@ -11,12 +16,12 @@ import time
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 from numpy import ndarray
 from typing_extensions import Unpack
 
 from redditgnn.embedding.adjacency import Adjacency
-from redditgnn.embedding.base import Embedding, EmbeddingSettings
+from redditgnn.embedding.base import INDUCTIVE, Embedding, EmbeddingSettings
 from redditgnn.errors import require, require_positive
 from redditgnn.runtime.numba_threads import numba_works
 from redditgnn.runtime.progress import progress_bar
@@ -54,6 +59,7 @@ class _Keys(EmbeddingSettings, WalkSettings):
 class DeepWalk(Embedding):
     """`num_walks` walks of `walk_length` nodes from each node, and a skip-gram over them."""
 
+    protocols = ("transductive", INDUCTIVE)
     walk = Walk()
 
     def __init__(self, **settings: Unpack[_Keys]) -> None:
@@ -69,13 +75,11 @@ class DeepWalk(Embedding):
 
     def compute(self, edges: Adjacency, seed: int) -> Float32[ndarray, "nodes dim"]:
         state = self._start(edges, seed)
-        with progress_bar(self.num_walks * len(state.starts), 0, unit="walk") as bar:
-            for round_number in range(self.num_walks):
-                order = np.random.default_rng([seed, round_number]).permutation(state.starts)
-                for start in range(0, len(order), self._walks_at_once):
-                    starts = order[start : start + self._walks_at_once]
-                    self._learn(state, starts, bar.n)
-                    bar.update(len(starts))
+        if edges.training is not None:
+            learnt = self._start(edges.training.edges, seed)
+            self._learn_all(learnt)
+            state = state.with_fixed(edges.training.mask, learnt)
+        self._learn_all(state)
         return np.ascontiguousarray(state.rows[:, : self.dim])
 
     def num_tokens(self, edges: Adjacency) -> int:
@@ -112,7 +116,18 @@ class DeepWalk(Embedding):
         rows[:, : self.dim] = (rows[:, : self.dim] - np.float32(0.5)) / np.float32(self.dim)
         rows[edges.degree == 0] = 0
         starts = np.flatnonzero(edges.degree).astype(np.int32)
-        return _State(edges, seed, starts, _noise(edges), rows, np.zeros_like(rows))
+        nobody = np.zeros(0, np.bool_)
+        return _State(edges, seed, starts, _noise(edges), rows, np.zeros_like(rows), nobody)
+
+    def _learn_all(self, state: _State) -> None:
+        """Draw all walks and learn from them."""
+        with progress_bar(self.num_walks * len(state.starts), 0, unit="walk") as bar:
+            for round_number in range(self.num_walks):
+                order = np.random.default_rng([state.seed, round_number]).permutation(state.starts)
+                for start in range(0, len(order), self._walks_at_once):
+                    starts = order[start : start + self._walks_at_once]
+                    self._learn(state, starts, bar.n)
+                    bar.update(len(starts))
 
     def _learn(self, state: _State, starts: Int32[ndarray, " walks"], done: int) -> None:
         """Draw walks from these starts and learn from them, after `done` others."""
@@ -135,6 +150,7 @@ class DeepWalk(Embedding):
             state.rows.reshape(-1),
             state.contexts.reshape(-1),
             state.rows.shape[1],
+            state.fixed,
         )
 
     def _rate(self, progress: float) -> float:
@@ -153,7 +169,10 @@ class Node2Vec(DeepWalk):
 
 
 class _State(NamedTuple):
-    """What walks are drawn from, and the two tables that learn from them, in padded rows."""
+    """What walks are drawn from, and the two tables that learn from them, in padded rows.
+
+    Rows of nodes that are marked in `fixed` do not learn. An empty one marks none.
+    """
 
     edges: Adjacency
     seed: int
@@ -161,6 +180,12 @@ class _State(NamedTuple):
     noise: Int32[ndarray, " entries"]
     rows: Float32[ndarray, "nodes width"]
     contexts: Float32[ndarray, "nodes width"]
+    fixed: Bool[ndarray, " marks"]
+
+    def with_fixed(self, fixed: Bool[ndarray, " nodes"], learnt: _State) -> _State:
+        """Take the rows that the marked nodes have in `learnt`. Walks start from the others."""
+        self.rows[fixed], self.contexts[fixed] = learnt.rows, learnt.contexts
+        return self._replace(starts=self.starts[~fixed[self.starts]], fixed=fixed)
 
 
 def _noise(edges: Adjacency) -> Int32[ndarray, " entries"]:

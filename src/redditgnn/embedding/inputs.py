@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -39,26 +39,35 @@ def features_part(
     inputs: str,
     settings: Mapping[str, Any],
     reads_features: bool,
+    reads_split: bool,
 ) -> str:
     """Return the part `features` of the fingerprint of a graph with these `inputs`.
 
     It hashes what the table depends on except the seed, since runs of several seeds are averaged.
     `raw_width` is the number of the dataset's own features, 0 if the inputs leave them out. The
-    method may read them all the same (`reads_features`).
+    method may read them all the same (`reads_features`). An inductive table depends on the
+    split (`reads_split`).
     """
     values = {key: value for key, value in settings.items() if key[0] != "_"}
     own = raw.features if raw_width or reads_features else ""
-    digest = short_hash(raw.edges, own, inputs, json.dumps(values, sort_keys=True))
+    split = [raw.split] if reads_split else []
+    digest = short_hash(raw.edges, own, inputs, json.dumps(values, sort_keys=True), *split)
     return f"{raw_width + int(settings['dim'])}:{digest}-{inputs}"
 
 
 def normalized(
-    table: Float32[Tensor, "nodes dim"], how: Normalize | None
+    table: Float32[Tensor, "nodes dim"],
+    how: Normalize | None,
+    among: Bool[Tensor, " nodes"] | None = None,
 ) -> Float32[Tensor, "nodes dim"]:
-    """Scale columns to mean 0 and deviation 1 over all nodes, or rows to length 1."""
+    """Scale columns to mean 0 and deviation 1 over the nodes in `among`, or rows to length 1.
+
+    None is all nodes.
+    """
     if how == "rows":
         return F.normalize(table)
     if how == "columns":
-        deviation = table.std(0, correction=0).clamp_(min=LEAST_DEVIATION)
-        return (table - table.mean(0)) / deviation
+        rows = table if among is None else table[among]
+        deviation = rows.std(0, correction=0).clamp_(min=LEAST_DEVIATION)
+        return (table - rows.mean(0)) / deviation
     return table

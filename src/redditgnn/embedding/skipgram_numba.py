@@ -22,11 +22,14 @@ LINE = 16  # float32 in a cache line
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def learn_walks(walks, key, window, negatives, noise, first_rate, last_rate, rows, contexts, width):
+def learn_walks(
+    walks, key, window, negatives, noise, first_rate, last_rate, rows, contexts, width, fixed
+):
     """Take a step for each pair of nodes in the same window, walk by walk.
 
     Each node draws how far its window reaches, from 1 to `window`. Negatives are entries of
-    `noise`, without the node itself. The rate falls from walk to walk.
+    `noise`, without the node itself. The rate falls from walk to walk. Rows and contexts of the
+    nodes that are marked in `fixed` stay as they are. An empty `fixed` marks none.
     """
     gradient, factors = np.zeros(width, np.float32), np.zeros(negatives + 1, np.float32)
     places = np.zeros(negatives + 1, np.int64)
@@ -53,12 +56,12 @@ def learn_walks(walks, key, window, negatives, noise, first_rate, last_rate, row
                             prefetch(contexts, places[number] + k)
                         number += 1
                 row_at = np.int64(walks[i, t]) * width
-                step(rows, row_at, contexts, places, number, width, rate, gradient, factors)
+                step(rows, row_at, contexts, places, number, width, rate, gradient, factors, fixed)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
-def step(rows, row_at, contexts, places, number, width, rate, gradient, factors):
+def step(rows, row_at, contexts, places, number, width, rate, gradient, factors, fixed):
     """Move a row, and the contexts at the first `number` of `places`, by `rate` times the gradient.
 
     The gradient is that of log sigmoid(row . context 0) + sum log sigmoid(- row . other contexts).
@@ -70,13 +73,24 @@ def step(rows, row_at, contexts, places, number, width, rate, gradient, factors)
         factors[n] = (label - np.float32(1) / (np.float32(1) + np.exp(-score))) * rate
     for n in range(number):
         factor, at = splat(factors[n]), places[n]
+        moves = not _is_fixed(fixed, at, width)
         for k in range(0, width, LANES):
             context = load(contexts, at + k)
             store(gradient, k, load(gradient, k) + factor * context)
-            store(contexts, at + k, context + factor * load(rows, row_at + k))
+            if moves:
+                store(contexts, at + k, context + factor * load(rows, row_at + k))
+    moves = not _is_fixed(fixed, row_at, width)
     for k in range(0, width, LANES):
-        store(rows, row_at + k, load(rows, row_at + k) + load(gradient, k))
+        if moves:
+            store(rows, row_at + k, load(rows, row_at + k) + load(gradient, k))
         store(gradient, k, splat(0.0))
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+@no_type_check
+def _is_fixed(fixed, at, width):
+    """Whether the node whose row begins at `at` is marked."""
+    return len(fixed) > 0 and fixed[at // width]
 
 
 @njit(cache=True, nogil=True, forceinline=True)

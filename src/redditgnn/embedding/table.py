@@ -1,7 +1,8 @@
 """The table of an embedding: computed once for edges, settings and seed, and stored as .npy.
 
 The file lies beside the caches of the datasets. Its name has a hash of the edges, so that all
-splits of a graph share it, and one of the features if the method reads them.
+splits of a graph share it, and one of the features if the method reads them. An inductive table
+depends on the split, too.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from filelock import FileLock
 from jaxtyping import Float32
 from numpy import ndarray
 
-from redditgnn.embedding.adjacency import Adjacency, adjacency_of
-from redditgnn.embedding.base import Embedding
+from redditgnn.embedding.adjacency import Adjacency, adjacency_of, inductive_adjacency_of
+from redditgnn.embedding.base import INDUCTIVE, Embedding
+from redditgnn.errors import require
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import short_hash
 from redditgnn.runtime.files import whole_file
@@ -30,11 +32,14 @@ log = logging.getLogger(__name__)
 
 
 class EmbeddingTable:
-    """The rows of `graph` by one method, settings and seed.
+    """The rows of `graph` by one method, settings, seed and protocol.
 
     Attributes:
         method: The name of the option in conf/embedding.
         path: The file, which need not exist. None if the graph has no cache.
+
+    Raises:
+        ConfigError: the method does not know the protocol.
     """
 
     def __init__(
@@ -44,13 +49,23 @@ class EmbeddingTable:
         embedding: Embedding,
         settings: Mapping[str, Any],
         seed: int,
+        protocol: str,
     ) -> None:
+        protocols = embedding.protocols
+        require(
+            protocol in protocols,
+            f"embedding={method} needs protocol={' or '.join(protocols)}: it reads the edges of "
+            f"all nodes; got protocol={protocol}",
+        )
         self._graph, self.method, self._embedding, self._seed = graph, method, embedding, seed
+        self._inductive = protocol == INDUCTIVE
         values = {k: v for k, v in settings.items() if k not in READING_KEYS and k[0] != "_"}
         text = json.dumps(values, sort_keys=True)
         parts = [str(graph.num_nodes), graph.fingerprint.edges, method, text]
         if embedding.reads_features:
             parts.append(graph.fingerprint.features)
+        if self._inductive:
+            parts.append(graph.fingerprint.split)
         key = short_hash(*parts)
         self.path: Path | None = None
         if graph.cache_dir is not None:
@@ -58,11 +73,13 @@ class EmbeddingTable:
 
     @cached_property
     def edges(self) -> Adjacency:
-        """The edges, and the features if the method reads them.
+        """The edges, and the features or training nodes if the table depends on them.
 
         Raises:
-            ConfigError: they have weights.
+            ConfigError: they have weights, or there are no training nodes.
         """
+        if self._inductive:
+            return inductive_adjacency_of(self._graph)
         return adjacency_of(self._graph, with_features=self._embedding.reads_features)
 
     @property
