@@ -154,12 +154,12 @@ def test_windows_in_which_nobody_is_scored_are_left_out_or_refused(contacts: Gra
     seen[row[late & (contacts.edge_time < 16)]] = True
     only = replace(contacts, test_mask=seen, val_mask=~seen)
     split = TemporalSplit(only, **KEYS | {"history": 1})
-    assert 0 < len(list(split.window_tests())) <= 3
+    assert 0 < len(list(split.scored_windows())) <= 3
     lonely = torch.zeros(20, dtype=torch.bool)
     lonely[(contacts.degree == 0).nonzero().view(-1)[0]] = True
     for masks, ask in (
         ({"val_mask": lonely}, TemporalSplit.validation_test),
-        ({"test_mask": lonely}, lambda split: list(split.window_tests())),
+        ({"test_mask": lonely}, lambda split: list(split.scored_windows())),
     ):
         with pytest.raises(ConfigError, match="has an edge in the history of its window; choose"):
             ask(TemporalSplit(replace(contacts, **masks), **KEYS))

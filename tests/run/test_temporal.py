@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +180,7 @@ def mean_accuracy(data_dir: Path, windows: Sequence[int], *overrides: str) -> li
         train, val, test = draw_by_ratio(parts.graph.y.numpy(), 0.3, 0.01, seed)
         masks = {"train_mask": train, "val_mask": val, "test_mask": test}
         graph = replace(parts.graph, **{k: torch.from_numpy(m) for k, m in masks.items()})
-        split = TemporalSplit(graph, **asdict(parts.settings.temporal))
+        split = TemporalSplit(graph, **parts.settings.temporal.of_the_split)
         all_windows = [*split.tests, split.validation]
         split.tests = [all_windows[number] for number in windows]
         inference = ExactInference(graph, parts.device, chunk_edges=None)

@@ -28,6 +28,7 @@ from redditgnn.record.resume import RunFolder
 from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.run.row import RunRecord, hyperparameters, row_at_start, with_best, with_coverage
+from redditgnn.run.update import ModelUpdate, updates_models
 from redditgnn.runtime.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.signals import Interruption
@@ -115,6 +116,8 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         precision=parts.trainer.precision,
     )
     evaluator = _evaluator(dataset, parts, inference)
+    if dataset.temporal is not None and updates_models(settings):
+        dataset.temporal.check_updates()
     evaluate = memory.evaluator(evaluator)
     facts = TrainingFacts.of(dataset.train_graph).as_dict()
     folder = record.claim({"settings": asdict(settings), **provenance(device), "graph": facts})
@@ -123,6 +126,8 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
             training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
     record.row = with_best(record.row, training)
+    if isinstance(evaluator, TemporalEvaluator) and updates_models(settings):
+        evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)
     _, scores = evaluate(parts.model, "test")
     record.row = replace(record.row, test=scores)
     if isinstance(evaluator, TemporalEvaluator):
