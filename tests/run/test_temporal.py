@@ -160,8 +160,9 @@ def test_what_is_tested_is_in_the_fingerprint_and_the_history_in_the_hash() -> N
         return settings.protocol_part, hash_of_config(settings)
 
     plain, history, later = of(), of("protocol.history=1d"), of("protocol.until=70%")
-    assert plain[0] == history[0] != later[0]
-    assert len({plain[1], history[1], later[1]}) == 3
+    updates = [of(f"protocol.update={update}") for update in ("retrained", "warm_start")]
+    assert plain[0] == history[0] == updates[0][0] == updates[1][0] != later[0]
+    assert len({hashed for _, hashed in (plain, history, later, *updates)}) == 5
     target = Fingerprint.of({"protocol": "temporal"})
     assert Fingerprint(protocol=plain[0]).differences(target) == []
 
