@@ -16,6 +16,7 @@ from redditgnn.errors import RunFailed, UserError
 from redditgnn.evaluation.evaluator import Evaluator, history_refresh
 from redditgnn.evaluation.exact import ExactInference
 from redditgnn.evaluation.temporal import TemporalEvaluator
+from redditgnn.graph.data import GraphData
 from redditgnn.memory.estimate import estimate_sampler, in_one_line
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.optimizer import check_schedule
@@ -116,8 +117,6 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         precision=parts.trainer.precision,
     )
     evaluator = _evaluator(dataset, parts, inference)
-    if dataset.temporal is not None and updates_models(settings):
-        dataset.temporal.check_updates()
     evaluate = memory.evaluator(evaluator)
     facts = TrainingFacts.of(dataset.train_graph).as_dict()
     folder = record.claim({"settings": asdict(settings), **provenance(device), "graph": facts})
@@ -130,12 +129,19 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)
     _, scores = evaluate(parts.model, "test")
     record.row = replace(record.row, test=scores)
+    _record_answers(evaluator, parts.graph, folder, record)
+
+
+def _record_answers(
+    evaluator: Evaluator | TemporalEvaluator, graph: GraphData, folder: RunFolder, record: RunRecord
+) -> None:
+    """Record what the test left in its evaluator besides the scores."""
     if isinstance(evaluator, TemporalEvaluator):
         write_ages(evaluator.ages, folder.folder)
     if evaluator.coverage is not None:
         record.row = with_coverage(record.row, evaluator.coverage)
         if evaluator.coverage.never:
-            log.warning(evaluator.coverage.describe(parts.graph.names.classes))
+            log.warning(evaluator.coverage.describe(graph.names.classes))
 
 
 def _evaluator(
@@ -144,6 +150,8 @@ def _evaluator(
     """Return what scores the model, as the protocol says. `dataset` has features of its own."""
     if dataset.temporal is None:
         return Evaluator(parts.graph, inference)
+    if updates_models(dataset.settings):
+        dataset.temporal.check_updates()
     return TemporalEvaluator(dataset.temporal, inference, dataset.precomputed)
 
 
