@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,12 @@ class Parts:
         parts.trainer, parts.train_graph = self.trainer, self.train_graph
         return parts
 
+    def updated(self, split: TemporalSplit) -> Parts:
+        """Return parts that train a new model on the past that `split` has of the same data."""
+        parts = Parts(self.settings, graph=split.graph)
+        parts.trainer, parts.temporal = self.trainer, split
+        return parts
+
     def with_precomputed_features(self) -> Parts:
         """Return parts with the same model on graphs that hold the features which it reads.
 
@@ -203,7 +209,7 @@ def temporal_split(settings: Settings, graph: GraphData) -> TemporalSplit | None
         UserError: the graph has no times, or a part would be empty.
     """
     keys = settings.temporal
-    return None if keys is None else TemporalSplit(graph, **asdict(keys))
+    return None if keys is None else TemporalSplit(graph, **keys.of_the_split)
 
 
 def graph_with_inputs(settings: Settings, graph: GraphData) -> GraphData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,19 @@ def test_every_option_has_its_pinned_hash(group, defaults):
             settings = replace(defaults, components=defaults.components | {group: component})
         line = f"{group}={path.stem},{hash_of_config(settings)}"
         assert line == f"{group}={path.stem},{pins.get(f'{group}={path.stem}')}", "hashes.csv"
+
+
+def test_every_protocol_has_its_pinned_hash():
+    names = [path.stem for path in sorted((CONF_DIR / "protocol").glob("*.yaml"))]
+    hashes = {f"protocol={n}": hash_of_config(compose_settings([f"protocol={n}"])) for n in names}
+    assert hashes == {key: value for key, value in pinned().items() if key in hashes}
+
+
+def test_a_run_that_is_older_than_a_key_of_the_protocol_has_its_default():
+    settings = compose_settings(["protocol=temporal"])
+    recorded = asdict(settings)
+    del recorded["temporal"]["update"]
+    assert Settings.from_dict(recorded) == settings
 
 
 def test_a_component_of_ours_is_hashed_by_its_option_not_by_its_import_path(defaults, monkeypatch):

@@ -21,7 +21,7 @@ OURS = Fingerprint(edges="4:aa", labels="2:bb", times="4:cc")
 RUNS: list[dict[str, Any]] = [
     {"run_id": "a", "seed": 0, "history": None},
     {"run_id": "b", "seed": 1, "history": None},
-    {"run_id": "c", "seed": 0, "history": "10%"},
+    {"run_id": "c", "seed": 0, "history": "10%", "update": "warm_start"},
     {"run_id": "of other edges", "seed": 0, "history": "10%", "edges": "4:dd"},
     {"run_id": "inductive", "seed": 0, "history": "10%", "protocol": "inductive"},
     {"run_id": "failed", "seed": 0, "history": "10%", "status": "failed"},
@@ -54,6 +54,7 @@ def results_dir(tmp_path: Path) -> Path:
 def row_of(run: dict[str, Any]) -> dict[str, Any]:
     data = replace(OURS, edges=run.get("edges", OURS.edges), protocol="temporal:ee")
     settings = {"protocol.history": run["history"], "protocol.until": "60%"}
+    settings |= {"protocol.update": run["update"]} if "update" in run else {}
     return {
         "run_id": run["run_id"],
         "status": run.get("status", "completed"),
@@ -72,6 +73,7 @@ def row_of(run: dict[str, Any]) -> dict[str, Any]:
 def test_scores_are_means_over_the_seeds_of_a_configuration(graph, results_dir):
     table = scores_by_age(results_dir, graph)
     assert table.history.tolist() == ["all", "all", "10%", "10%"]
+    assert table["update"].tolist() == ["frozen", "frozen", "warm_start", "warm_start"]
     assert table["last"].tolist() == [30, 50, 30, 50]
     assert table.age.tolist() == [10, 30, 10, 30]
     assert table.score.tolist() == pytest.approx([0.8, 0.6, 0.4, 0.6])
@@ -87,7 +89,7 @@ def test_a_configuration_is_a_row_and_a_line(graph, results_dir):
     ]
     section = _scores(wide)
     assert section.count('class="line"') == 2
-    assert "gat, history 10%, until 60%\nwindow 2: 0.6" in section
+    assert "gat, history 10%, until 60%, warm_start\nwindow 2: 0.6" in section
 
 
 def test_without_runs_on_this_graph_there_is_nothing(graph, results_dir, tmp_path):

@@ -120,6 +120,40 @@ def test_merged_contacts_count_once(contacts: GraphData) -> None:
     assert {edge[:2] for edge in ends(kept)} == {edge[:2] for edge in ends(merged)}
 
 
+@pytest.mark.parametrize("validation", [4, "20%"])
+def test_before_a_later_window_the_past_is_longer_and_validation_as_long(
+    nodes: GraphData, validation: int | str
+) -> None:
+    first = TemporalSplit(nodes, **KEYS | {"validation": validation})
+    _ = first.train_graph
+    split, time = first.before(Window(16, 18)), nodes.node_time
+    assert (split.until, split.validation, split.tests) == (11, (12, 16), [(16, 18)])
+    assert ends(split.train_graph) == ends(nodes.subgraph(time <= 11))
+    assert torch.equal(split.graph.train_mask, time <= 11)
+    assert torch.equal(split.graph.val_mask, (time > 11) & (time < 16))
+    window = Window(16, 18)
+    assert torch.equal(split.at("test", window).nodes, first.at("test", window).nodes)
+    assert (first.until, len(first.tests)) == (9, 3)
+
+
+def test_a_validation_before_a_later_window_has_a_time_of_its_own(nodes: GraphData) -> None:
+    years = replace(nodes, node_time=nodes.node_time // 5)
+    split = TemporalSplit(years, **KEYS | {"until": 0, "validation": "10%", "windows": 2})
+    later = split.before(split.tests[1])
+    assert (later.until, later.validation, later.tests) == (1, (2, 3), [(3, 4)])
+
+
+def test_updates_without_a_validation_are_refused_before_any_training(contacts: GraphData) -> None:
+    low = torch.minimum(CSR(contacts.rowptr, contacts.col, 20).row, contacts.col.long())
+    time = torch.where(low == 0, 13, contacts.edge_time)  # node 0 has no other contact
+    early = torch.arange(20) == 0
+    graph = replace(contacts, edge_time=time, val_mask=early, test_mask=~early)
+    split = TemporalSplit(graph, **KEYS | {"history": 1})
+    assert split.validation_test().nodes.any()
+    with pytest.raises(ConfigError, match="no validation node of dataset=random0 has an edge in"):
+        split.check_updates()
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
@@ -154,12 +188,12 @@ def test_windows_in_which_nobody_is_scored_are_left_out_or_refused(contacts: Gra
     seen[row[late & (contacts.edge_time < 16)]] = True
     only = replace(contacts, test_mask=seen, val_mask=~seen)
     split = TemporalSplit(only, **KEYS | {"history": 1})
-    assert 0 < len(list(split.window_tests())) <= 3
+    assert 0 < len(list(split.scored_windows())) <= 3
     lonely = torch.zeros(20, dtype=torch.bool)
     lonely[(contacts.degree == 0).nonzero().view(-1)[0]] = True
     for masks, ask in (
         ({"val_mask": lonely}, TemporalSplit.validation_test),
-        ({"test_mask": lonely}, lambda split: list(split.window_tests())),
+        ({"test_mask": lonely}, lambda split: list(split.scored_windows())),
     ):
         with pytest.raises(ConfigError, match="has an edge in the history of its window; choose"):
             ask(TemporalSplit(replace(contacts, **masks), **KEYS))

@@ -158,6 +158,9 @@ def test_moments_and_spans_of_ten_events(as_float) -> None:
     assert line.later("validation", 4, 2) == 6
     assert line.later("validation", 4, "20%") == 6
     assert line.later("validation", 4, "90%") == 9
+    assert line.earlier("validation", 6, 2) == 4
+    assert line.earlier("validation", 6, "20%") == 4
+    assert line.last_before(6) == 5
     for span, first in ((3, 2), ("3s", 2), ("60%", 2), ("100%", 0), (None, 0)):
         start, end = line.history("history", 4, span)
         assert [t for t in range(10) if start <= t < end] == list(range(first, 5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,8 +160,9 @@ def test_what_is_tested_is_in_the_fingerprint_and_the_history_in_the_hash() -> N
         return settings.protocol_part, hash_of_config(settings)
 
     plain, history, later = of(), of("protocol.history=1d"), of("protocol.until=70%")
-    assert plain[0] == history[0] != later[0]
-    assert len({plain[1], history[1], later[1]}) == 3
+    updates = [of(f"protocol.update={update}") for update in ("retrained", "warm_start")]
+    assert plain[0] == history[0] == updates[0][0] == updates[1][0] != later[0]
+    assert len({hashed for _, hashed in (plain, history, later, *updates)}) == 5
     target = Fingerprint.of({"protocol": "temporal"})
     assert Fingerprint(protocol=plain[0]).differences(target) == []
 
@@ -180,7 +181,7 @@ def mean_accuracy(data_dir: Path, windows: Sequence[int], *overrides: str) -> li
         train, val, test = draw_by_ratio(parts.graph.y.numpy(), 0.3, 0.01, seed)
         masks = {"train_mask": train, "val_mask": val, "test_mask": test}
         graph = replace(parts.graph, **{k: torch.from_numpy(m) for k, m in masks.items()})
-        split = TemporalSplit(graph, **asdict(parts.settings.temporal))
+        split = TemporalSplit(graph, **parts.settings.temporal.of_the_split)
         all_windows = [*split.tests, split.validation]
         split.tests = [all_windows[number] for number in windows]
         inference = ExactInference(graph, parts.device, chunk_edges=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -12,6 +12,8 @@ from redditgnn.errors import ConfigError
 
 Protocol = Literal["transductive", "inductive", "temporal"]
 TEMPORAL: Protocol = "temporal"
+Update = Literal["frozen", "retrained", "warm_start"]
+ADDED_LATER = {"update": "frozen"}  # with the value that changes nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +25,23 @@ class Temporal:
     windows: int | str
     history: int | float | str | None
     repeated: Literal["keep", "merge"]
+    update: Update
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Temporal:
+        """Build the keys from what a run recorded, which may be older than some of them."""
+        return cls(**{**ADDED_LATER, **values})
+
+    @property
+    def of_the_split(self) -> dict[str, Any]:
+        """The keys that cut the graph."""
+        return {key: value for key, value in asdict(self).items() if key != "update"}
+
+    @property
+    def hashed(self) -> dict[str, Any]:
+        """The keys as `config_hash` has them: one that was added later only if it is set."""
+        later = ADDED_LATER.items()
+        return {key: value for key, value in asdict(self).items() if (key, value) not in later}
 
     @property
     def of_the_test(self) -> tuple[int | float | str, ...]:

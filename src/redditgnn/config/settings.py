@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -117,7 +117,7 @@ class Settings:
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
         """Build settings from what `asdict` returned, also after a round trip through JSON."""
         keys = values.get("temporal")
-        temporal = None if keys is None else Temporal(**keys)
+        temporal = None if keys is None else Temporal.from_dict(keys)
         kernels = Kernels(**values["kernels"])
         return cls(**{**values, "kernels": kernels, "temporal": temporal})
 
@@ -139,8 +139,8 @@ class Settings:
 
     @property
     def protocol_keys(self) -> str | dict[str, Any]:
-        """The name of the protocol, with all its keys if it has some."""
-        return self.protocol if self.temporal is None else {self.protocol: asdict(self.temporal)}
+        """The name of the protocol, with its keys as they are hashed if it has some."""
+        return self.protocol if self.temporal is None else {self.protocol: self.temporal.hashed}
 
     @property
     def protocol_part(self) -> str:

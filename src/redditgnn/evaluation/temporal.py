@@ -13,10 +13,15 @@ from redditgnn.evaluation.coverage import Coverage, class_coverage
 from redditgnn.evaluation.exact import ExactInference
 from redditgnn.graph.data import GraphData, Split
 from redditgnn.graph.temporal import TemporalSplit, WindowTest
+from redditgnn.graph.timeline import Time, Window
 from redditgnn.metric.base import Scores
 from redditgnn.metric.classification import mean_loss, scores
 from redditgnn.model.base import LayeredModel
 from redditgnn.record.ages import AgeRow
+
+# Takes the model of the window before, a window and its number. Returns the model that was trained
+# on all that lies before the window, and the split that it was trained on.
+Update = Callable[[torch.nn.Module, Window, int], tuple[torch.nn.Module, TemporalSplit]]
 
 
 class TemporalEvaluator:
@@ -26,6 +31,7 @@ class TemporalEvaluator:
     the test together. Each node counts once for each window that it is tested in.
 
     Attributes:
+        update: Trains the model of each window after the first. None: one model answers all.
         coverage: What the weights that were tested predict on the validation nodes. None before.
         ages: The scores in each window of the test. Empty before.
     """
@@ -38,6 +44,7 @@ class TemporalEvaluator:
     ) -> None:
         """`precomputed` returns a graph with the features that the model makes of it."""
         self._split, self._inference, self._precomputed = split, inference, precomputed
+        self.update: Update | None = None
         self.coverage: Coverage | None = None
         self.ages: list[AgeRow] = []
 
@@ -59,24 +66,29 @@ class TemporalEvaluator:
     def _test(self, model: torch.nn.Module) -> tuple[Tensor, Tensor]:
         answers: list[tuple[Tensor, Tensor]] = []
         self.ages = []
-        for test in self._split.window_tests():
+        split = self._split
+        for number, (window, test) in enumerate(split.scored_windows(), start=1):
+            if number > 1 and self.update is not None:
+                model, split = self.update(model, window, number)
+                test = split.at("test", window)
             inference = self._inference.on(self._precomputed(test.graph))
             answers.append(_answers(model, test, inference))
-            self.ages.append(self._row(test, *answers[-1]))
+            self.ages.append(_row(test, split.until, *answers[-1]))
         logits, y = (torch.cat(parts) for parts in zip(*answers, strict=True))
         return logits, y
 
-    def _row(self, test: WindowTest, logits: Tensor, y: Tensor) -> AgeRow:
-        return AgeRow(
-            split=test.split,
-            first=test.first,
-            last=test.last,
-            age=test.last - self._split.until,
-            nodes=len(y),
-            edges=test.graph.num_edges,
-            loss=mean_loss(logits, y),
-            scores=scores(logits, y),
-        )
+
+def _row(test: WindowTest, until: Time, logits: Tensor, y: Tensor) -> AgeRow:
+    return AgeRow(
+        split=test.split,
+        first=test.first,
+        last=test.last,
+        age=test.last - until,
+        nodes=len(y),
+        edges=test.graph.num_edges,
+        loss=mean_loss(logits, y),
+        scores=scores(logits, y),
+    )
 
 
 def _answers(

@@ -14,7 +14,7 @@ from redditgnn.record import ages
 from redditgnn.record.reading import load_results
 
 COLUMNS = [
-    *("configuration", "model", "history", "until", "metric", "runs", "test"),
+    *("configuration", "model", "history", "until", "update", "metric", "runs", "test"),
     *("last", "age", "score"),
 ]
 
@@ -71,12 +71,13 @@ def _by_window(results_dir: Path, runs: pd.DataFrame) -> pd.DataFrame:
     metric = monitored_metric(first["trainer.monitor"]).name
     rows = pd.concat(pd.read_csv(_path(results_dir, run_id)) for run_id in runs.run_id)
     table = rows.groupby("last", as_index=False).agg(age=("age", "first"), score=(metric, "mean"))
-    history = first["protocol.history"]
+    history, update = first["protocol.history"], first.get("protocol.update")
     facts = {
         "configuration": first.configuration,
         "model": first.model,
         "history": "all" if pd.isna(history) else str(history),
         "until": str(first["protocol.until"]),
+        "update": "frozen" if pd.isna(update) else update,  # earlier rows have no such key
         "metric": metric,
         "runs": len(runs),
         "test": runs[f"test_{metric}"].mean(),

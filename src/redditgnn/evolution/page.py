@@ -133,7 +133,7 @@ def _scores(table: pd.DataFrame) -> str:
     windows = [name for name in table if str(name).startswith("window ")]
     series = [
         Series(
-            f"{row['model']}, history {row['history']}, until {row['until']}",
+            f"{row['model']}, history {row['history']}, until {row['until']}, {row['update']}",
             _values(row[windows]),
         )
         for _, row in table.head(MOST_LINES).iterrows()
@@ -143,8 +143,10 @@ def _scores(table: pd.DataFrame) -> str:
     return "\n".join(
         [
             "<h2>Models through time</h2>",
-            "<p>Runs of protocol=temporal are trained on what came until the time given. In each "
-            "window they see the edges of their history. Scores are means over runs.</p>",
+            "<p>Runs of protocol=temporal are trained on what came until the time given. Where "
+            "they are not frozen, each later window has a model that was trained until shortly "
+            "before. In each window they see the edges of their history. Scores are means over "
+            "runs.</p>",
             f'<div class="charts">{_drawn(title, series, "window")}</div>',
             _table(table.drop(columns="configuration")),
         ]

@@ -8,10 +8,13 @@ them train, validate and test, and time decides which edges a model sees. A node
 a window is not scored there.
 
 A model that answers at the end of a window sees the edges of the last `history` before it.
+
+Before a later window, a split with more of the past can take the place of the first: see `before`.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -71,7 +74,7 @@ class TemporalSplit:
             ConfigError: training, validation or the test would be empty.
         """
         self._timeline, self._history, self._repeated = Timeline(graph), history, repeated
-        line = self._timeline
+        line, self._validation_span = self._timeline, validation
         first, end = line.span
         self.until = line.moment("protocol.until", until)
         _require_inside("protocol.until", until, self.until, line)
@@ -79,10 +82,32 @@ class TemporalSplit:
         _require_inside("protocol.validation", validation, last_validation, line)
         self.validation = Window(line.just_after(self.until), line.just_after(last_validation))
         self.tests = line.windows("protocol.windows", windows, Window(self.validation.end, end))
-        self.graph = graph if graph.node_time is None else self._masked(graph, graph.node_time)
+        self.graph = self._masked(graph)
         _require_nodes(self.graph)
 
-    def _masked(self, graph: GraphData, time: Tensor) -> GraphData:
+    def before(self, window: Window) -> TemporalSplit:
+        """Return the split whose past is all that lies before `window`, which is its only test.
+
+        Validation is as long as here and ends with the last event before `window`.
+
+        Raises:
+            ConfigError: training or validation would be empty.
+        """
+        line, split = self._timeline, copy.copy(self)
+        split.__dict__.pop("train_graph", None)
+        last = line.last_before(window.start)
+        split.until = line.earlier("protocol.validation", last, self._validation_span)
+        split.validation = Window(line.just_after(split.until), window.start)
+        split.tests = [window]
+        split.graph = split._masked(self.graph)
+        _require_nodes(split.graph)
+        return split
+
+    def _masked(self, graph: GraphData) -> GraphData:
+        """Return `graph` with masks by time where nodes have times."""
+        time = graph.node_time
+        if time is None:
+            return graph
         labelled = graph.y >= 0 if graph.y.dim() == 1 else (graph.y >= 0).any(1)
         start, end = self.validation
         return replace(
@@ -128,8 +153,8 @@ class TemporalSplit:
         require(bool(test.nodes.any()), self._nobody("validation"))
         return test
 
-    def window_tests(self) -> Iterator[WindowTest]:
-        """Yield the tests of the windows in which a node is scored.
+    def scored_windows(self) -> Iterator[tuple[Window, WindowTest]]:
+        """Yield the windows in which a node is scored, and their tests.
 
         Raises:
             ConfigError: there is none.
@@ -139,8 +164,18 @@ class TemporalSplit:
             test = self.at("test", window)
             if test.nodes.any():
                 num_tests += 1
-                yield test
+                yield window, test
         require(num_tests > 0, self._nobody("test"))
+
+    def check_updates(self) -> None:
+        """Refuse a model of its own for each window, if one of them could not be validated.
+
+        Raises:
+            ConfigError: no node is scored in its validation.
+        """
+        for number, (window, _) in enumerate(self.scored_windows()):
+            if number > 0:
+                self.before(window).validation_test()
 
     def _nobody(self, split: str) -> str:
         return (

@@ -94,6 +94,25 @@ class Timeline:
             return time + _length(key, span)
         return self._time_of_event(self._num_until(time) + share * len(self.times))
 
+    def earlier(self, key: str, time: Time, span: Span) -> Time:
+        """Return the time `span` before `time`. A share is one of all events.
+
+        Between both there is at least one event if there is one at `time`.
+
+        Raises:
+            ConfigError: `span` is no positive number, share or duration.
+        """
+        share = _share_of(key, span)
+        if share is None:
+            return time - _length(key, span)
+        start = self._time_of_event(self._num_until(time) - share * len(self.times))
+        return min(start, self.last_before(time))
+
+    def last_before(self, time: Time) -> Time:
+        """Return the time of the last event before `time`. There must be one."""
+        before: Time = self.times[self.times.searchsorted(time) - 1].item()
+        return before
+
     def history(self, key: str, time: Time, span: Span | None) -> Window:
         """Return the window of length `span` that ends with `time`, which it contains.
 

@@ -16,6 +16,7 @@ from redditgnn.errors import RunFailed, UserError
 from redditgnn.evaluation.evaluator import Evaluator, history_refresh
 from redditgnn.evaluation.exact import ExactInference
 from redditgnn.evaluation.temporal import TemporalEvaluator
+from redditgnn.graph.data import GraphData
 from redditgnn.memory.estimate import estimate_sampler, in_one_line
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.optimizer import check_schedule
@@ -28,6 +29,7 @@ from redditgnn.record.resume import RunFolder
 from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.run.row import RunRecord, hyperparameters, row_at_start, with_best, with_coverage
+from redditgnn.run.update import ModelUpdate, updates_models
 from redditgnn.runtime.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.signals import Interruption
@@ -123,14 +125,23 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
             training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
     record.row = with_best(record.row, training)
+    if isinstance(evaluator, TemporalEvaluator) and updates_models(settings):
+        evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)
     _, scores = evaluate(parts.model, "test")
     record.row = replace(record.row, test=scores)
+    _record_answers(evaluator, parts.graph, folder, record)
+
+
+def _record_answers(
+    evaluator: Evaluator | TemporalEvaluator, graph: GraphData, folder: RunFolder, record: RunRecord
+) -> None:
+    """Record what the test left in its evaluator besides the scores."""
     if isinstance(evaluator, TemporalEvaluator):
         write_ages(evaluator.ages, folder.folder)
     if evaluator.coverage is not None:
         record.row = with_coverage(record.row, evaluator.coverage)
         if evaluator.coverage.never:
-            log.warning(evaluator.coverage.describe(parts.graph.names.classes))
+            log.warning(evaluator.coverage.describe(graph.names.classes))
 
 
 def _evaluator(
@@ -139,6 +150,8 @@ def _evaluator(
     """Return what scores the model, as the protocol says. `dataset` has features of its own."""
     if dataset.temporal is None:
         return Evaluator(parts.graph, inference)
+    if updates_models(dataset.settings):
+        dataset.temporal.check_updates()
     return TemporalEvaluator(dataset.temporal, inference, dataset.precomputed)
 
 
