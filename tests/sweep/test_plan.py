@@ -143,6 +143,14 @@ def test_each_grid_is_swept_with_the_parameters_of_all_and_named_by_its_own(with
     assert len(jobs(*SMALL, "sweep=both", config_dir=with_grids)) == 6
 
 
+def test_two_grids_that_are_one_run_are_refused_by_the_key_of_the_second(with_grids):
+    grids = "grids: [{model: sage}, {model: sage, trainer.checkpoint_every: 2}]"
+    (with_grids / "sweep" / "both.yaml").write_text(f"defaults: [default]\n{grids}\n")
+    message = "told apart: its default and trainer.checkpoint_every=2 would be one run"
+    with pytest.raises(ConfigError, match=message):
+        jobs(*SMALL, "sweep=both", config_dir=with_grids)
+
+
 def test_a_search_refuses_several_grids(with_grids):
     message = "sweep.search=optuna searches one grid, and sweep.grids has 2"
     with pytest.raises(ConfigError, match=message):

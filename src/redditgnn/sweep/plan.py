@@ -227,9 +227,10 @@ def _refuse_one_run(first: Job, other: Job) -> None:
     if first.settings == same_choices:
         return
     key = next(key for key, value in other.values.items() if value != first.values.get(key))
+    before = f"{key}={first.values[key]}" if key in first.values else "its default"
     raise ConfigError(
-        f"{key} is no part of config_hash, by which runs are told apart: {key}={first.values[key]} "
-        f"and {key}={other.values[key]} would be one run; give it one value a sweep"
+        f"{key} is no part of config_hash, by which runs are told apart: {before} and "
+        f"{key}={other.values[key]} would be one run; give it one value a sweep"
     )
 
 
