@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 
 import pandas as pd
 
@@ -23,8 +22,8 @@ from redditgnn.evolution.wording import (
     readable,
     table_of_sizes,
 )
+from redditgnn.maps.page import fill_page
 
-HERE = Path(__file__).parent
 MOST_LINES = 8  # in a chart
 CHARTS: Mapping[str, Sequence[str]] = {
     "Nodes": ("nodes", "new_nodes", "total_nodes"),
@@ -48,12 +47,10 @@ def write_page(
     parts = [] if diagram is None else [_communities(evolution, diagram)]
     parts += [] if ages.empty else [_scores(side_by_side(ages))]
     parts += [_description(evolution.table)]
-    template = Template((HERE / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=escape(title),
+    return fill_page(
+        Path(__file__).with_name("page"),
+        title=title,
         sentence=escape(sentence),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
         sections="\n".join(parts),
     )
 

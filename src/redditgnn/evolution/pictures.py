@@ -8,7 +8,7 @@ from textwrap import shorten
 
 from redditgnn.evolution.alluvial import HEIGHT, OTHERS, WIDTH, Band, Block
 from redditgnn.evolution.wording import Diagram
-from redditgnn.maps.picture import GREY, group_colour
+from redditgnn.maps.picture import GREY, css_colour, group_colour
 
 TOP, LEGEND_WIDTH, LINE = 34, 230, 17  # of the picture for papers, in pixels
 MOST_HEADINGS = 10
@@ -16,8 +16,7 @@ MOST_HEADINGS = 10
 
 def colour_of(community: int) -> str:
     """Return the colour of a community, as CSS writes it."""
-    rgb = GREY if community == OTHERS else group_colour(community)
-    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
+    return css_colour(GREY if community == OTHERS else group_colour(community))
 
 
 def name_of(community: int) -> str:

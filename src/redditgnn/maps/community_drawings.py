@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy import ndarray
 
-from redditgnn.maps.picture import group_colour
+from redditgnn.maps.picture import css_colour, group_colour
 from redditgnn.maps.quotient import Quotient
 
 CELL = 12
@@ -28,11 +28,6 @@ STYLE = """\
 .number { fill: #fff; text-anchor: middle; stroke: #0009; stroke-width: 2px; paint-order: stroke }
 </style>
 """
-
-
-def css_colour(rgb: Sequence[float]) -> str:
-    """Return a colour of components in [0, 1] as CSS has it."""
-    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
 def colour_of(code: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ import pandas as pd
 from jaxtyping import Int64
 from numpy import ndarray
 
-from redditgnn.maps.community_drawings import blocks_svg, colour_of, css_colour, quotient_svg
-from redditgnn.maps.page import HERE, as_json, styles
-from redditgnn.maps.picture import GREY, number_colour
+from redditgnn.maps.community_drawings import blocks_svg, colour_of, quotient_svg
+from redditgnn.maps.page import HERE, as_json, fill_page
+from redditgnn.maps.picture import GREY, css_colour, number_colour
 from redditgnn.maps.quotient import MOST, Quotient
 from redditgnn.partition.results import Result
 from redditgnn.partition.tables import label_table
@@ -46,7 +45,6 @@ def community_files(result: Result, facts: Sequence[tuple[str, str]]) -> Iterato
     names = _names(table[:MOST])
     yield "quotient.svg", quotient_svg(quotient, first["colours"], first["legend"])
     yield "blocks.svg", blocks_svg(quotient, order, names, alone=True)
-    template = Template((HERE / "communities.html").read_text(encoding="utf-8"))
     data = {
         "names": names,
         "order": order.tolist(),
@@ -56,10 +54,9 @@ def community_files(result: Result, facts: Sequence[tuple[str, str]]) -> Iterato
     }
     yield (
         "communities.html",
-        template.substitute(
-            title=escape(
-                f"{result.graph.name}: {len(table):,} communities, {result.method['name']}"
-            ),
+        fill_page(
+            HERE / "communities",
+            title=f"{result.graph.name}: {len(table):,} communities, {result.method['name']}",
             facts="\n".join(map(_fact, facts)),
             drawn=escape(_describe_drawn(quotient, table)),
             quotient=quotient_svg(quotient, first["colours"]),
@@ -67,8 +64,6 @@ def community_files(result: Result, facts: Sequence[tuple[str, str]]) -> Iterato
             blocks=blocks_svg(quotient, order, names, alone=False),
             confusion=_confusion(result),
             communities=_table(table),
-            style=styles("communities.css"),
-            script=(HERE / "communities.js").read_text("utf-8"),
             data=as_json(data),
         ),
     )

@@ -53,19 +53,32 @@ class Map:
 
 def write_page(content: Map) -> str:
     """Return the page. The same map gives the same bytes."""
-    template = Template((HERE / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=escape(content.title),
+    return fill_page(
+        HERE / "page",
+        title=content.title,
         sentence=escape(content.sentence),
-        style=styles("page.css"),
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
         data=as_json(_data(content)),
     )
 
 
-def styles(name: str) -> str:
-    """Return what all pages look like, and then what this one does."""
-    return "".join((HERE / file).read_text(encoding="utf-8") for file in ("base.css", name))
+def fill_page(files: Path, *, title: str, **values: str) -> str:
+    """Return a page of base.html and base.css, and of the .html, .css and .js of this name.
+
+    `values` are HTML, by their names in the .html file. `title` is text, which may be there, too.
+    """
+    base, body, look, own_look, script = (
+        path.read_text(encoding="utf-8")
+        for path in (
+            *(HERE / "base.html", files.with_suffix(".html")),
+            *(HERE / "base.css", files.with_suffix(".css"), files.with_suffix(".js")),
+        )
+    )
+    return Template(base).substitute(
+        title=escape(title),
+        style=look + own_look,
+        body=Template(body).substitute(values, title=escape(title)),
+        script=script,
+    )
 
 
 def grid(positions: Float32[ndarray, "nodes 2"]) -> UInt16[ndarray, "2 nodes"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,11 @@ def group_colour(code: int) -> tuple[float, float, float]:
 def number_colour(share: float) -> tuple[float, float, float]:
     """Return the colour that the page gives to a number, by its place between the ends."""
     return colorsys.hls_to_rgb((250 - 200 * share) / 360, 0.42 + 0.14 * share, 0.7)
+
+
+def css_colour(rgb: Sequence[float]) -> str:
+    """Return a colour of components in [0, 1] as CSS has it."""
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
 def colours_of(column: Column) -> Float[ndarray, "nodes 3"]:
