@@ -58,13 +58,16 @@ class Parts:
         """The dataset, with the inputs that the settings choose: the graph that is evaluated."""
         graph: GraphData = self.settings.build("dataset", Path(self.settings.data_dir))
         graph = graph_with_inputs(self.settings, graph)
-        split = temporal_split(self.settings, graph)
-        return graph if split is None else split.graph
+        self.temporal = _temporal_split(self.settings, graph)
+        return graph if self.temporal is None else self.temporal.graph
 
     @cached_property
     def temporal(self) -> TemporalSplit | None:
-        """What `protocol=temporal` cuts the graph into, None under another protocol."""
-        return temporal_split(self.settings, self.graph)
+        """What `protocol=temporal` cuts the graph into, None under another protocol.
+
+        A dataset that these parts load is cut when it is loaded, and not again.
+        """
+        return _temporal_split(self.settings, self.graph)
 
     @cached_property
     def train_graph(self) -> GraphData:
@@ -202,7 +205,7 @@ class Parts:
         return precomputed(self.model, graph, self.device, self.trainer.eval_chunk_edges)
 
 
-def temporal_split(settings: Settings, graph: GraphData) -> TemporalSplit | None:
+def _temporal_split(settings: Settings, graph: GraphData) -> TemporalSplit | None:
     """Return what `protocol=temporal` cuts `graph` into, None under another protocol.
 
     Raises:

@@ -110,7 +110,7 @@ def test_snapshots_of_different_windows_have_different_fingerprints() -> None:
 @given(CONTACTS)
 @settings(deadline=None, max_examples=60)
 def test_merged_edges_weigh_the_number_of_their_repetitions(contacts) -> None:
-    merged = merge_repeated(graph_of(contacts))
+    merged = merge_repeated(graph_of(contacts), counts=True)
     counted = Counter((i, j) for i, j, _ in contacts)
     assert edges_of(merged) == sorted(counted)
     row = CSR(merged.rowptr, merged.col, 5).row.tolist()

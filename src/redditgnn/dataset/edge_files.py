@@ -15,8 +15,8 @@ from numpy import ndarray
 from redditgnn.dataset.node_ids import UNKNOWN, NodeIds, find_blank
 from redditgnn.dataset.tables import Table, as_numpy, find_column, list_columns, open_table
 from redditgnn.dataset.time_columns import read_times
-from redditgnn.dataset.times import Times
 from redditgnn.errors import ConfigError, DataError
+from redditgnn.graph.timeline import Times
 
 AUTO = "auto"
 _SOURCES = ("src", "source", "from", "fromnodeid", "source_id", "src_id", "head", "citing", "u")

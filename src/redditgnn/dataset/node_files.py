@@ -16,8 +16,8 @@ from redditgnn.dataset.feature_columns import FeatureColumn
 from redditgnn.dataset.node_ids import NodeIds
 from redditgnn.dataset.tables import Table, find_column, list_columns, open_table
 from redditgnn.dataset.time_columns import read_times
-from redditgnn.dataset.times import Times
 from redditgnn.errors import ConfigError, DataError
+from redditgnn.graph.timeline import Times
 
 _IDS = ("id", "node", "node_id", "nodeid", "", "index", "name_id", "unnamed: 0")
 _LABELS = ("label", "labels", "y", "class", "target", "category")

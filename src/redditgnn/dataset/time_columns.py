@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from redditgnn.dataset.tables import MISSING, as_numpy
-from redditgnn.dataset.times import Times
 from redditgnn.errors import DataError
+from redditgnn.graph.timeline import Times
 
 Where = Callable[[int], str]  # what a message calls the row of this number
 

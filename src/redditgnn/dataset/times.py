@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from redditgnn.errors import DataError
+from redditgnn.graph.timeline import Times
 
 SPLIT = "split"  # a value of dataset.times: training nodes are of epoch 0, all others of epoch 1
 IDS_A_DAY = 156_892  # that Reddit gave to posts in September 2014
 DAY_S = 86_400
-Times = Int64[ndarray, " times"] | Float64[ndarray, " times"]
 
 
 def check_times(name: str, key: str, times: ndarray | None, size: int) -> None:

@@ -98,7 +98,7 @@ def adjacency_of(graph: GraphData, *, with_features: bool = False) -> Adjacency:
     )
     features = graph.x if with_features else None
     if graph.edge_time is not None:
-        graph = merge_repeated(graph)
+        graph = merge_repeated(graph, counts=False)
     if is_undirected(graph):
         return Adjacency(graph.rowptr.numpy(), graph.col.numpy(), features=features)
     return Adjacency(*symmetric_csr(graph), was_directed=True, features=features)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int64
 from numpy import ndarray
 
+from redditgnn.graph.csr import row_of_edge
 from redditgnn.graph.data import GraphData
 
 
@@ -29,7 +30,7 @@ def _permuted_edges(graph: GraphData, generator: np.random.Generator) -> Int64[n
     """Return for each edge the one whose time it takes."""
     assert graph.edge_time is not None
     col, time = graph.col.numpy(), graph.edge_time.numpy()
-    row = np.repeat(np.arange(graph.num_nodes), graph.degree.numpy())
+    row = row_of_edge(graph.rowptr, graph.num_edges).numpy()
     forward, backward = np.flatnonzero(row < col), np.flatnonzero(row > col)
     forward = forward[np.lexsort((time[forward], col[forward], row[forward]))]
     backward = backward[np.lexsort((time[backward], row[backward], col[backward]))]

@@ -51,9 +51,7 @@ def stage_of(graph: GraphData, window: Window) -> Stage:
         ConfigError: Numba does not work here.
     """
     cut = snapshot(graph, window)
-    simple = merge_repeated(cut.graph)
-    if graph.edge_weight is None:
-        simple = replace(simple, edge_weight=None)
+    simple = merge_repeated(cut.graph, counts=False)
     return Stage(
         window=window,
         graph=simple,

@@ -187,10 +187,7 @@ class TemporalSplit:
         """Return the graph of the last `history` up to `time`, which counts."""
         window = self._timeline.history("protocol.history", time, self._history)
         seen = snapshot(graph, window).graph
-        if self._repeated == "keep":
-            return seen
-        merged = merge_repeated(seen)
-        return merged if graph.edge_weight is not None else replace(merged, edge_weight=None)
+        return seen if self._repeated == "keep" else merge_repeated(seen, counts=False)
 
 
 def _require_inside(key: str, value: Span, time: Time, line: Timeline) -> None:

@@ -80,10 +80,11 @@ def _active(cut: GraphData, window: Window) -> Bool[Tensor, " nodes"]:
     return active
 
 
-def merge_repeated(graph: GraphData) -> GraphData:
-    """Return `graph` with each repeated edge once, and the number of its repetitions as its weight.
+def merge_repeated(graph: GraphData, *, counts: bool) -> GraphData:
+    """Return `graph` with each repeated edge once. Where edges have weights, these are added up.
 
-    Where edges have weights, these are added up. Sources ascend in each row, as datasets give them.
+    `counts`: where they have none, the number of repetitions becomes the weight. Sources ascend in
+    each row, as datasets give them.
     """
     col, rowptr = graph.col.numpy(), graph.rowptr.numpy()
     is_new = np.ones(len(col), dtype=bool)
@@ -93,12 +94,13 @@ def merge_repeated(graph: GraphData) -> GraphData:
     weight = np.diff(starts, append=len(col)).astype(np.float32)
     if graph.edge_weight is not None and len(col):
         weight = np.add.reduceat(graph.edge_weight.numpy(), starts)
+    has_weights = counts or graph.edge_weight is not None
     edges = f"{len(starts)}:{short_hash(graph.fingerprint.edges, 'merged')}"
     return replace(
         graph,
         rowptr=torch.from_numpy(starts.searchsorted(rowptr).astype(np.int64)),
         col=torch.from_numpy(col[starts]),
-        edge_weight=torch.from_numpy(weight),
+        edge_weight=torch.from_numpy(weight) if has_weights else None,
         edge_time=None,
         fingerprint=replace(graph.fingerprint, edges=edges),
         cache_dir=None,

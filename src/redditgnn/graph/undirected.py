@@ -33,7 +33,7 @@ def symmetric_csr(
     from scipy import sparse
 
     if graph.edge_time is not None:
-        graph = merge_repeated(graph)
+        graph = merge_repeated(graph, counts=False)
     ones, shape = np.ones(graph.num_edges, np.int8), (graph.num_nodes, graph.num_nodes)
     matrix = sparse.csr_matrix((ones, graph.col.numpy(), graph.rowptr.numpy()), shape)
     matrix = matrix.maximum(matrix.T).tocsr()

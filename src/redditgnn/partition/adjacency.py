@@ -74,7 +74,7 @@ def undirected(graph: GraphData) -> Adjacency:
     """
     require(numba_works(), "communities need Numba, which does not work here; pip install numba")
     if graph.edge_time is not None:
-        graph = merge_repeated(graph)
+        graph = merge_repeated(graph, counts=True)
     weight = NO_WEIGHTS if graph.edge_weight is None else graph.edge_weight.numpy()
     if is_undirected(graph):
         return _unsigned(graph.rowptr.numpy(), graph.col.numpy(), weight)
