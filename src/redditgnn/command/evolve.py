@@ -32,8 +32,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
-from redditgnn.errors import no_effect_error, require
+from redditgnn.command.options import CONFIG_DIR, existing_folder, split_group, split_option
+from redditgnn.errors import require
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     overrides, folder = split_option(
         [word for word in argv if word != DRY_RUN], "evolve", CONFIG_DIR
     )
-    own, data = _sorted(overrides)
+    own, data = split_group(overrides, GROUP, "an evolution", KEYS, ("dataset",))
     config_dir = existing_folder(folder)
     # They import Hydra and torch, which a mistake in the arguments need not wait for.
     from redditgnn.config.compose import compose_experiment
@@ -79,21 +79,6 @@ def main(argv: Sequence[str]) -> int:
     written = result.write(results_dir)
     print(f"{result.text()}\n\nwrote {written / PAGE}")
     return 0
-
-
-def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the overrides of the evolution, and those of the data."""
-    own, data = list[str](), list[str]()
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if key.startswith(f"{GROUP}."):
-            own.append(override)
-        elif key in KEYS or key.startswith("dataset."):
-            data.append(override)
-        else:
-            keys = ("evolve.KEY", *KEYS)
-            raise no_effect_error(override, key, "an evolution", keys, "dataset.KEY")
-    return own, data
 
 
 def _describe_plan(graph: GraphData, windows: Sequence[Window]) -> str:

@@ -31,9 +31,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
+from redditgnn.command.options import CONFIG_DIR, existing_folder, split_group, split_option
 from redditgnn.command.saved_runs import load
-from redditgnn.errors import no_effect_error
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     """Draw a map, write it, and print where."""
     log_to_stderr()
     overrides, folder = split_option(argv, "map", CONFIG_DIR)
-    own, data = _sorted(overrides)
+    own, data = split_group(overrides, GROUP, "a map", KEYS, ("dataset", "embedding"))
     config_dir = existing_folder(folder)
     # They import Hydra and torch, which a mistake in the arguments need not wait for.
     from redditgnn.config.compose import compose_experiment
@@ -73,21 +72,6 @@ def main(argv: Sequence[str]) -> int:
     written = write_map(content, settings, graph, Path(run_settings.results_dir))
     print(f"{describe_map(content)}\nwrote {written / 'map.html'}")
     return 0
-
-
-def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the overrides of the map, and those of the data."""
-    own, data = list[str](), list[str]()
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if key.startswith(f"{GROUP}."):
-            own.append(override)
-        elif key in KEYS or key.startswith(("dataset.", "embedding.")):
-            data.append(override)
-        else:
-            families = "dataset.KEY, embedding.KEY"
-            raise no_effect_error(override, key, "a map", ("map.KEY", *KEYS), families)
-    return own, data
 
 
 def _read(run: Run) -> tuple[GraphData, Table, list[Column]]:

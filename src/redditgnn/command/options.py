@@ -1,11 +1,11 @@
-"""The single option of a command, beside Hydra's overrides."""
+"""The options of a command beside Hydra's overrides, and these by what they are about."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from redditgnn.errors import UserError
+from redditgnn.errors import UserError, no_effect_error
 
 CONFIG_DIR = "--config-dir"
 
@@ -19,6 +19,29 @@ def existing_folder(value: str | Path | None) -> Path | None:
     if value is not None and not Path(value).is_dir():
         raise UserError(f"{CONFIG_DIR} must be a folder that exists, got {value}")
     return None if value is None else Path(value)
+
+
+def split_group(
+    overrides: Sequence[str], group: str, on: str, keys: Sequence[str], families: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Split overrides into those of `group.KEY`, and those of the data: `keys` and `families`.
+
+    Families are names of groups, such as dataset. `on` is what the command makes, for the message.
+
+    Raises:
+        ConfigError: an override is neither.
+    """
+    own, data = list[str](), list[str]()
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key.startswith(f"{group}."):
+            own.append(override)
+        elif key in keys or key.startswith(tuple(f"{family}." for family in families)):
+            data.append(override)
+        else:
+            known = (f"{group}.KEY", *keys)
+            raise no_effect_error(override, key, on, known, ", ".join(f"{f}.KEY" for f in families))
+    return own, data
 
 
 def split_option(

@@ -23,6 +23,7 @@ from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.sampler.full import FullSampler
 from redditgnn.sampler.neighbor import NeighborSampler
+from redditgnn.sampler.saint import walk_step
 
 EXPONENT = 0.75  # of the degree, in the distribution of negatives
 
@@ -128,9 +129,8 @@ def random_walks(
     graph: GraphData, starts: Int64[Tensor, " walks"], length: int, generator: Generator
 ) -> Int64[Tensor, "walks length"]:
     """Return the nodes of uniform walks without their starts, which must have neighbours."""
-    nodes, walks, degree = starts, [], graph.degree
+    nodes, walks = starts, []
     for _ in range(length):
-        draws = torch.rand(len(nodes), dtype=torch.float64, generator=generator)
-        nodes = graph.col[graph.rowptr[nodes] + (draws * degree[nodes]).long()].long()
+        nodes = walk_step(graph, nodes, generator)
         walks.append(nodes)
     return torch.stack(walks, 1)

@@ -179,8 +179,9 @@ def choose_smoothing(
             trials.append((choice, split_scores(graph, out, "val")[metric.name]))
     best, _ = max(trials, key=lambda trial: metric.merit(trial[1]))
     plain, chosen = (smoother.apply(one, graph.train_mask) for one in (Choice(), best))
-    labelled = graph.train_mask | graph.val_mask if with_val_labels else graph.train_mask
-    tested = smoother.apply(best, labelled)
+    tested = chosen
+    if with_val_labels:
+        tested = smoother.apply(best, graph.train_mask | graph.val_mask)
     return Smoothing(
         trials=trials,
         best=best,
