@@ -153,11 +153,15 @@ def verdicts(
     return {name: count / trials for name, count in counts.items()}
 
 
-SETTINGS = [(10, None), (20, None), (10, 10), (20, 20), (20, 100)]
+SETTINGS = [(10, None), (20, 20)]
+MORE_SETTINGS = [(20, None), (10, 10), (20, 100)]
 NOISE = 0.007  # three standard errors of a share of 2.5 % among 4000
 
 
-@pytest.mark.parametrize(("runs", "published_runs"), SETTINGS)
+@pytest.mark.parametrize(
+    ("runs", "published_runs"),
+    [*SETTINGS, *(pytest.param(*runs, marks=pytest.mark.slow) for runs in MORE_SETTINGS)],
+)
 def test_a_true_reproduction_is_called_below_once_in_forty_at_most(
     runs: int, published_runs: int | None
 ) -> None:
