@@ -8,7 +8,8 @@ are merged from these files. Hydra composes those of any other form, including m
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,9 +70,7 @@ class Experiments:
         chosen = [group for group in GROUPS if choices[group] is not None]
         groups = {group: self._load(f"{group}/{choices[group]}").values for group in chosen}
         layers = (groups, self._load("train").values, self._load(f"experiment/{name}").values)
-        # These nodes belong to no other config.
-        config = OmegaConf.unsafe_merge(*map(OmegaConf.create, layers))
-        assert isinstance(config, DictConfig)
+        config = OmegaConf.create(reduce(_merge, layers))
         config.pop("hydra", None)
         return settings_from(config, choices), target_of(config)
 
@@ -118,6 +117,15 @@ def _read_file(path: Path) -> _File:
         defaults=plain.pop("defaults", None) or [],
         values={str(key): value for key, value in plain.items()},
     )
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of both, those of `above` where both have a key that is no mapping."""
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _merge(below[key], above[key])
+    return merged
 
 
 def _parse_override(entry: Any) -> tuple[str, str]:
