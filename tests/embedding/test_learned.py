@@ -176,3 +176,5 @@ def test_a_graph_that_a_method_cannot_learn_from_is_refused(make_graph, monkeypa
     monkeypatch.setattr("redditgnn.embedding.grace.free_memory", lambda device: 1000)
     with pytest.raises(ConfigError, match="compares all pairs of 20 nodes"):
         table("grace", graph)
+    with pytest.raises(ConfigError, match="temperature must be at least 0.025, got 0.01"):
+        build("grace", "embedding.temperature=0.01")

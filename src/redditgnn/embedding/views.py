@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator
@@ -16,7 +16,29 @@ from redditgnn.graph.features import Rows
 Shares = Sequence[int | float]
 
 
-def check_shares(key: str, shares: Shares) -> None:
+@dataclass(frozen=True, slots=True)
+class TwoViews:
+    """Gives two views of a batch. Each leaves out its share of the edges and of the features.
+
+    Raises:
+        ConfigError: the shares are no two probabilities.
+    """
+
+    drop_edges: Shares
+    drop_features: Shares
+
+    def __post_init__(self) -> None:
+        _check_shares("embedding.drop_edges", self.drop_edges)
+        _check_shares("embedding.drop_features", self.drop_features)
+
+    def __call__(self, batch: Batch, generator: Generator) -> list[Batch]:
+        return [
+            mask_columns(drop_edges(batch, edges, generator), features, generator)
+            for edges, features in zip(self.drop_edges, self.drop_features, strict=True)
+        ]
+
+
+def _check_shares(key: str, shares: Shares) -> None:
     """Refuse what is no pair of shares, one for each of two views."""
     require(
         len(shares) == 2,
@@ -70,13 +92,3 @@ def drop_edges(batch: Batch, share: int | float, generator: Generator) -> Batch:
         num_edges=None,
         _blocks={},
     )
-
-
-def two_views(
-    batch: Batch, edge_shares: Shares, feature_shares: Shares, generator: Generator
-) -> list[Batch]:
-    """Return the batch with some edges and features left out, twice."""
-    return [
-        mask_columns(drop_edges(batch, edges, generator), features, generator)
-        for edges, features in zip(edge_shares, feature_shares, strict=True)
-    ]
