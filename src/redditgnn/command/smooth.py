@@ -28,15 +28,14 @@ examples:
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redditgnn.command.saved_runs import Arguments, default_place, load
 from redditgnn.errors import UserError
+from redditgnn.record.runs_file import as_csv
 from redditgnn.runtime.files import whole_file
 
 if TYPE_CHECKING:
@@ -115,12 +114,9 @@ def _describe(choice: Choice) -> str:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    lines = [as_csv(list(row), row, with_header=row is rows[0]) for row in rows]
     with whole_file(path) as file:
-        file.write(text.getvalue().encode())
+        file.write("".join(lines).encode())
 
 
 def _number(option: str, text: str) -> float:
