@@ -167,6 +167,11 @@ def test_a_mistake_is_answered_with_a_remedy(overrides, message):
         build("bgrl", *overrides)
 
 
+def test_pairs_of_a_whole_graph_cannot_be_dropped():
+    with pytest.raises(ConfigError, match="drop_pairs=true needs embedding.batch_size"):
+        build("graphsage", "embedding.drop_pairs=true")
+
+
 def test_a_graph_that_a_method_cannot_learn_from_is_refused(make_graph, monkeypatch):
     graph = make_graph()
     with pytest.raises(ConfigError, match="the dataset has none; use embedding=deepwalk"):

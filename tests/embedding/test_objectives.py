@@ -21,6 +21,7 @@ from redditgnn.embedding.grace import Contrast
 from redditgnn.embedding.graphsage import PairBatch, PairBatches, PairLoss, random_walks
 from redditgnn.embedding.learned import node_batches
 from redditgnn.embedding.views import TwoViews, drop_edges, mask_columns, shuffle_features
+from redditgnn.graph.csr import row_of_edge
 from redditgnn.graph.features import Rows
 from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.sampler.neighbor import NeighborSampler
@@ -178,7 +179,7 @@ def test_graphsage_is_eq_1_over_the_pairs_of_a_batch(encoder, batch):
 @pytest.mark.parametrize("size", [None, 7])
 def test_pairs_are_a_start_and_a_node_that_its_walk_visits(graph, size):
     settings = {"num_layers": 2, "batch_size": size, "num_neighbors": size and [-1, -1]}
-    batches = PairBatches(graph, node_batches(graph, settings, 0), size, 2, 4, 0)
+    batches = PairBatches(graph, node_batches(graph, settings, 0), size, 2, 4, 0, drops_pairs=False)
     pairs = []
     for item in batches:
         ids = item.batch.node_ids
@@ -193,6 +194,21 @@ def test_pairs_are_a_start_and_a_node_that_its_walk_visits(graph, size):
     assert all(node in two_hops[start] for start, node in pairs)
 
 
+@pytest.mark.parametrize("drops_pairs", [False, True])
+def test_a_batch_of_pairs_can_be_without_the_edges_between_them(graph, drops_pairs):
+    settings = {"num_layers": 2, "batch_size": 7, "num_neighbors": [-1, -1]}
+    sampler = node_batches(graph, settings, 0)
+    num_between = num_edges = 0
+    for item in PairBatches(graph, sampler, 7, 1, 4, 0, drops_pairs=drops_pairs):
+        row = row_of_edge(item.batch.rowptr)
+        edges = set(zip(row.tolist(), item.batch.col.tolist(), strict=True))
+        pairs = list(zip(item.start.tolist(), item.visited.tolist(), strict=True))
+        num_between += len(edges & {*pairs, *((v, u) for u, v in pairs)})
+        num_edges += len(edges)
+    assert (num_between == 0) == drops_pairs
+    assert num_edges > 0
+
+
 def test_walks_step_to_each_neighbour_alike_and_negatives_follow_the_degree(graph):
     walks = random_walks(graph, torch.zeros(6000, dtype=torch.int64), 2, generator())
     near = graph.col[graph.rowptr[0] : graph.rowptr[1]]
@@ -200,7 +216,9 @@ def test_walks_step_to_each_neighbour_alike_and_negatives_follow_the_degree(grap
     assert set(counts.nonzero().view(-1).tolist()) == set(near.tolist())
     assert counts[near].max() < 1.25 * counts[near].min()
     settings = {"num_layers": 1, "batch_size": None, "num_neighbors": None}
-    batches = PairBatches(graph, node_batches(graph, settings, 0), None, 1, 60000, 0)
+    batches = PairBatches(
+        graph, node_batches(graph, settings, 0), None, 1, 60000, 0, drops_pairs=False
+    )
     (item,) = batches
     share = torch.bincount(item.negative, minlength=12) / 60000
     expected = graph.degree.double() ** 0.75

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Generator
+from jaxtyping import Bool, Int64
+from torch import Generator, Tensor
 
 from redditgnn.errors import require, require_probability
 from redditgnn.graph.batch import Batch
@@ -69,14 +70,28 @@ def mask_columns(batch: Batch, share: int | float, generator: Generator) -> Batc
 
 
 def drop_edges(batch: Batch, share: int | float, generator: Generator) -> Batch:
-    """Drop each edge with probability `share`.
+    """Drop each edge with probability `share`."""
+    if share == 0:
+        return batch
+    return keep_edges(batch, torch.rand(len(batch.col), generator=generator) >= share)
+
+
+def drop_pairs(
+    batch: Batch, first: Int64[Tensor, " pairs"], second: Int64[Tensor, " pairs"]
+) -> Batch:
+    """Drop the edges between the two nodes of each pair, which are positions in the batch."""
+    size = len(batch.node_ids)
+    pairs = torch.cat([first * size + second, second * size + first])
+    edges = row_of_edge(batch.rowptr, len(batch.col)) * size + batch.col
+    return keep_edges(batch, ~torch.isin(edges, pairs))
+
+
+def keep_edges(batch: Batch, keep: Bool[Tensor, " edges"]) -> Batch:
+    """Return the batch with the marked edges alone.
 
     In a batch of the whole graph the degrees are those of what is left. In a sampled batch they
     stay those of the graph: it is as if fewer neighbours had been drawn.
     """
-    if share == 0:
-        return batch
-    keep = torch.rand(len(batch.col), generator=generator) >= share
     rows = row_of_edge(batch.rowptr, len(batch.col))[keep]
     counts = torch.bincount(rows, minlength=len(batch.rowptr) - 1)
     degree, row_scale = counts, None
