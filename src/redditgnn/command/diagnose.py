@@ -12,7 +12,7 @@ diagnosis/ in the run's folder.
 Of two runs on the same data it prints the scores side by side, how many nodes only one of them has
 right, and where the difference comes from.
 
-Answers of a run of protocol=temporal are those at the end of test window N, by default the last.
+With protocol=temporal, answers are those at the end of test window N, by default the last.
 
 keys: data_dir  results_dir  device  dataset=NAME  dataset.KEY
 

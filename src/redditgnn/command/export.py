@@ -12,7 +12,7 @@ default export/ in the run's, holds
 
 keys: data_dir  results_dir  device  dataset=NAME  dataset.KEY
 
-Of a run of protocol=temporal it is of the end of test window N, by default the last.
+With protocol=temporal, model and graph are those at the end of test window N, by default the last.
 A model that PyG's layers cannot rebuild to the same numbers is refused.
 
 examples:
