@@ -19,6 +19,7 @@ from redditgnn.config.settings import Settings
 from redditgnn.dataset.edges import sort_edges
 from redditgnn.errors import ConfigError
 from redditgnn.evaluation.exact import ExactInference, precomputed
+from redditgnn.graph.csr import pointers
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.metric.classification import per_node_loss
@@ -104,6 +105,17 @@ def sizes(sampler: str, num_nodes: int, num_layers: int) -> dict[str, object]:
     return {"num_parts": min(num_nodes, 4), "batch_size": min(num_nodes, 2)}
 
 
+def draws_training_nodes(sampler: str, graph: GraphData) -> bool:
+    """Whether GraphSAINT draws a training node. Node and edge samplers need edges of them."""
+    has_edge_out = torch.bincount(graph.col, minlength=graph.num_nodes) > 0
+    drawable = {
+        "sampler=saint_node": has_edge_out,
+        "sampler=saint_edge": has_edge_out | (graph.degree > 0),
+        "sampler=saint_rw": torch.ones(graph.num_nodes, dtype=torch.bool),
+    }
+    return graph.num_edges > 0 and bool((graph.train_mask & drawable[sampler]).any())
+
+
 def hold(model_name: str, sampler_name: str, graph: GraphData) -> None:
     """Train for an epoch of steps, then compare exact inference with one forward pass."""
     settings = chosen(model_name, sampler_name)
@@ -112,8 +124,8 @@ def hold(model_name: str, sampler_name: str, graph: GraphData) -> None:
     graph = precomputed(model, graph, CPU)
     fitting = sizes(sampler_name, graph.num_nodes, model.num_layers)
     facts = {"num_layers": model.num_layers, "device": CPU, "seed": 0}
-    if "saint" in sampler_name and graph.num_edges == 0:
-        with pytest.raises(ConfigError, match="needs edges"):
+    if "saint" in sampler_name and not draws_training_nodes(sampler_name, graph):
+        with pytest.raises(ConfigError, match="needs edges|never draws them"):
             settings.build("sampler", graph, **facts, **fitting)
         return
     sampler = settings.build("sampler", graph, **facts, **fitting)
@@ -141,6 +153,18 @@ def hold(model_name: str, sampler_name: str, graph: GraphData) -> None:
 every_model = pytest.mark.parametrize(
     "model", MODELS, ids=lambda text: text.replace(" model.", ",")
 )
+
+
+@pytest.mark.parametrize("sampler", ["sampler=saint_node", "sampler=saint_edge"])
+def test_graphsaint_refuses_a_graph_none_of_whose_training_nodes_it_draws(sampler, make_graph):
+    graph = make_graph(num_nodes=20, num_edges=60)
+    alone, row = torch.arange(20) == 7, torch.arange(20).repeat_interleave(graph.degree)
+    edges = (graph.col != 7) & (row != 7)
+    rowptr = pointers(torch.bincount(row[edges], minlength=20))
+    lonely = replace(graph, rowptr=rowptr, col=graph.col[edges], train_mask=alone)
+    assert draws_training_nodes("sampler=saint_rw", lonely)
+    assert not draws_training_nodes(sampler, lonely)
+    hold("model=gcn", sampler, lonely)
 
 
 @every_model

@@ -1,9 +1,10 @@
-"""Compare the parts of METIS and Leiden for a sampler: CPU seconds, edges cut, test scores.
+"""Compare the parts of METIS, of Leiden and random ones: CPU seconds, edges cut, test scores.
 
-usage: python -m scripts.bench.partitions [--seeds N] [--data-dir DIR] KEY=VALUE ...
+usage: python -m scripts.bench.partitions [--seeds N] [--side SIDE] [--data-dir DIR] KEY=VALUE ...
 
 The words are those of `redditgnn train`, and choose data, model and sampler. Each side makes the
-parts several times, on one thread. Then it trains with as many seeds, and the parts are the same.
+parts several times, on one thread. Then it trains with as many seeds. The parts are the same in
+each run, but random ones are drawn from its seed.
 """
 
 from __future__ import annotations
@@ -52,26 +53,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure what the options say."""
     parser = new_parser("partitions", __doc__)
     parser.add_argument("--seeds", type=int, default=5, help="runs of each side (5)")
+    parser.add_argument("--side", choices=SIDES, help="only this one, beside the time of METIS")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="of redditgnn train")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     sheet = Sheet(options.out or csv_path("cpu", "partitions"), torch.device("cpu"))
     overrides = [*options.overrides, f"data_dir={options.data_dir}", "device=cpu"]
-    for row in measure(overrides, options.seeds):
+    for row in measure(overrides, options.seeds, [options.side] if options.side else SIDES):
         sheet.write(row)
     return 0
 
 
-def measure(overrides: Sequence[str], seeds: int) -> Iterator[Row]:
-    """Yield a row for each way to make parts."""
+def measure(overrides: Sequence[str], seeds: int, sides: Sequence[str]) -> Iterator[Row]:
+    """Yield a row for each of `sides`, which are ways to make parts."""
     settings = compose_settings([*overrides])
     graph: GraphData = settings.build("dataset", Path(settings.data_dir))
     number = settings.components["sampler"]["num_parts"]
     alone = replace(graph, cache_dir=None)  # which has no parts to load
-    calls = [Side(side, partial(make_parts, alone, number, side)) for side in SIDES]
+    calls = [
+        Side(side, partial(make_parts, alone, number, side))
+        for side in dict.fromkeys((METIS, *sides))
+    ]
     timings = alternate(calls, repeats=REPEATS, budget_s=0, clock=time.process_time)
-    for side, timing in timings.items():
+    for side in sides:
         scores = sample_of([score(overrides, side, seed) for seed in range(seeds)])
         row = PartitionRow(
             program="partitions",
@@ -88,7 +93,7 @@ def measure(overrides: Sequence[str], seeds: int) -> Iterator[Row]:
             score_mean=scores.mean,
             score_std=scores.deviation,
         )
-        yield with_times(row, timing, timings[METIS])
+        yield with_times(row, timings[side], timings[METIS])
 
 
 def make_parts(graph: GraphData, number: int, side: str) -> list[torch.Tensor]:

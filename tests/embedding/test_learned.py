@@ -167,6 +167,11 @@ def test_a_mistake_is_answered_with_a_remedy(overrides, message):
         build("bgrl", *overrides)
 
 
+def test_pairs_of_a_whole_graph_cannot_be_dropped():
+    with pytest.raises(ConfigError, match="drop_pairs=true needs embedding.batch_size"):
+        build("graphsage", "embedding.drop_pairs=true")
+
+
 def test_a_graph_that_a_method_cannot_learn_from_is_refused(make_graph, monkeypatch):
     graph = make_graph()
     with pytest.raises(ConfigError, match="the dataset has none; use embedding=deepwalk"):
@@ -176,3 +181,5 @@ def test_a_graph_that_a_method_cannot_learn_from_is_refused(make_graph, monkeypa
     monkeypatch.setattr("redditgnn.embedding.grace.free_memory", lambda device: 1000)
     with pytest.raises(ConfigError, match="compares all pairs of 20 nodes"):
         table("grace", graph)
+    with pytest.raises(ConfigError, match="temperature must be at least 0.025, got 0.01"):
+        build("grace", "embedding.temperature=0.01")

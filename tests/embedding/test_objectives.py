@@ -12,18 +12,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from redditgnn.embedding import contrast as contrast_module
 from redditgnn.embedding.bgrl import Bootstrap
+from redditgnn.embedding.contrast import LEAST_TEMPERATURE, contrast
 from redditgnn.embedding.dgi import Infomax
 from redditgnn.embedding.encoder import Encoder
 from redditgnn.embedding.grace import Contrast
 from redditgnn.embedding.graphsage import PairBatch, PairBatches, PairLoss, random_walks
 from redditgnn.embedding.learned import node_batches
-from redditgnn.embedding.views import drop_edges, mask_columns, shuffle_features, two_views
+from redditgnn.embedding.views import TwoViews, drop_edges, mask_columns, shuffle_features
+from redditgnn.graph.csr import row_of_edge
 from redditgnn.graph.features import Rows
 from redditgnn.graph.sparse_features import SparseFeatures
 from redditgnn.sampler.neighbor import NeighborSampler
 
-DIM, NONE = 4, (0, 0)
+DIM = 4
+NO_CHANGE, CHANGES = TwoViews((0, 0), (0, 0)), TwoViews((0.3, 0.4), (0.2, 0.1))
 CPU = torch.device("cpu")
 
 
@@ -89,8 +93,8 @@ def test_dgi_is_the_cross_entropy_of_real_and_shuffled_nodes(encoder, graph, bat
 
 
 def test_grace_is_the_contrast_of_each_node_with_all_others(encoder, batch):
-    objective = Contrast(encoder, nn.Linear(DIM, 3), 0.5, (0.3, 0.4), (0.2, 0.1))
-    views = two_views(batch, (0.3, 0.4), (0.2, 0.1), generator())
+    objective = Contrast(encoder, nn.Linear(DIM, 3), 0.5, CHANGES)
+    views = CHANGES(batch, generator())
     u, v = (F.normalize(objective.projection(encoder(view))).double() for view in views)
     total = 0.0
     for a, b in ((u, v), (v, u)):
@@ -102,10 +106,38 @@ def test_grace_is_the_contrast_of_each_node_with_all_others(encoder, batch):
     torch.testing.assert_close(objective(batch, generator()).double(), total / 24)
 
 
+@pytest.mark.parametrize("strip", [1, 5, 24])
+def test_the_contrast_in_strips_is_that_of_the_matrix_of_all_pairs(strip, monkeypatch):
+    monkeypatch.setattr(contrast_module, "STRIP", strip)
+    views = torch.randn(2, 12, 3, dtype=torch.float64, generator=generator())
+    loss, gradient = [], []
+    for function in (contrast, dense_contrast):
+        u, v = views.clone().requires_grad_()
+        loss.append(function(F.normalize(u), F.normalize(v), 0.1) * 3)
+        gradient.append(torch.autograd.grad(loss[-1], [u, v]))
+    torch.testing.assert_close(*loss)
+    torch.testing.assert_close(*gradient)
+
+
+def dense_contrast(u, v, temperature):
+    z = torch.cat([u, v])
+    itself = torch.eye(len(z), dtype=torch.bool)
+    scores = (z @ z.T / temperature).masked_fill(itself, -torch.inf)
+    return F.cross_entropy(scores, torch.arange(len(z)).roll(len(u)))
+
+
+def test_the_contrast_is_finite_at_the_least_temperature():
+    u = F.normalize(torch.ones(1, 4)).requires_grad_()
+    loss = contrast(u, -u, LEAST_TEMPERATURE)
+    (gradient,) = torch.autograd.grad(loss, u)
+    assert loss.isfinite()
+    assert gradient.isfinite().all()
+
+
 def test_bgrl_compares_the_prediction_of_each_view_with_the_other_views_target(encoder, batch):
-    objective = Bootstrap(encoder, nn.Linear(DIM, DIM), 0.9, (0.3, 0.4), (0.2, 0.1))
+    objective = Bootstrap(encoder, nn.Linear(DIM, DIM), 0.9, CHANGES)
     nn.init.constant_(objective.target.convs[0].lin.weight, 0.3)  # another network than the encoder
-    first, second = two_views(batch, (0.3, 0.4), (0.2, 0.1), generator())
+    first, second = CHANGES(batch, generator())
     expected = 2.0
     for view, other in ((first, second), (second, first)):
         p, h = objective.predictor(encoder(view)), objective.target(other)
@@ -114,7 +146,7 @@ def test_bgrl_compares_the_prediction_of_each_view_with_the_other_views_target(e
 
 
 def test_the_target_of_bgrl_has_no_gradient_and_follows_as_a_moving_average(encoder, batch):
-    objective = Bootstrap(encoder, nn.Linear(DIM, DIM), 0.9, NONE, NONE)
+    objective = Bootstrap(encoder, nn.Linear(DIM, DIM), 0.9, NO_CHANGE)
     with torch.no_grad():
         for weight in encoder.parameters():
             weight += 1
@@ -147,7 +179,7 @@ def test_graphsage_is_eq_1_over_the_pairs_of_a_batch(encoder, batch):
 @pytest.mark.parametrize("size", [None, 7])
 def test_pairs_are_a_start_and_a_node_that_its_walk_visits(graph, size):
     settings = {"num_layers": 2, "batch_size": size, "num_neighbors": size and [-1, -1]}
-    batches = PairBatches(graph, node_batches(graph, settings, 0), size, 2, 4, 0)
+    batches = PairBatches(graph, node_batches(graph, settings, 0), size, 2, 4, 0, drops_pairs=False)
     pairs = []
     for item in batches:
         ids = item.batch.node_ids
@@ -162,6 +194,21 @@ def test_pairs_are_a_start_and_a_node_that_its_walk_visits(graph, size):
     assert all(node in two_hops[start] for start, node in pairs)
 
 
+@pytest.mark.parametrize("drops_pairs", [False, True])
+def test_a_batch_of_pairs_can_be_without_the_edges_between_them(graph, drops_pairs):
+    settings = {"num_layers": 2, "batch_size": 7, "num_neighbors": [-1, -1]}
+    sampler = node_batches(graph, settings, 0)
+    num_between = num_edges = 0
+    for item in PairBatches(graph, sampler, 7, 1, 4, 0, drops_pairs=drops_pairs):
+        row = row_of_edge(item.batch.rowptr)
+        edges = set(zip(row.tolist(), item.batch.col.tolist(), strict=True))
+        pairs = list(zip(item.start.tolist(), item.visited.tolist(), strict=True))
+        num_between += len(edges & {*pairs, *((v, u) for u, v in pairs)})
+        num_edges += len(edges)
+    assert (num_between == 0) == drops_pairs
+    assert num_edges > 0
+
+
 def test_walks_step_to_each_neighbour_alike_and_negatives_follow_the_degree(graph):
     walks = random_walks(graph, torch.zeros(6000, dtype=torch.int64), 2, generator())
     near = graph.col[graph.rowptr[0] : graph.rowptr[1]]
@@ -169,7 +216,9 @@ def test_walks_step_to_each_neighbour_alike_and_negatives_follow_the_degree(grap
     assert set(counts.nonzero().view(-1).tolist()) == set(near.tolist())
     assert counts[near].max() < 1.25 * counts[near].min()
     settings = {"num_layers": 1, "batch_size": None, "num_neighbors": None}
-    batches = PairBatches(graph, node_batches(graph, settings, 0), None, 1, 60000, 0)
+    batches = PairBatches(
+        graph, node_batches(graph, settings, 0), None, 1, 60000, 0, drops_pairs=False
+    )
     (item,) = batches
     share = torch.bincount(item.negative, minlength=12) / 60000
     expected = graph.degree.double() ** 0.75

@@ -64,3 +64,10 @@ def test_an_empty_split_has_no_loss_and_no_score() -> None:
     nothing, y = torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)
     assert math.isnan(mean_loss(nothing, y))
     assert set(scores(nothing, y).values()) == {0.0}
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_logits_that_are_no_numbers_have_no_calibration_error(multi_label: bool) -> None:
+    y = torch.tensor([[1.0, 0.0], [0.0, 1.0]]) if multi_label else torch.tensor([0, 1])
+    logits = torch.tensor([[torch.nan, 0.0], [1.0, 0.0]])
+    assert math.isnan(scores(logits, y)["ece"])  # a warning would be an error here

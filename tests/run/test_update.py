@@ -14,7 +14,6 @@ import torch
 from redditgnn.graph.data import GraphData
 from redditgnn.record import checkpoint
 from redditgnn.record.checkpoint import Weights
-from redditgnn.run.update import ModelUpdate
 from redditgnn.trainer.loop import Trainer
 from tests.run.test_temporal import Train, in_time, poisoned, rows_of, train
 
@@ -138,21 +137,40 @@ def test_windows_are_those_of_a_frozen_model_and_the_row_tells_of_the_first(
         assert float(rows[update]["test_accuracy"]) == pytest.approx(mean)
 
 
-def test_a_run_that_ends_during_an_update_resumes_and_has_the_same_scores(
-    train: Train, graph: GraphData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("update", UPDATES)
+def test_a_run_that_ends_during_an_update_resumes_there_and_has_the_same_scores(
+    train: Train, graph: GraphData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: str
 ) -> None:
-    keys = ("protocol.update=warm_start", "trainer.checkpoint_every=1", *GCN)
+    keys = (f"protocol.update={update}", "trainer.checkpoint_every=1", *GCN)
     train(graph, *keys)
-    whole = ages_of(tmp_path)
+    whole, weights, trained = ages_of(tmp_path), weights_of(tmp_path, 3), list[str]()
+    fit = Trainer.fit
 
-    def interrupted(*args: Any) -> None:
-        raise KeyboardInterrupt
+    def interrupted_in_window_3(self: Trainer, *args: Any, **kwargs: Any) -> Any:
+        trained.append(args[5].stem)
+        training = fit(self, *args, **kwargs)  # which writes weights, as when it is cut short
+        if "3" in trained[-1]:
+            raise KeyboardInterrupt
+        return training
 
     with monkeypatch.context() as patch:
-        patch.setattr(ModelUpdate, "_train", interrupted)
+        patch.setattr(Trainer, "fit", interrupted_in_window_3)
         with pytest.raises(KeyboardInterrupt):
             train(graph, *keys)
-    train(graph, *keys)
+        assert not (last_folder(tmp_path) / "best-window-3.pt").exists()
+        patch.setattr(
+            Trainer,
+            "fit",
+            lambda self, *args, **kw: trained.append("again") or fit(self, *args, **kw),
+        )
+        train(graph, *keys)
+    assert trained == [
+        "best",
+        "best-window-2.unfinished",
+        "best-window-3.unfinished",
+        *["again"] * 2,
+    ]
+    assert are_equal(weights_of(tmp_path, 3), weights)
     rows = rows_of(tmp_path / "runs.csv")
     assert [row["status"] for row in rows] == ["completed", "interrupted", "completed"]
     assert rows[1]["run_id"] == rows[2]["run_id"]

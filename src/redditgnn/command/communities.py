@@ -32,8 +32,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
-from redditgnn.errors import no_effect_error
+from redditgnn.command.options import CONFIG_DIR, existing_folder, split_group, split_option
 from redditgnn.runtime.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from redditgnn.partition.results import Result
 
 GROUP, RUN, DRY_RUN = "communities", "run", "--dry-run"
-KEYS = (GROUP, "dataset", RUN, "data_dir", "results_dir", "device")
+KEYS = ("dataset", RUN, "data_dir", "results_dir", "device")
 
 
 class Words(NamedTuple):
@@ -80,17 +79,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _read(argv: Sequence[str]) -> Words:
     overrides, folder = split_option(argv, "communities", CONFIG_DIR)
-    method, data, run_id = [], [], None
-    for word in overrides:
-        key, _, value = word.lstrip("+~").partition("=")
-        if key == RUN:
-            run_id = value
-        elif key.split(".")[0] == GROUP:
-            method.append(word)
-        elif key in KEYS or key.startswith("dataset."):
-            data.append(word)
-        else:
-            raise no_effect_error(word, key, "communities", KEYS, "dataset.KEY")
+    method, data = split_group(overrides, GROUP, "communities", KEYS, ("dataset",))
+    runs = [word for word in data if word.startswith(f"{RUN}=")]
+    run_id = runs[-1].removeprefix(f"{RUN}=") if runs else None
+    data = [word for word in data if word not in runs]
     return Words(method, data, run_id, existing_folder(folder))
 
 

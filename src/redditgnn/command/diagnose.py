@@ -1,6 +1,7 @@
 """Say where a trained model is right and where it is wrong, or compare two models node by node.
 
-usage: redditgnn diagnose RUN_ID [RUN_ID] [--split train|val|test] [--out DIR] [KEY=VALUE ...]
+usage: redditgnn diagnose RUN_ID [RUN_ID] [--split train|val|test] [--out DIR] [--window N]
+                          [KEY=VALUE ...]
 
 RUN_ID is a value of the column run_id of runs.csv, its first letters, or `latest`. It prints the
 accuracy by degree, by the share of neighbours of the same class, and by distance to the nearest
@@ -10,6 +11,8 @@ diagnosis/ in the run's folder.
 
 Of two runs on the same data it prints the scores side by side, how many nodes only one of them has
 right, and where the difference comes from.
+
+With protocol=temporal, answers are those at the end of test window N, by default the last.
 
 keys: data_dir  results_dir  device  dataset=NAME  dataset.KEY
 
@@ -45,9 +48,10 @@ def main(argv: Sequence[str]) -> int:
     parser.refuse_more_than(2, ids)
     if options.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {options.split}")
-    run, *others = [load(run_id, overrides, options.config_dir) for run_id in ids]
+    run, *others = [load(run_id, overrides, options.config_dir, options.window) for run_id in ids]
     tables = run.diagnose(options.split, beside=others[0] if others else None)
-    folder = Path(options.out) if options.out else default_place(run, _name(options.split, others))
+    place = default_place(run, _name(options.split, others), options.window)
+    folder = Path(options.out) if options.out else place
     _write(tables, _title([run, *others], options.split), folder, options.split)
     return 0
 
@@ -65,6 +69,8 @@ def _write(tables: Tables, title: str, folder: Path, split: str) -> None:
 def _title(runs: Sequence[Run], split: str) -> str:
     names = (f"{run.settings.choices['model']} (run {run.run_id})" for run in runs)
     title = f"{' beside '.join(names)}, {split} nodes of {runs[0].graph.name}"
+    if runs[0].window is not None:
+        title += f" at the end of window {runs[0].window}"
     if runs[0].is_on_own_graph:
         return title
     return f"{title}, which is another graph than the run's and has a split of its own"

@@ -29,6 +29,7 @@ from pathlib import Path
 import torch
 from numpy import ndarray
 
+from redditgnn.command.doctor import align_columns
 from redditgnn.command.options import CONFIG_DIR, existing_folder, split_option
 from redditgnn.config.compose import compose_experiment
 from redditgnn.config.settings import EMBEDDING
@@ -59,8 +60,7 @@ def main(argv: Sequence[str]) -> int:
         table = embedding_table(settings, embedding, graph)
         rows = _rows(graph, table, embedding)
         rows += _plan(table, embedding) if DRY_RUN in argv else _compute(table)
-    width = max(len(key) for key, _ in rows)
-    print("\n".join(f"{key:<{width}}  {value}" for key, value in rows))
+    print(align_columns(rows))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Write a trained model as a folder that plain PyG loads.
 
-usage: redditgnn export RUN_ID [--out DIR] [KEY=VALUE ...]
+usage: redditgnn export RUN_ID [--out DIR] [--window N] [KEY=VALUE ...]
 
 RUN_ID is a value of the column run_id of runs.csv, its first letters, or `latest`. The folder, by
 default export/ in the run's, holds
@@ -12,6 +12,7 @@ default export/ in the run's, holds
 
 keys: data_dir  results_dir  device  dataset=NAME  dataset.KEY
 
+With protocol=temporal, model and graph are those at the end of test window N, by default the last.
 A model that PyG's layers cannot rebuild to the same numbers is refused.
 
 examples:
@@ -33,7 +34,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out")
     options, ids, overrides = parser.read(argv)
     parser.refuse_more_than(1, ids)
-    run = load(ids[0], overrides, options.config_dir)
-    folder = run.export(Path(options.out) if options.out else default_place(run, "export"))
+    run = load(ids[0], overrides, options.config_dir, options.window)
+    place = default_place(run, "export", options.window)
+    folder = run.export(Path(options.out) if options.out else place)
     print(f"wrote {folder}; start it with: cd {folder} && python example.py")
     return 0

@@ -24,7 +24,7 @@ def existing_folder(value: str | Path | None) -> Path | None:
 def split_group(
     overrides: Sequence[str], group: str, on: str, keys: Sequence[str], families: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Split overrides into those of `group.KEY`, and those of the data: `keys` and `families`.
+    """Split overrides into those of the group, and those of the data: `keys` and `families`.
 
     Families are names of groups, such as dataset. `on` is what the command makes, for the message.
 
@@ -34,7 +34,7 @@ def split_group(
     own, data = list[str](), list[str]()
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
-        if key.startswith(f"{group}."):
+        if key.partition(".")[0] == group:
             own.append(override)
         elif key in keys or key.startswith(tuple(f"{family}." for family in families)):
             data.append(override)

@@ -1,7 +1,7 @@
 """Write what a trained model predicts: classes, probabilities, embeddings, attention.
 
 usage: redditgnn predict RUN_ID [--out FILE] [--split all|train|val|test] [--embeddings [LAYER]]
-                         [--attention] [KEY=VALUE ...]
+                         [--attention] [--window N] [KEY=VALUE ...]
 
 RUN_ID is a value of the column run_id of runs.csv, its first letters, or `latest`. The file has a
 row for each node: its id as in the input, split, label, predicted class, and a probability for each
@@ -11,6 +11,7 @@ class. By default it is predictions.csv in the run's folder.
   --split SPLIT  only the nodes of that split
   --embeddings   also a column for each channel of the last hidden layer, or of LAYER (1, 2, ...)
   --attention    also write FILE-attention: a row for each edge and layer, a column for each head
+  --window N     of a run of protocol=temporal: answers at the end of that test window (the last)
   --config-dir DIR   look for options of your own in DIR/dataset/*.yaml
 
 keys: data_dir  results_dir  device  dataset=NAME  dataset.KEY  trainer.eval_chunk_edges
@@ -57,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     if options.split not in SPLITS:
         raise UserError(f"--split must be one of {', '.join(SPLITS)}, got {options.split}")
     layer = _layer(options.embeddings)
-    run = load(ids[0], overrides, options.config_dir)
+    run = load(ids[0], overrides, options.config_dir, options.window)
     _write(run, layer, options)
     return 0
 
@@ -86,7 +87,7 @@ def _write(run: Run, layer: int | str | None, options: Namespace) -> None:
     path = Path(options.out) if options.out else None
     for file in [] if path is None else [path, _attention_path(path)]:
         check_place("--out", file)
-    path = path or default_place(run, "predictions.csv")
+    path = path or default_place(run, "predictions.csv", options.window)
     check_place("--out", path)
     embeddings = hidden_layer(run.model, None) if layer == LAST else layer
     assert not isinstance(embeddings, str)
@@ -113,6 +114,7 @@ def _write_tables(
             write(piece)
     split_of_its_own = ", with a split of its own" if run.graph.train_mask.any() else ""
     whose = OWN if run.is_on_own_graph else f"{ANOTHER}{split_of_its_own}"
+    whose += "" if run.window is None else f", at the end of window {run.window}"
     print(f"wrote {len(table):,} nodes of {run.graph.name}, {whose}, to {path}")
     if listener is not None:
         print(f"wrote {listener.num_rows:,} rows of attention to {edges_path}")

@@ -24,6 +24,7 @@ class Arguments(ArgumentParser):
         self._command = command
         self.add_argument("words", nargs="*")
         self.add_argument(CONFIG_DIR)
+        self.add_argument("--window", type=int)
 
     def error(self, message: str) -> NoReturn:
         """Refuse in one line.
@@ -53,8 +54,16 @@ class Arguments(ArgumentParser):
             raise UserError(f"{self._command} takes {number}, got {' '.join(ids)}")
 
 
-def load(run_id: str, overrides: Sequence[str], config_dir: str | Path | None = None) -> Run:
-    """Read a run below `results_dir=...`, with the data that the other overrides name."""
+def load(
+    run_id: str,
+    overrides: Sequence[str],
+    config_dir: str | Path | None = None,
+    window: int | None = None,
+) -> Run:
+    """Read a run below `results_dir=...`, with the data that the other overrides name.
+
+    `window` is that of a run of `protocol=temporal`, see `Run.on`.
+    """
     # It imports torch and PyG, which a mistake in the arguments need not wait for.
     from redditgnn.run.saved import load_run
 
@@ -63,15 +72,16 @@ def load(run_id: str, overrides: Sequence[str], config_dir: str | Path | None = 
     results_dir = places[-1].removeprefix(RESULTS_DIR) if places else "results"
     if not Path(results_dir).is_dir():
         raise UserError(f"results_dir={results_dir} must be a folder of runs, there is none")
-    return load_run(run_id, results_dir).on(overrides, folder)
+    return load_run(run_id, results_dir).on(overrides, folder, window=window)
 
 
-def default_place(run: Run, name: str) -> Path:
-    """Return where in the run's folder answers are written. Those on other data have other names.
+def default_place(run: Run, name: str, window: int | None) -> Path:
+    """Return where in the run's folder answers are written.
 
-    `report` reads the diagnosis of the run's own graph, which another must not replace.
+    Those on other data or of a chosen window have other names. `report` reads the diagnosis of the
+    run's own graph, which another must not replace.
     """
-    if run.is_on_own_graph:
-        return run.folder / name
     path = Path(name)
-    return run.folder / f"{path.stem}-other-graph{path.suffix}"
+    of_window = "" if window is None else f"-window-{window}"
+    of_data = "" if run.is_on_own_graph else "-other-graph"
+    return run.folder / f"{path.stem}{of_window}{of_data}{path.suffix}"

@@ -1,7 +1,7 @@
 """Correct and smooth the answers of a trained model with the labels of training nodes.
 
 usage: redditgnn smooth RUN_ID [--correct ALPHAS] [--scale SCALES] [--smooth ALPHAS] [--steps N]
-                        [--labels train|train+val] [KEY=VALUE ...]
+                        [--labels train|train+val] [--window N] [KEY=VALUE ...]
 
 RUN_ID is a value of the column run_id of runs.csv, its first letters, or `latest`. The model's
 errors at training nodes spread along the edges and correct its probabilities. Then labels and
@@ -16,6 +16,7 @@ run's folder.
   --smooth ALPHAS   how far labels spread, numbers in (0, 1) (0.5,0.8,0.95)
   --steps N         steps along the edges (50)
   --labels WHICH    train+val: once chosen, read the labels of validation nodes as well (train)
+  --window N        of a run of protocol=temporal: answers at the end of that test window (the last)
   --config-dir DIR  look for options of your own in DIR/dataset/*.yaml
 
 keys: data_dir  results_dir  device  dataset=NAME  dataset.KEY  trainer.eval_chunk_edges
@@ -27,15 +28,14 @@ examples:
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redditgnn.command.saved_runs import Arguments, default_place, load
 from redditgnn.errors import UserError
+from redditgnn.record.runs_file import as_csv
 from redditgnn.runtime.files import whole_file
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"--labels must be one of {', '.join(LABELS)}, got {options.labels}")
     alphas = [_alphas(f"--{name}", getattr(options, name)) for name in ("correct", "smooth")]
     scales, steps = _scales(options.scale), _steps(options.steps)
-    run = load(ids[0], overrides, options.config_dir)
+    run = load(ids[0], overrides, options.config_dir, options.window)
     result = run.smooth(
         correct_alphas=alphas[0],
         scales=scales,
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
         num_steps=steps,
         with_val_labels=options.labels == LABELS[1],
     )
-    path = default_place(run, "smoothing.csv")
+    path = default_place(run, "smoothing.csv", options.window)
     facts = {"num_steps": steps, "labels": options.labels}
     _write(path, [facts | row for row in _rows(result, run.monitored_metric)])
     print(f"run {run.run_id} on {run.graph.name}, with the labels of {options.labels} nodes")
@@ -114,12 +114,9 @@ def _describe(choice: Choice) -> str:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    lines = [as_csv(list(row), row, with_header=row is rows[0]) for row in rows]
     with whole_file(path) as file:
-        file.write(text.getvalue().encode())
+        file.write("".join(lines).encode())
 
 
 def _number(option: str, text: str) -> float:

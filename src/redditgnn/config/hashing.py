@@ -29,6 +29,7 @@ HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
     *("dataset.edge_time", "dataset.node_time"),
     "sampler.partition",
     "dataset.inputs",
+    "embedding.drop_pairs",
 )
 EARLIER_DEFAULTS = {"dataset.folder": "WikiCS"}  # of keys that are null by default since then
 
@@ -105,7 +106,7 @@ def with_later_keys(components: dict[str, dict[str, Any]]) -> dict[str, dict[str
     """Add the keys that the settings of an earlier run lack, unset."""
     completed = {group: dict(values) for group, values in components.items()}
     for group, name in (key.split(".") for key in (*HASHED_IF_SET, "dataset.times")):
-        if name in parameters_of(get_object(completed[group]["_target_"])):
+        if group in completed and name in parameters_of(get_object(completed[group]["_target_"])):
             completed[group].setdefault(name, None)
     return completed
 

@@ -18,7 +18,7 @@ from typing_extensions import Unpack
 from redditgnn.embedding.encoder import Encoder
 from redditgnn.embedding.learned import LearnedEmbedding, LearnedSettings
 from redditgnn.embedding.objective import Objective
-from redditgnn.embedding.views import Shares, check_shares, two_views
+from redditgnn.embedding.views import Shares, TwoViews
 from redditgnn.errors import require_positive, require_probability
 from redditgnn.graph.batch import Batch
 
@@ -36,11 +36,9 @@ class BGRL(LearnedEmbedding):
         **settings: Unpack[LearnedSettings],
     ) -> None:
         super().__init__(**settings)
-        check_shares("embedding.drop_edges", drop_edges)
-        check_shares("embedding.drop_features", drop_features)
         require_positive("embedding.predictor_channels", predictor_channels)
         require_probability("embedding.momentum", momentum)
-        self.shares = drop_edges, drop_features
+        self.views = TwoViews(drop_edges, drop_features)
         self.predictor_channels, self.momentum = predictor_channels, momentum
 
     def make_objective(self, encoder: Encoder) -> Objective:
@@ -49,7 +47,7 @@ class BGRL(LearnedEmbedding):
             nn.PReLU(),
             nn.Linear(self.predictor_channels, self.dim),
         )
-        return Bootstrap(encoder, predictor, self.momentum, *self.shares)
+        return Bootstrap(encoder, predictor, self.momentum, self.views)
 
 
 class Bootstrap(Objective):
@@ -65,16 +63,14 @@ class Bootstrap(Objective):
         encoder: Encoder,
         predictor: nn.Module,
         momentum: int | float,
-        edge_shares: Shares,
-        feature_shares: Shares,
+        views: TwoViews,
     ) -> None:
         super().__init__(encoder)
-        self.predictor, self.momentum = predictor, momentum
-        self.shares = edge_shares, feature_shares
+        self.predictor, self.momentum, self.views = predictor, momentum, views
         self.target = deepcopy(encoder).requires_grad_(False)
 
     def forward(self, batch: Batch, generator: Generator) -> Float[Tensor, ""]:
-        first, second = two_views(batch, *self.shares, generator)
+        first, second = self.views(batch, generator)
         return 2 - self._agreement(first, second) - self._agreement(second, first)
 
     def _agreement(self, view: Batch, other: Batch) -> Tensor:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Unpack
 
+from redditgnn.embedding.contrast import LEAST_TEMPERATURE, contrast
 from redditgnn.embedding.encoder import Encoder
 from redditgnn.embedding.learned import CPU, LearnedEmbedding, LearnedSettings
 from redditgnn.embedding.objective import Batches, Objective
-from redditgnn.embedding.views import Shares, check_shares, two_views
+from redditgnn.embedding.views import Shares, TwoViews
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.runtime.memory import GIB, free_memory
 
-COPIES = 6  # of the matrix of all pairs, with its gradient, at the peak
+BYTES_PER_PAIR = 8  # two float32: half of the matrix of both views
 
 
 class GRACE(LearnedEmbedding):
@@ -33,11 +33,13 @@ class GRACE(LearnedEmbedding):
         **settings: Unpack[LearnedSettings],
     ) -> None:
         super().__init__(**settings)
-        check_shares("embedding.drop_edges", drop_edges)
-        check_shares("embedding.drop_features", drop_features)
         require_positive("embedding.proj_channels", proj_channels)
-        require_positive("embedding.temperature", temperature)
-        self.shares = drop_edges, drop_features
+        require(
+            temperature >= LEAST_TEMPERATURE,
+            f"embedding.temperature must be at least {LEAST_TEMPERATURE}, got {temperature}; "
+            "try 0.4",
+        )
+        self.views = TwoViews(drop_edges, drop_features)
         self.proj_channels, self.temperature = proj_channels, temperature
 
     def make_objective(self, encoder: Encoder) -> Objective:
@@ -46,12 +48,12 @@ class GRACE(LearnedEmbedding):
             nn.ELU(),
             nn.Linear(self.proj_channels, self.dim),
         )
-        return Contrast(encoder, projection, self.temperature, *self.shares)
+        return Contrast(encoder, projection, self.temperature, self.views)
 
     def make_batches(self, graph: GraphData, seed: int) -> Batches:
         """Build the sampler, if the pairs of a batch fit the memory."""
         size = min(self.settings["batch_size"] or graph.num_nodes, graph.num_nodes)
-        needed, free = COPIES * 4 * 2 * size**2, free_memory(CPU)
+        needed, free = BYTES_PER_PAIR * size**2, free_memory(CPU)
         require(
             needed <= free,
             f"embedding=grace compares all pairs of {size:,} nodes, which needs "
@@ -74,21 +76,12 @@ class Contrast(Objective):
         encoder: Encoder,
         projection: nn.Module,
         temperature: int | float,
-        edge_shares: Shares,
-        feature_shares: Shares,
+        views: TwoViews,
     ) -> None:
         super().__init__(encoder)
-        self.projection, self.temperature = projection, temperature
-        self.shares = edge_shares, feature_shares
+        self.projection, self.temperature, self.views = projection, temperature, views
 
     def forward(self, batch: Batch, generator: Generator) -> Float[Tensor, ""]:
-        views = two_views(batch, *self.shares, generator)
+        views = self.views(batch, generator)
         u, v = (F.normalize(self.projection(self.encoder(view))) for view in views)
-        between = u @ v.T
-        return (self._one_way(between, u) + self._one_way(between.T, v)) / 2
-
-    def _one_way(self, between: Tensor, view: Tensor) -> Tensor:
-        itself = torch.eye(len(view), dtype=torch.bool)
-        within = (view @ view.T).masked_fill(itself, -torch.inf)
-        scores = torch.cat([between, within], 1) / self.temperature
-        return F.cross_entropy(scores, torch.arange(len(view)))
+        return contrast(u, v, self.temperature)

@@ -18,6 +18,7 @@ from typing_extensions import Unpack
 from redditgnn.embedding.encoder import Encoder
 from redditgnn.embedding.learned import LearnedEmbedding, LearnedSettings, node_batches
 from redditgnn.embedding.objective import Batches, Objective
+from redditgnn.embedding.views import drop_pairs
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
@@ -29,17 +30,32 @@ EXPONENT = 0.75  # of the degree, in the distribution of negatives
 
 
 class GraphSAGE(LearnedEmbedding):
-    """An epoch is one walk of `walk_length` steps from each node. `batch_size` counts pairs."""
+    """An epoch is one walk of `walk_length` steps from each node. `batch_size` counts pairs.
+
+    With `drop_pairs`, edges between the two nodes of a pair are left out of its batch, as in DGL's
+    examples/pytorch/graphsage/advanced: else an encoder may read the edge that it is to predict.
+    """
 
     ends_linear = True
 
     def __init__(
-        self, *, walk_length: int, negatives: int, **settings: Unpack[LearnedSettings]
+        self,
+        *,
+        walk_length: int,
+        negatives: int,
+        drop_pairs: bool | None,
+        **settings: Unpack[LearnedSettings],
     ) -> None:
         super().__init__(**settings)
+        require(
+            not drop_pairs or settings["batch_size"] is not None,
+            "embedding.drop_pairs=true needs embedding.batch_size and embedding.num_neighbors: the "
+            "pairs of a whole graph are most of its edges; try embedding.batch_size=512",
+        )
         require_positive("embedding.walk_length", walk_length)
         require_positive("embedding.negatives", negatives)
         self.walk_length, self.negatives = walk_length, negatives
+        self.drop_pairs = bool(drop_pairs)
 
     def make_objective(self, encoder: Encoder) -> Objective:
         return PairLoss(encoder)
@@ -57,7 +73,8 @@ class GraphSAGE(LearnedEmbedding):
         )
         sampler = node_batches(graph, self.settings, seed)
         size = self.settings["batch_size"]
-        return PairBatches(graph, sampler, size, self.walk_length, self.negatives, seed)
+        numbers = self.walk_length, self.negatives, seed
+        return PairBatches(graph, sampler, size, *numbers, drops_pairs=self.drop_pairs)
 
 
 class PairBatch(NamedTuple):
@@ -94,8 +111,10 @@ class PairBatches:
         walk_length: int,
         negatives: int,
         seed: int,
+        *,
+        drops_pairs: bool,
     ) -> None:
-        self._graph, self._sampler = graph, sampler
+        self._graph, self._sampler, self._drops_pairs = graph, sampler, drops_pairs
         self._walk_length, self._negatives = walk_length, negatives
         self._starts = graph.degree.nonzero().view(-1)
         self._num_pairs = walk_length * len(self._starts)
@@ -122,7 +141,11 @@ class PairBatches:
             (batch,) = self._sampler
             return PairBatch(batch, *parts)
         nodes, places = torch.cat(parts).unique(return_inverse=True)
-        return PairBatch(self._sampler.batch_of(nodes), *places.split([len(p) for p in parts]))
+        start, visited, negative = places.split([len(part) for part in parts])
+        batch = self._sampler.batch_of(nodes)
+        if self._drops_pairs:
+            batch = drop_pairs(batch, start, visited)
+        return PairBatch(batch, start, visited, negative)
 
 
 def random_walks(

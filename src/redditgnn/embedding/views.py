@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Generator
+from jaxtyping import Bool, Int64
+from torch import Generator, Tensor
 
 from redditgnn.errors import require, require_probability
 from redditgnn.graph.batch import Batch
@@ -16,7 +17,29 @@ from redditgnn.graph.features import Rows
 Shares = Sequence[int | float]
 
 
-def check_shares(key: str, shares: Shares) -> None:
+@dataclass(frozen=True, slots=True)
+class TwoViews:
+    """Gives two views of a batch. Each leaves out its share of the edges and of the features.
+
+    Raises:
+        ConfigError: the shares are no two probabilities.
+    """
+
+    drop_edges: Shares
+    drop_features: Shares
+
+    def __post_init__(self) -> None:
+        _check_shares("embedding.drop_edges", self.drop_edges)
+        _check_shares("embedding.drop_features", self.drop_features)
+
+    def __call__(self, batch: Batch, generator: Generator) -> list[Batch]:
+        return [
+            mask_columns(drop_edges(batch, edges, generator), features, generator)
+            for edges, features in zip(self.drop_edges, self.drop_features, strict=True)
+        ]
+
+
+def _check_shares(key: str, shares: Shares) -> None:
     """Refuse what is no pair of shares, one for each of two views."""
     require(
         len(shares) == 2,
@@ -47,14 +70,28 @@ def mask_columns(batch: Batch, share: int | float, generator: Generator) -> Batc
 
 
 def drop_edges(batch: Batch, share: int | float, generator: Generator) -> Batch:
-    """Drop each edge with probability `share`.
+    """Drop each edge with probability `share`."""
+    if share == 0:
+        return batch
+    return keep_edges(batch, torch.rand(len(batch.col), generator=generator) >= share)
+
+
+def drop_pairs(
+    batch: Batch, first: Int64[Tensor, " pairs"], second: Int64[Tensor, " pairs"]
+) -> Batch:
+    """Drop the edges between the two nodes of each pair, which are positions in the batch."""
+    size = len(batch.node_ids)
+    pairs = torch.cat([first * size + second, second * size + first])
+    edges = row_of_edge(batch.rowptr, len(batch.col)) * size + batch.col
+    return keep_edges(batch, ~torch.isin(edges, pairs))
+
+
+def keep_edges(batch: Batch, keep: Bool[Tensor, " edges"]) -> Batch:
+    """Return the batch with the marked edges alone.
 
     In a batch of the whole graph the degrees are those of what is left. In a sampled batch they
     stay those of the graph: it is as if fewer neighbours had been drawn.
     """
-    if share == 0:
-        return batch
-    keep = torch.rand(len(batch.col), generator=generator) >= share
     rows = row_of_edge(batch.rowptr, len(batch.col))[keep]
     counts = torch.bincount(rows, minlength=len(batch.rowptr) - 1)
     degree, row_scale = counts, None
@@ -70,13 +107,3 @@ def drop_edges(batch: Batch, share: int | float, generator: Generator) -> Batch:
         num_edges=None,
         _blocks={},
     )
-
-
-def two_views(
-    batch: Batch, edge_shares: Shares, feature_shares: Shares, generator: Generator
-) -> list[Batch]:
-    """Return the batch with some edges and features left out, twice."""
-    return [
-        mask_columns(drop_edges(batch, edges, generator), features, generator)
-        for edges, features in zip(edge_shares, feature_shares, strict=True)
-    ]

@@ -18,7 +18,7 @@ from redditgnn.evolution.wording import as_time, describe_scores, describe_table
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import short_hash
 from redditgnn.graph.timeline import Window
-from redditgnn.runtime.files import result_folder, result_path
+from redditgnn.runtime.files import result_folder
 
 PAGE = "evolution.html"
 
@@ -64,10 +64,9 @@ class Result:
         Raises:
             DataError: it cannot be written.
         """
-        kind = results_dir / "evolution"
-        with result_folder(kind, self.name) as folder:
-            self._write_files(folder)
-        return result_path(kind, self.name)
+        with result_folder(results_dir / "evolution", self.name) as (temporary, folder):
+            self._write_files(temporary)
+        return folder
 
     def _write_files(self, folder: Path) -> None:
         evolution, title = self.evolution, f"{self.graph.name} through time"

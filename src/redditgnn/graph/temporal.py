@@ -167,6 +167,24 @@ class TemporalSplit:
                 yield window, test
         require(num_tests > 0, self._nobody("test"))
 
+    def scored_window(self, number: int | None) -> tuple[int, WindowTest]:
+        """Return the window of this number, counted from 1, in which a node is scored.
+
+        None is the last one.
+
+        Raises:
+            ConfigError: there are fewer.
+        """
+        last = 0
+        for last, (_, test) in enumerate(self.scored_windows(), start=1):
+            if last == number:
+                return last, test
+        require(
+            number is None,
+            f"--window must be 1 to {last}, a line of the run's ages.csv, got {number}",
+        )
+        return last, test
+
     def check_updates(self) -> None:
         """Refuse a model of its own for each window, if one of them could not be validated.
 

@@ -18,7 +18,7 @@ from redditgnn.maps.layout import positions
 from redditgnn.maps.page import Map, write_page
 from redditgnn.maps.picture import write_pictures
 from redditgnn.maps.settings import MapSettings
-from redditgnn.runtime.files import result_folder, result_path
+from redditgnn.runtime.files import result_folder
 
 Table = Float[Tensor, "nodes columns"] | SparseFeatures
 
@@ -82,12 +82,11 @@ def write_map(content: Map, settings: MapSettings, graph: GraphData, results_dir
         DataError: it cannot be written.
     """
     hashed = short_hash(str(graph.fingerprint), repr(settings))
-    kind, title = results_dir / "maps", f"{graph.name}-{hashed}"
-    with result_folder(kind, title) as folder:
-        (folder / "map.html").write_text(write_page(content), encoding="utf-8")
-        np.save(folder / "map.npy", content.positions)
-        write_pictures(content, folder)
-    return result_path(kind, title)
+    with result_folder(results_dir / "maps", f"{graph.name}-{hashed}") as (temporary, folder):
+        (temporary / "map.html").write_text(write_page(content), encoding="utf-8")
+        np.save(temporary / "map.npy", content.positions)
+        write_pictures(content, temporary)
+    return folder
 
 
 def describe_map(content: Map) -> str:

@@ -53,8 +53,11 @@ def calibration_error(
 ) -> float:
     """Mean distance of confidence and accuracy over `NUM_BINS` bins of predictions.
 
-    A bin counts by its number of predictions. It is open below and closed above.
+    A bin counts by its number of predictions. It is open below and closed above. The error is NaN
+    if a confidence is.
     """
-    bins = np.clip(np.ceil(confidence * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
+    bins = np.clip(
+        np.ceil(np.nan_to_num(confidence) * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1
+    )
     gaps = np.bincount(bins, weights=confidence - is_right)
     return float(np.abs(gaps).sum()) / len(confidence)

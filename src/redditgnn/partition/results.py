@@ -26,7 +26,7 @@ from redditgnn.partition.tables import (
     label_table,
     labels_of,
 )
-from redditgnn.runtime.files import result_folder, result_path
+from redditgnn.runtime.files import result_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +115,11 @@ class Result:
         Raises:
             DataError: it cannot be written.
         """
-        kind = results_dir / "communities"
-        with result_folder(kind, self.name) as folder:
-            self._write_files(folder)
+        with result_folder(results_dir / "communities", self.name) as (temporary, folder):
+            self._write_files(temporary)
             for name, text in further:
-                (folder / name).write_text(text, encoding="utf-8")
-        return result_path(kind, self.name)
+                (temporary / name).write_text(text, encoding="utf-8")
+        return folder
 
     def _write_files(self, folder: Path) -> None:
         best, nodes = self.communities.best, self.graph.names.nodes

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from redditgnn.config.hashing import current_target, with_later_keys
-from redditgnn.config.settings import Settings
+from redditgnn.config.settings import EMBEDDING, Settings
 from redditgnn.errors import ConfigError, DataError
 from redditgnn.prediction.facts import TrainingFacts
 from redditgnn.run.trained_model import Description
@@ -86,4 +86,8 @@ def _with_current_targets(settings: dict[str, Any]) -> dict[str, Any]:
         group: values | {"_target_": current_target(group, values["_target_"])}
         for group, values in settings["components"].items()
     }
-    return settings | {"components": with_later_keys(components)}
+    embedding = settings.get(EMBEDDING)
+    if embedding is None:
+        return settings | {"components": with_later_keys(components)}
+    completed = with_later_keys({**components, EMBEDDING: embedding})
+    return settings | {EMBEDDING: completed.pop(EMBEDDING), "components": completed}

@@ -44,10 +44,18 @@ from redditgnn.run.trained_model import Description, TrainedModel
 class Run(TrainedModel):
     """A run that wrote its best weights into `folder`, and what can be asked of it."""
 
-    def on(self, overrides: Sequence[str], config_dir: Path | None = None) -> Run:
-        """Return the same model on other data, which must have the same features.
+    def on(
+        self,
+        overrides: Sequence[str],
+        config_dir: Path | None = None,
+        *,
+        window: int | None = None,
+    ) -> Run:
+        """Return the same run on other data, which must have the same features.
 
         `overrides` are as on the command line: `["dataset=files", "dataset.edges=new.csv"]`.
+        `window` is a line of ages.csv, counted from 1: answers are those at the end of that window
+        of `protocol=temporal`. None: the last one.
         """
         others, inputs = names_data(overrides), self.settings.inputs
         if others and inputs.method is not None:
@@ -58,7 +66,7 @@ class Run(TrainedModel):
         settings = with_changes(self.settings, overrides, config_dir)
         facts = self.facts if others else self._facts  # an older run reads them from its own graph
         description = Description(settings=settings, fingerprint=self._fingerprint, facts=facts)
-        return Run(self.folder, description, takes_other_data=others)
+        return Run(self.folder, description, takes_other_data=others, window=window)
 
     @property
     def epochs(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,15 +11,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from redditgnn.config.settings import Settings
-from redditgnn.errors import ConfigError, DataError
+from redditgnn.errors import ConfigError, DataError, require
 from redditgnn.evaluation.exact import EdgeListener, ExactInference
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
+from redditgnn.graph.temporal import WindowTest
 from redditgnn.model.base import Backbone
 from redditgnn.parts import Parts
 from redditgnn.prediction.facts import TrainingFacts, fit_features
 from redditgnn.prediction.layers import HiddenStates
 from redditgnn.record import checkpoint
+from redditgnn.run.update import updates_models, weights_of_window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +48,21 @@ class TrainedModel:
     """
 
     def __init__(
-        self, folder: Path, description: Description, *, takes_other_data: bool = False
+        self,
+        folder: Path,
+        description: Description,
+        *,
+        takes_other_data: bool = False,
+        window: int | None = None,
     ) -> None:
-        """`takes_other_data`: the settings name data that the run need not have been trained on."""
+        """Take the run of `folder`.
+
+        `takes_other_data`: the settings name data that the run need not have been trained on.
+        `window` is the number of a test window of `protocol=temporal`. None: the last.
+        """
         self.folder, self.settings = folder, description.settings
         self._fingerprint, self._facts = description.fingerprint, description.facts
-        self._takes_other_data = takes_other_data
+        self._takes_other_data, self._window = takes_other_data, window
 
     @property
     def run_id(self) -> str:
@@ -68,14 +79,18 @@ class TrainedModel:
     def graph(self) -> GraphData:
         """The dataset, which must be what the run was trained on, unless other data were named.
 
+        Of a run of `protocol=temporal` it has the edges that are seen at the end of a test window,
+        and its test nodes are those that are scored there.
+
         Raises:
             DataError: it has changed since, or other data have other features.
+            ConfigError: there is no such window.
         """
-        graph = Parts(self.settings).graph
-        if self._is_own(graph):
-            return graph
+        graph = self._dataset.graph
+        if self.is_on_own_graph:
+            return self._in_window(graph)
         if self._takes_other_data:
-            return fit_features(graph, self.facts)
+            return fit_features(self._in_window(graph), self.facts)
         raise DataError(
             f"{self.folder}: the run was trained on other data than {graph.name} is now "
             f"({self._differences(graph)}); name the data that it was trained on, or add "
@@ -84,11 +99,43 @@ class TrainedModel:
 
     @property
     def is_on_own_graph(self) -> bool:
-        """Whether `graph` is what the run was trained on."""
-        return self._is_own(self.graph)
+        """Whether the data are what the run was trained on."""
+        fingerprint = self._dataset.graph.fingerprint
+        return str(fingerprint.of_a_run(self.settings.protocol_part)) == self._fingerprint
 
-    def _is_own(self, graph: GraphData) -> bool:
-        return str(graph.fingerprint.of_a_run(self.settings.protocol_part)) == self._fingerprint
+    @property
+    def window(self) -> int | None:
+        """The number of the window of `protocol=temporal` whose edges `graph` has, from 1."""
+        return None if self._window_test is None else self._window_test[0]
+
+    @cached_property
+    def _dataset(self) -> Parts:
+        """The data as they were loaded."""
+        return Parts(self.settings)
+
+    @cached_property
+    def _window_test(self) -> tuple[int, WindowTest] | None:
+        """Number and test of the window that is answered, None under another protocol."""
+        split = self._dataset.temporal
+        return None if split is None else split.scored_window(self._window)
+
+    def _in_window(self, graph: GraphData) -> GraphData:
+        """Return the graph that is seen in the window, if there is one."""
+        if self._window_test is not None:
+            _, test = self._window_test
+            return replace(test.graph, test_mask=test.nodes)
+        require(
+            self._window is None,
+            f"--window={self._window} needs a run of protocol=temporal; {self.run_id} has "
+            f"protocol={self.settings.protocol}",
+        )
+        return graph
+
+    @property
+    def _weights(self) -> Path:
+        """The file of the model's weights."""
+        has_own = updates_models(self.settings)
+        return weights_of_window(self.folder, (self.window if has_own else None) or 1)
 
     def _differences(self, graph: GraphData) -> str:
         now = graph.fingerprint.of_a_run(self.settings.protocol_part)
@@ -106,13 +153,13 @@ class TrainedModel:
         Raises:
             DataError: the weights are missing or damaged, or of another model.
         """
-        path = self.folder / "best.pt"
+        _ = self.graph  # refuses other data
+        path = self._weights
         if not path.exists():
             raise DataError(
                 f"{path} is missing: the run ended before its first evaluation; choose another "
                 "run, or train it again"
             )
-        _ = self.graph  # refuses other data
         model: Backbone = self.settings.build("model", self.facts.spec)
         try:
             weights = checkpoint.load(path, way_out="choose another run, or train it again")

@@ -19,10 +19,12 @@ from redditgnn.graph.temporal import TemporalSplit
 from redditgnn.graph.timeline import Window
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.parts import Parts
+from redditgnn.record import checkpoint
 from redditgnn.record.rows import EpochRow, HistoryRow
 from redditgnn.trainer.loop import TrainingResult
 
 log = logging.getLogger(__name__)
+WAY_OUT = "remove it, and the update begins anew"
 
 
 def updates_models(settings: Settings) -> bool:
@@ -30,12 +32,18 @@ def updates_models(settings: Settings) -> bool:
     return settings.temporal is not None and settings.temporal.update != "frozen"
 
 
+def weights_of_window(folder: Path, number: int) -> Path:
+    """Return the file with the weights of the model of a window, counted from 1."""
+    return folder / ("best.pt" if number == 1 else f"best-window-{number}.pt")
+
+
 class ModelUpdate:
     """Trains the model of a window, as `protocol.update` says.
 
     `retrained` begins with new weights, `warm_start` with those of the window before. Optimizer,
     scheduler and sampler are new in both. Each training draws the same random numbers, so an
-    interrupted run that trains again has the same scores.
+    interrupted run that trains again has the same scores. The file of a window's weights is there
+    once its training is over. So a run that is resumed reads it and trains the rest.
     """
 
     def __init__(
@@ -62,23 +70,33 @@ class ModelUpdate:
             parts = dataset.with_precomputed_features()
             if self._is_warm:
                 parts.model.load_state_dict(model.state_dict())
+            weights = weights_of_window(self._folder, number)
+            if weights.exists():
+                parts.model.load_state_dict(checkpoint.load(weights, way_out=WAY_OUT))
+                log.info("window %d: the model of %s", number, weights)
+                return parts.model, split
             evaluator = TemporalEvaluator(split, self._inference, dataset.precomputed)
-            training = self._train(parts, evaluator, self._folder / f"best-window-{number}.pt")
+            training = self._train(parts, evaluator, weights)
         _tell(number, split, training)
         return parts.model, split
 
     def _train(self, parts: Parts, evaluator: TemporalEvaluator, weights: Path) -> TrainingResult:
-        return parts.trainer.fit(
+        """Train, and write the weights, which have another name until the training is over."""
+        unfinished = weights.with_suffix(".unfinished.pt")
+        training = parts.trainer.fit(
             parts.model,
             parts.optimizer,
             parts.scheduler,
             parts.sampler,
             self._memory.evaluator(evaluator),
-            weights,
+            unfinished,
             _leave_out,
             history_refresh(parts.sampler, parts.graph, self._inference, _leave_out),
             class_weight=parts.class_weight,
         )
+        if unfinished.exists():
+            unfinished.replace(weights)
+        return training
 
 
 def _leave_out(row: EpochRow | HistoryRow) -> None:

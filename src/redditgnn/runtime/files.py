@@ -68,26 +68,24 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def result_folder(kind: Path, title: str) -> Iterator[Path]:
-    """Write a folder of results whole, below `kind`: yield it empty; see `result_path`.
+def result_folder(kind: Path, title: str) -> Iterator[tuple[Path, Path]]:
+    """Write a folder of results whole, below `kind`.
+
+    Yields an empty folder to write to, and the path that it has afterwards: `title`, without what
+    cannot be in the name of a file.
 
     Raises:
         DataError: it cannot be written.
     """
-    folder = result_path(kind, title)
+    folder = kind / re.sub(r"[^\w.-]+", "_", title)
     try:
         kind.mkdir(parents=True, exist_ok=True)
         with whole_folder(folder) as temporary:
-            yield temporary
+            yield temporary, folder
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written ({error.strerror or error}); set results_dir"
         ) from error
-
-
-def result_path(kind: Path, title: str) -> Path:
-    """Return the folder called `title`, without what cannot be in the name of a file."""
-    return kind / re.sub(r"[^\w.-]+", "_", title)
 
 
 def remove_half_written(folder: Path) -> None:
