@@ -27,7 +27,7 @@ ALLOWED = {
     "tracker": {"errors", "record"},
     "dataset": {"errors", "graph", "runtime"},
     "histories": {"errors", "graph", "record", "runtime"},
-    "distributed": set(),
+    "distributed": {"errors"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},
@@ -46,8 +46,8 @@ ALLOWED = {
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
-    "run": {"config", "errors", "evaluation", "graph", "memory", "metric", "model", "optimizer"}
-    | {"parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
+    "run": {"config", "distributed", "errors", "evaluation", "graph", "memory", "metric", "model"}
+    | {"optimizer", "parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime"},
     "command": {"config", "dataset", "embedding", "errors", "evaluation", "evolution", "graph"}
