@@ -27,7 +27,7 @@ ALLOWED = {
     "tracker": {"errors", "record"},
     "dataset": {"errors", "graph", "runtime"},
     "histories": {"errors", "graph", "record", "runtime"},
-    "distributed": {"errors"},
+    "distributed": {"errors", "runtime"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},
@@ -35,7 +35,8 @@ ALLOWED = {
     "report": {"config", "errors", "graph", "metric", "record", "verify"},
     "sampler": {"errors", "graph", "histories", "partition", "record", "runtime"},
     "model": {"errors", "graph", "kernels", "nn"},
-    "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
+    "evaluation": {"distributed", "graph", "kernels", "metric", "model", "record", "runtime"}
+    | {"sampler"},
     "embedding": {"errors", "evaluation", "graph", "kernels", "model", "nn", "runtime", "sampler"},
     "trainer": {"distributed", "errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
