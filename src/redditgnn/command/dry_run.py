@@ -15,10 +15,12 @@ from redditgnn.memory.estimate import Estimate, estimate
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.parts import Parts
 from redditgnn.run.batch_size import resolve_batch_size
+from redditgnn.run.parallel import resolve_parallel
 from redditgnn.runtime.measure import MIB
 from redditgnn.runtime.memory import free_memory
 
 Row = Sequence[str]
+FLOAT_BYTES = 4
 
 
 def describe_run(settings: Settings) -> str:
@@ -28,7 +30,7 @@ def describe_run(settings: Settings) -> str:
         UserError: the run would be refused.
         OutOfMemory: the memory does not suffice to build its parts.
     """
-    settings = resolve_batch_size(settings)
+    settings = resolve_batch_size(resolve_parallel(settings))
     settings.check()
     parts = Parts(settings)
     memory = MemoryWatch(settings, parts.device)
@@ -61,7 +63,26 @@ def _part_rows(
             f"{len(batch.node_ids):,} nodes and {batch.col.numel():,} edges",
         ),
         ("config_hash", hash_of_config(settings)),
+        *_sharing_rows(settings, num_batches, estimated),
     ]
+
+
+def _sharing_rows(settings: Settings, num_batches: int, estimated: Estimate) -> list[Row]:
+    """Describe the steps: those of several batches, and the processes that share them."""
+    count = settings.components["trainer"].get("batches_per_step") or 1
+    rows: list[Row] = [(f"steps of {count} batches", f"{-(-num_batches // count):,} an epoch")]
+    parallel = settings.parallel
+    assert parallel.processes != "auto"
+    if parallel.processes > 1:
+        sent = FLOAT_BYTES * estimated.num_parameters * (parallel.processes - 1)
+        rows.append(
+            (
+                f"parallel={parallel.name}",
+                f"{parallel.processes} processes by {parallel.backend}, each sends "
+                f"{_format_mib(sent)} a step; memory below is that of one of them",
+            )
+        )
+    return rows if count > 1 else []
 
 
 def _memory_rows(estimated: Estimate, device: torch.device) -> list[Row]:
