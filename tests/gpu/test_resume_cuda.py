@@ -37,7 +37,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
 
     def signalled(self: Checkpointer, state, *, ends_epoch: bool) -> float:
         seen.append(ends_epoch)
-        self._interruption.is_requested = len(seen) == 3
+        self.stop.is_requested = len(seen) == 3
         return maybe_save(self, state, ends_epoch=ends_epoch)
 
     monkeypatch.setattr(Checkpointer, "maybe_save", signalled)
