@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
-from redditgnn.distributed.team import Team
 from torch import Tensor, nn
 
 from redditgnn.distributed.batch_norm import synchronize_norms
-from redditgnn.distributed.halo import HaloSettings
+from redditgnn.distributed.boundary import drawn_rows
+from redditgnn.distributed.exchange import StaleHalo
+from redditgnn.distributed.halo import HaloSettings, part_of, route_of
+from redditgnn.distributed.team import Team
 from redditgnn.evaluation.exact import precomputed
 from redditgnn.graph.batch import Batch
+from redditgnn.graph.csr import pointers
 from redditgnn.graph.data import GraphData
 from redditgnn.metric.classification import per_node_loss
-from redditgnn.partition.parts import random_parts
+from redditgnn.partition.parts import owners_of
 from redditgnn.sampler.part import PartSampler
 from tests.distributed.threads import on_each_rank
 from tests.test_contract import CPU, MODELS, build_model, full_batch
 
-LEAST_ROUNDING = 1e-6
+ROUNDING = 1e-6
 ALL_MODELS = {
     **{name: text for name, text in MODELS.items() if name != "label_propagation"},
     "gcn, batch norm": "model=gcn model.norm=batch model.num_layers=3",
@@ -31,20 +35,7 @@ ALL_MODELS = {
 
 @pytest.fixture
 def graph(make_graph: Callable[..., GraphData]) -> GraphData:
-    """Two graphs without an edge between them: a part may have no halo."""
     return make_graph(num_nodes=60, num_edges=260)
-
-
-def owner_of(parts: list[Tensor], num_nodes: int) -> Tensor:
-    owner = torch.empty(num_nodes, dtype=torch.int64)
-    for rank, node_ids in enumerate(parts):
-        owner[node_ids] = rank
-    return owner
-
-
-def random_owner(graph: GraphData, size: int) -> Tensor:
-    generator = torch.Generator().manual_seed(3)
-    return owner_of(random_parts(graph, size, generator), graph.num_nodes)
 
 
 def gradient(model: nn.Module, batch: Batch) -> Tensor:
@@ -65,26 +56,43 @@ def without_dropout(overrides: str, graph: GraphData) -> nn.Module:
     return model.train()
 
 
-def parted_gradients(
+def on_parts(
     overrides: str,
     graph: GraphData,
     owner: Tensor,
-    size: int,
     halo: HaloSettings = HaloSettings(),  # noqa: B008
-    steps: int = 1,
+    changes: Sequence[float] = (1.0,),
 ) -> list[Tensor]:
-    """The sums over all ranks of the gradients of some steps, with weights that do not change."""
+    """The ranks' summed gradients of some steps, before each of which all weights are multiplied.
+
+    There are as many ranks as owners.
+    """
     whole = without_dropout(overrides, graph)
 
     def task(team: Team) -> list[Tensor]:
-        model = copy.deepcopy(whole)
+        model, gradients = copy.deepcopy(whole), []
         synchronize_norms(model, team)
         facts = {"num_layers": model.num_layers, "device": CPU, "seed": 0}
         sampler = PartSampler(precomputed(model, graph, CPU), owner, team, halo, **facts)
-        batches = [next(iter(sampler)) for _ in range(steps)]
-        return [team.sum_(gradient(model, batch)) for batch in batches]
+        for change in changes:
+            scale_weights(model, change)
+            gradients.append(team.sum_(gradient(model, next(iter(sampler)))))
+        return gradients
 
-    return on_each_rank(size, task)[0]
+    return on_each_rank(int(owner.max()) + 1, task)[0]
+
+
+def on_the_whole(overrides: str, graph: GraphData, change: float = 1.0) -> Tensor:
+    """The gradient of `sampler=full`."""
+    model = without_dropout(overrides, graph)
+    scale_weights(model, change)
+    return gradient(model, full_batch(precomputed(model, graph, CPU), model.num_layers))
+
+
+@torch.no_grad()
+def scale_weights(model: nn.Module, factor: float) -> None:
+    for parameter in model.parameters():
+        parameter.mul_(factor)
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
@@ -93,8 +101,77 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 
 @pytest.mark.parametrize("overrides", ALL_MODELS.values(), ids=ALL_MODELS)
 def test_the_first_gradient_is_that_of_the_whole_graph(overrides: str, graph: GraphData) -> None:
-    model = without_dropout(overrides, graph)
-    expected = gradient(model, full_batch(precomputed(model, graph, CPU), model.num_layers))
-    for size in (2, 3):
-        found = parted_gradients(overrides, graph, random_owner(graph, size), size)[0]
-        assert relative_error(found, expected) < LEAST_ROUNDING
+    found = on_parts(overrides, graph, owners_of(graph, 3, "random", seed=3))[0]
+    assert relative_error(found, on_the_whole(overrides, graph)) < ROUNDING
+
+
+def two_components(graph: GraphData) -> tuple[GraphData, Tensor]:
+    """`graph` without the edges between its first half and the rest, and owners of the two."""
+    half = torch.arange(graph.num_nodes) < graph.num_nodes // 2
+    row = torch.arange(graph.num_nodes).repeat_interleave(graph.degree)
+    inside = half[row] == half[graph.col]
+    counts = torch.bincount(row[inside], minlength=graph.num_nodes)
+    return replace(graph, rowptr=pointers(counts), col=graph.col[inside]), (~half).long()
+
+
+@pytest.mark.parametrize("overrides", ["model=gcn model.norm=batch", "model=gat", "model=gin"])
+@pytest.mark.parametrize("case", ["metis", "no halo", "empty part", "no training nodes", "weights"])
+def test_odd_parts_change_nothing(case: str, overrides: str, graph: GraphData) -> None:
+    owner = owners_of(graph, 2, "metis", seed=0)
+    if case == "no halo":
+        graph, owner = two_components(graph)
+    elif case == "empty part":
+        owner = owner * 2
+    elif case == "no training nodes":
+        owner = graph.train_mask.long()
+    elif case == "weights":
+        weight = torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(0))
+        graph = replace(graph, edge_weight=weight)
+    found = on_parts(overrides, graph, owner)[0]
+    assert relative_error(found, on_the_whole(overrides, graph)) < ROUNDING
+
+
+@pytest.mark.parametrize("overrides", ["model=sage", "model=gcn2 model.num_layers=3"])
+def test_stale_gradients_are_exact_once_the_weights_rest(overrides: str, graph: GraphData) -> None:
+    owner, rest = owners_of(graph, 3, "random", seed=0), [1.0] * 6
+    stale = on_parts(overrides, graph, owner, HaloSettings(staleness=1), [1.0, 1.5, *rest])
+    assert relative_error(stale[0], on_the_whole(overrides, graph)) < ROUNDING
+    expected = on_the_whole(overrides, graph, 1.5)
+    assert relative_error(stale[1], expected) > 0.01
+    assert relative_error(stale[-1], expected) < ROUNDING
+
+
+def test_smoothed_states_begin_with_the_first_arrival(graph: GraphData) -> None:
+    def task(team: Team) -> list[float]:
+        owner = owners_of(graph, 2, "random", seed=0)
+        route = route_of(part_of(graph, owner, team.rank, 2), team)
+        halo = StaleHalo(team, route, torch.float32, smoothing=0.75)
+        arrivals = [
+            halo.next_states(0, torch.full((30, 1), value)) for value in (8.0, 8.0, 4.0, 0.0)
+        ]
+        return [float(states.unique()) for states in arrivals]
+
+    assert on_each_rank(2, task)[0] == [8.0, 8.0, 8.0, 7.0]
+
+
+def test_a_narrow_wire_rounds_what_travels(graph: GraphData) -> None:
+    owner = owners_of(graph, 2, "random", seed=0)
+    found = on_parts("model=sage", graph, owner, HaloSettings(wire_dtype="bf16"))[0]
+    assert 1e-5 < relative_error(found, on_the_whole("model=sage", graph)) < 1e-2
+
+
+@pytest.mark.parametrize("model", ["sage", "gcn", "gin", "appnp"])
+def test_all_of_the_boundary_is_exact_through_the_draw(model: str, graph: GraphData) -> None:
+    owner = owners_of(graph, 3, "random", seed=0)
+    found = on_parts(f"model={model}", graph, owner, HaloSettings(boundary_rate=1 - 1e-9))[0]
+    assert relative_error(found, on_the_whole(f"model={model}", graph)) < ROUNDING
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_rows_are_drawn_with_the_boundary_rate_by_owner_and_reader_alike(rate: float) -> None:
+    draws = [drawn_rows(7, rate, f"{key} 0 1") for key in range(2000)]
+    assert torch.equal(draws[0], drawn_rows(7, rate, "0 0 1"))
+    counts = torch.bincount(torch.cat(draws), minlength=7) / 2000
+    noise = (rate * (1 - rate) / 2000) ** 0.5
+    assert ((counts - rate).abs() < 4.5 * noise).all()
+    assert all(len(rows) in (int(7 * rate), int(7 * rate) + 1) for rows in draws)

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from redditgnn.distributed.team import Team
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from redditgnn.distributed.team import Team
 
 
 def synchronize_norms(model: nn.Module, team: Team) -> None:
@@ -48,7 +49,7 @@ class TeamBatchNorm(nn.BatchNorm1d):
         out = _Standardize.apply(x.float(), mean, scale, num_rows, self._team)  # type: ignore[no-untyped-call]
         if self.weight is not None:
             out = out * self.weight + self.bias
-        return out.to(x.dtype)  # type: ignore[no-any-return]
+        return out.to(x.dtype)
 
     @torch.no_grad()
     def _update_running(self, num_rows: int, mean: Tensor, variance: Tensor) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
-from redditgnn.distributed.team import Team
 from torch import Tensor
 
 from redditgnn.distributed.halo import Route, append_halo, send_gradients, send_states
+from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Histories
 
 
@@ -58,7 +58,7 @@ class StaleHalo(ExactHalo):
         self, layer: int, h: Float[Tensor, "rows width"], node_ids: Int64[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes width"]:
         """Append the states that arrived in the step before, and send those of this one."""
-        return _AppendStaleHalo.apply(h, self, layer)  # type: ignore[no-untyped-call, no-any-return]
+        return _AppendStaleHalo.apply(h, self, layer)  # type: ignore[no-untyped-call]
 
     def next_states(self, layer: int, h: Float[Tensor, "own width"]) -> Float[Tensor, "halo width"]:
         """Send the states of `h`, and return those that arrived before."""

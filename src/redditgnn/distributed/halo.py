@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int32, Int64
-from redditgnn.distributed.team import Team
 from torch import Tensor
 
+from redditgnn.distributed.team import Team
 from redditgnn.graph.data import GraphData
 
 WireDtype = Literal["fp32", "bf16"]
@@ -111,7 +111,7 @@ def append_halo(
     h: Float[Tensor, "own width"], team: Team, route: Route, dtype: torch.dtype
 ) -> Float[Tensor, "nodes width"]:
     """Append the halo's states to those of the owned rows. `dtype` is what travels."""
-    return _AppendHalo.apply(h, team, route, dtype)  # type: ignore[no-untyped-call, no-any-return]
+    return _AppendHalo.apply(h, team, route, dtype)  # type: ignore[no-untyped-call]
 
 
 class _AppendHalo(torch.autograd.Function):
