@@ -147,7 +147,7 @@ def test_smoothed_states_begin_with_the_first_arrival(graph: GraphData) -> None:
         route = route_of(part_of(graph, owner, team.rank, 2), team)
         halo = StaleHalo(team, route, torch.float32, smoothing=0.75)
         arrivals = [
-            halo.next_states(0, torch.full((30, 1), value)) for value in (8.0, 8.0, 4.0, 0.0)
+            halo.states_before(0, torch.full((30, 1), value)) for value in (8.0, 8.0, 4.0, 0.0)
         ]
         return [float(states.unique()) for states in arrivals]
 
@@ -160,7 +160,7 @@ def test_a_narrow_wire_rounds_what_travels(graph: GraphData) -> None:
     assert 1e-5 < relative_error(found, on_the_whole("model=sage", graph)) < 1e-2
 
 
-@pytest.mark.parametrize("model", ["sage", "gcn", "gin", "appnp"])
+@pytest.mark.parametrize("model", ["sage", "gcn", "gin", "appnp", "gat", "gatv2"])
 def test_all_of_the_boundary_is_exact_through_the_draw(model: str, graph: GraphData) -> None:
     owner = owners_of(graph, 3, "random", seed=0)
     found = on_parts(f"model={model}", graph, owner, HaloSettings(boundary_rate=1 - 1e-9))[0]
@@ -175,3 +175,50 @@ def test_rows_are_drawn_with_the_boundary_rate_by_owner_and_reader_alike(rate: f
     noise = (rate * (1 - rate) / 2000) ** 0.5
     assert ((counts - rate).abs() < 4.5 * noise).all()
     assert all(len(rows) in (int(7 * rate), int(7 * rate) + 1) for rows in draws)
+
+
+def test_logits_that_are_linear_in_the_edges_are_right_on_average(graph: GraphData) -> None:
+    owner, num_draws = owners_of(graph, 2, "random", seed=0), 100
+    model = without_dropout("model=appnp model.num_layers=2", graph)
+
+    @torch.no_grad()
+    def task(team: Team) -> tuple[Tensor, Tensor]:
+        facts = {"num_layers": 2, "device": CPU, "seed": 0}
+        sampler = PartSampler(graph, owner, team, HaloSettings(boundary_rate=0.3), **facts)
+        draws = [model(next(iter(sampler))) for _ in range(num_draws)]
+        return sampler.part.own, torch.stack(draws)
+
+    for own, logits in on_each_rank(2, task):
+        expected = model(full_batch(graph, 2))[own]
+        noise = logits.std(0) / num_draws**0.5
+        assert ((logits.mean(0) - expected).abs() < 4.5 * noise + 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    ("halo", "share"),
+    [
+        (HaloSettings(), 1.0),
+        (HaloSettings(staleness=1), 1.0),
+        (HaloSettings(wire_dtype="bf16"), 0.5),
+        (HaloSettings(boundary_rate=0.1), 0.1),
+    ],
+    ids=["exact", "stale", "bf16", "boundary"],
+)
+def test_a_step_sends_the_bytes_of_the_formula(
+    halo: HaloSettings, share: float, make_graph: Callable[..., GraphData]
+) -> None:
+    graph, steps, width = make_graph(num_nodes=300, num_edges=3000), 8, 8
+    owner = owners_of(graph, 3, "random", seed=0)
+
+    def task(team: Team) -> tuple[int, float]:
+        model = without_dropout("model=sage model.num_layers=3", graph)
+        facts = {"num_layers": model.num_layers, "device": CPU, "seed": 0}
+        sampler = PartSampler(graph, owner, team, halo, **facts)
+        before = team.traffic.sent_bytes
+        for _ in range(steps):
+            gradient(model, next(iter(sampler)))
+        return len(sampler.part.halo), (team.traffic.sent_bytes - before) / steps
+
+    halo_sizes, sent = zip(*on_each_rank(3, task), strict=True)
+    expected = share * 2 * 4 * 2 * width * sum(halo_sizes)  # both ways, bytes, exchanges
+    assert sum(sent) == pytest.approx(expected, rel=0.01)

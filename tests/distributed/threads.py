@@ -50,6 +50,12 @@ class Threads:
         assert [len(rows) for rows in mine] == list(received)
         return torch.cat(mine)
 
+    def begin_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
+    ) -> Callable[[], Tensor]:
+        arrived = self.exchange(rows, sent, received)
+        return lambda: arrived
+
     def gather(self, rows: Tensor) -> list[Tensor]:
         return self._room.collect(self.rank, rows)
 

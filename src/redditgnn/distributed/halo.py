@@ -6,7 +6,7 @@ halo. Between two layers each owner sends the states of its rows to the ranks th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ from torch import Tensor
 
 from redditgnn.distributed.team import Team
 from redditgnn.graph.data import GraphData
+
+Arrival = Callable[[], Tensor]
+"""Waits for what other ranks send, and returns it."""
 
 WireDtype = Literal["fp32", "bf16"]
 DTYPES: dict[WireDtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -120,32 +123,33 @@ class _AppendHalo(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, team: Team, route: Route, dtype: torch.dtype) -> Tensor:
         ctx.num_own, ctx.team, ctx.route, ctx.dtype = len(h), team, route, dtype
-        return torch.cat([h, send_states(h, team, route, dtype)])
+        return torch.cat([h, send_states(h, team, route, dtype)()])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         halo = grad[ctx.num_own :]
-        arrived = send_gradients(halo, ctx.team, ctx.route, ctx.dtype)
+        arrived = send_gradients(halo, ctx.team, ctx.route, ctx.dtype)()
         own = grad[: ctx.num_own].index_add(0, ctx.route.rows, arrived)
         return own, None, None, None
 
 
 def send_states(
     h: Float[Tensor, "own width"], team: Team, route: Route, dtype: torch.dtype
-) -> Float[Tensor, "halo width"]:
-    """Send the rows that others read, and return the halo's."""
-    return _travel(h.index_select(0, route.rows), team, route.sent, route.received, dtype)
+) -> Arrival:
+    """Begin to send the rows that others read. The halo's arrive."""
+    return _send(h.index_select(0, route.rows), team, route.sent, route.received, dtype)
 
 
 def send_gradients(
     grad: Float[Tensor, "halo width"], team: Team, route: Route, dtype: torch.dtype
-) -> Float[Tensor, "sent width"]:
-    """Send the halo's gradients to its owners, and return those of the rows that were sent."""
-    return _travel(grad, team, route.received, route.sent, dtype)
+) -> Arrival:
+    """Begin to send the halo's gradients to its owners. Those of `route.rows` arrive."""
+    return _send(grad, team, route.received, route.sent, dtype)
 
 
-def _travel(
+def _send(
     rows: Tensor, team: Team, sent: Sequence[int], received: Sequence[int], dtype: torch.dtype
-) -> Tensor:
+) -> Arrival:
     narrow = rows.to(dtype) if dtype.itemsize < rows.dtype.itemsize else rows
-    return team.exchange(narrow, sent, received).to(rows.dtype)
+    arrival = team.begin_exchange(narrow, sent, received)
+    return lambda: arrival().to(rows.dtype)

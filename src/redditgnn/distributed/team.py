@@ -7,7 +7,7 @@ needs no process group.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,6 +55,12 @@ class Team(Protocol):
         """
         ...
 
+    def begin_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
+    ) -> Callable[[], Tensor]:
+        """Begin an `exchange`; the result waits for what arrives, and returns it."""
+        ...
+
     def gather(self, rows: Tensor) -> list[Tensor]:
         """Return the rows of every rank. Their numbers may differ."""
         ...
@@ -83,6 +89,11 @@ class Alone:
 
     def exchange(self, rows: Tensor, sent: Sequence[int], received: Sequence[int]) -> Tensor:
         return rows
+
+    def begin_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
+    ) -> Callable[[], Tensor]:
+        return lambda: rows
 
     def gather(self, rows: Tensor) -> list[Tensor]:
         return [rows]
@@ -122,11 +133,22 @@ class Processes:
         return tensor
 
     def exchange(self, rows: Tensor, sent: Sequence[int], received: Sequence[int]) -> Tensor:
-        arrived = rows.new_empty((sum(received), *rows.shape[1:]))
-        away = sum(sent) - sent[self.rank]
+        return self.begin_exchange(rows, sent, received)()
+
+    def begin_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
+    ) -> Callable[[], Tensor]:
+        arrived, rows = rows.new_empty((sum(received), *rows.shape[1:])), rows.contiguous()
+        away, sizes = sum(sent) - sent[self.rank], (list(received), list(sent))
         with self._counted(rows.nbytes * away / max(1, len(rows))):
-            dist.all_to_all_single(arrived, rows.contiguous(), list(received), list(sent))
-        return arrived
+            work = dist.all_to_all_single(arrived, rows, *sizes, async_op=True)
+
+        def wait() -> Tensor:
+            with self._counted(0):
+                work.wait()
+            return arrived
+
+        return wait
 
     def gather(self, rows: Tensor) -> list[Tensor]:
         counts = torch.zeros(self.size, dtype=torch.int64)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int32, Int64, Real
 from torch import Tensor
 
-from redditgnn.graph.csr import CSR, row_sums
+from redditgnn.graph.csr import CSR, HaloCSR, row_sums
 from redditgnn.graph.data import tensors_on
 from redditgnn.graph.features import Rows
 
@@ -99,6 +99,8 @@ class Block:
         col = self.col.new_empty(len(self.col) + self.num_dst)
         col[torch.arange(len(self.col), device=self.col.device) + self.csr.row] = self.col
         col[rowptr[1:] - 1] = rows[:-1].to(col.dtype)
+        if self.halo_scale is not None:
+            return HaloCSR(rowptr, col, self.num_src, self.halo_scale)
         return CSR(rowptr, col, self.num_src)
 
     @cached_property
