@@ -63,7 +63,7 @@ def on_parts(
     halo: HaloSettings = HaloSettings(),  # noqa: B008
     changes: Sequence[float] = (1.0,),
 ) -> list[Tensor]:
-    """The ranks' summed gradients of some steps, before each of which all weights are multiplied.
+    """The mean gradients of some steps, before each of which all weights are multiplied.
 
     There are as many ranks as owners.
     """
@@ -76,7 +76,7 @@ def on_parts(
         sampler = PartSampler(precomputed(model, graph, CPU), owner, team, halo, **facts)
         for change in changes:
             scale_weights(model, change)
-            gradients.append(team.sum_(gradient(model, next(iter(sampler)))))
+            gradients.append(team.sum_(gradient(model, next(iter(sampler)))) / team.size)
         return gradients
 
     return on_each_rank(int(owner.max()) + 1, task)[0]

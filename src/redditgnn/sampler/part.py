@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -18,10 +18,10 @@ from redditgnn.graph.data import GraphData
 
 
 class PartSampler:
-    """One batch an epoch: the nodes that a rank owns, with all their in-edges.
+    """A batch for each rank: the nodes that it owns, with all their in-edges.
 
-    The ranks' losses add up to that of `sampler=full`, and so do their gradients. All ranks need
-    the same `seed` and `owner`, the rank of each node.
+    Each rank can build only its own. The mean of the ranks' losses is the loss of `sampler=full`,
+    and so with the gradients. All ranks need the same `seed` and `owner`, the rank of each node.
     """
 
     has_halo = True
@@ -49,7 +49,7 @@ class PartSampler:
         self._batch = Batch(
             features=graph.rows(node_ids),
             y=graph.y[own],
-            loss_weight=mask[own] / mask.sum(),
+            loss_weight=mask[own] * (team.size / mask.sum()),
             node_ids=node_ids,
             rowptr=self.part.rowptr,
             col=self.part.col,
@@ -62,11 +62,16 @@ class PartSampler:
             self._batch = self._batch.to(device)
 
     def __len__(self) -> int:
-        return 1
+        return self._team.size
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.select(lambda number: number == self._team.rank)
+
+    def select(self, is_chosen: Callable[[int], bool]) -> Iterator[Batch]:
+        """Yield the batch of this rank if it is chosen."""
         key = int(torch.randint(2**62, (), generator=self._generator))
-        yield self._drawn(key) if self._settings.samples else self._batch
+        if is_chosen(self._team.rank):
+            yield self._drawn(key) if self._settings.samples else self._batch
 
     def _histories(self, route: Route) -> Histories:
         route, dtype = route.to(self._device), self._settings.dtype
