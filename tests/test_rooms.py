@@ -37,7 +37,7 @@ ALLOWED = {
     "model": {"errors", "graph", "kernels", "nn"},
     "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
     "embedding": {"errors", "evaluation", "graph", "kernels", "model", "nn", "runtime", "sampler"},
-    "trainer": {"errors", "graph", "metric", "record", "runtime", "sampler"},
+    "trainer": {"distributed", "errors", "graph", "metric", "record", "runtime", "sampler"},
     "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
     | {"runtime", "sampler", "trainer"},
     "maps": {"errors", "graph", "partition", "runtime"},

@@ -65,6 +65,10 @@ class Team(Protocol):
         """Return the rows of every rank. Their numbers may differ."""
         ...
 
+    def gather_equal(self, rows: Tensor) -> list[Tensor]:
+        """Return the tensor of every rank. All have the same shape."""
+        ...
+
     def broadcast(self, value: Value) -> Value:
         """Return the value of rank 0, which may be any object that can be pickled."""
         ...
@@ -96,6 +100,9 @@ class Alone:
         return lambda: rows
 
     def gather(self, rows: Tensor) -> list[Tensor]:
+        return [rows]
+
+    def gather_equal(self, rows: Tensor) -> list[Tensor]:
         return [rows]
 
     def broadcast(self, value: Value) -> Value:
@@ -154,13 +161,16 @@ class Processes:
         counts = torch.zeros(self.size, dtype=torch.int64)
         counts[self.rank] = len(rows)
         numbers = self.sum_(counts).tolist()
-        # gloo gathers equal shapes only.
         padded = rows.new_zeros((max(numbers), *rows.shape[1:]))
         padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in numbers]
-        with self._counted(padded.nbytes * (self.size - 1)):
-            dist.all_gather(parts, padded)
+        parts = self.gather_equal(padded)
         return [part[:number] for part, number in zip(parts, numbers, strict=True)]
+
+    def gather_equal(self, rows: Tensor) -> list[Tensor]:
+        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        with self._counted(rows.nbytes * (self.size - 1)):
+            dist.all_gather(parts, rows)
+        return parts
 
     def broadcast(self, value: Value) -> Value:
         values = [value]
