@@ -92,6 +92,13 @@ class Divisible(Protocol):
         ...
 
 
+@runtime_checkable
+class FixedSteps(Protocol):
+    """A sampler that decides how many of its batches make a step."""
+
+    batches_per_step: int
+
+
 Record = TypeVar("Record")
 
 

@@ -39,6 +39,7 @@ class PartSampler:
         seed: int,
     ) -> None:
         self._graph, self._team, self._settings, self._device = graph, team, halo, device
+        self.batches_per_step = team.size
         self._generator = torch.Generator().manual_seed(seed)
         self.generators = (self._generator,)
         self.part = part_of(graph, owner, team.rank, team.size)

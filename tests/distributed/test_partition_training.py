@@ -1,0 +1,41 @@
+"""Trainings on parts of a graph, in processes that talk through gloo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redditgnn.distributed.team import Alone, Team
+from tests.conftest import TINY
+from tests.distributed.trained import train_on_parts
+
+STEPS = 4
+RUN = [*TINY, "model.norm=batch", f"trainer.epochs={STEPS}"]
+WITHOUT_DROPOUT = [*RUN, "model.dropout=0.0"]
+MODES: dict[str, dict[str, Any]] = {
+    "exact": {},
+    "stale": {"staleness": 1},
+    "boundary": {"boundary_rate": 0.3},
+    "bf16": {"wire_dtype": "bf16"},
+}
+
+
+def train_in_every_mode(team: Team, folder: str) -> dict[str, dict[str, Any]]:
+    data = [*WITHOUT_DROPOUT, f"data_dir={folder}"]
+    return {mode: train_on_parts(team, data, "metis", halo, folder) for mode, halo in MODES.items()}
+
+
+def test_two_processes_train_on_parts_as_one_does_on_the_whole(in_team, tmp_path: Path) -> None:
+    overrides = [*WITHOUT_DROPOUT, f"data_dir={tmp_path}"]
+    whole = train_on_parts(Alone(), overrides, "order", {}, str(tmp_path))
+    one, other = in_team(2, train_in_every_mode, str(tmp_path))
+    for mode in MODES:
+        assert one[mode]["weights"] == other[mode]["weights"]
+    assert one["exact"]["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+    assert one["exact"]["weights"] == pytest.approx(whole["weights"], rel=1e-4, abs=1e-4)
+    assert one["stale"]["loss"][0] == one["exact"]["loss"][0]
+    for mode in ("stale", "boundary", "bf16"):
+        assert one[mode]["loss"] != one["exact"]["loss"]
+        assert one[mode]["loss"] == pytest.approx(whole["loss"], rel=0.2)
