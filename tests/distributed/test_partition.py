@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from redditgnn.distributed.balance import balance_of, imbalance
 from redditgnn.distributed.batch_norm import synchronize_norms
 from redditgnn.distributed.boundary import drawn_rows
 from redditgnn.distributed.exchange import StaleHalo
@@ -22,6 +23,7 @@ from redditgnn.graph.data import GraphData
 from redditgnn.metric.classification import per_node_loss
 from redditgnn.partition.parts import owners_of
 from redditgnn.sampler.part import PartSampler
+from tests.conftest import random_graph
 from tests.distributed.threads import on_each_rank
 from tests.test_contract import CPU, MODELS, build_model, full_batch
 
@@ -210,15 +212,33 @@ def test_a_step_sends_the_bytes_of_the_formula(
     graph, steps, width = make_graph(num_nodes=300, num_edges=3000), 8, 8
     owner = owners_of(graph, 3, "random", seed=0)
 
-    def task(team: Team) -> tuple[int, float]:
+    def task(team: Team) -> float:
         model = without_dropout("model=sage model.num_layers=3", graph)
         facts = {"num_layers": model.num_layers, "device": CPU, "seed": 0}
         sampler = PartSampler(graph, owner, team, halo, **facts)
         before = team.traffic.sent_bytes
         for _ in range(steps):
             gradient(model, next(iter(sampler)))
-        return len(sampler.part.halo), (team.traffic.sent_bytes - before) / steps
+        return (team.traffic.sent_bytes - before) / steps
 
-    halo_sizes, sent = zip(*on_each_rank(3, task), strict=True)
-    expected = share * 2 * 4 * 2 * width * sum(halo_sizes)  # both ways, bytes, exchanges
-    assert sum(sent) == pytest.approx(expected, rel=0.01)
+    balance = balance_of(graph, owner, 3)
+    assert sum(balance.nodes) == 300
+    assert sum(balance.edges) == graph.num_edges
+    expected = balance.sent_bytes(2 * 4 * width, halo)  # of two exchanges in float32
+    assert expected == pytest.approx(share * 2 * 2 * 4 * width * sum(balance.halo))
+    assert sum(on_each_rank(3, task)) == pytest.approx(expected, rel=0.01)
+
+
+def test_metis_balances_edges_rather_than_nodes() -> None:
+    hubs = torch.arange(400) < 20  # nodes of high degree, which differ in nothing else
+    generator = torch.Generator().manual_seed(0)
+    adjacency = torch.rand(400, 400, generator=generator) < 0.02
+    adjacency |= hubs[:, None] & hubs
+    adjacency = (adjacency | adjacency.T).fill_diagonal_(False)
+    graph = replace(
+        random_graph(400, 10),
+        rowptr=pointers(adjacency.sum(1)),
+        col=adjacency.nonzero()[:, 1].int(),
+    )
+    balance = balance_of(graph, owners_of(graph, 3, "metis", seed=0), 3)
+    assert imbalance(balance.edges) < 1.06

@@ -59,6 +59,9 @@ class Threads:
     def gather(self, rows: Tensor) -> list[Tensor]:
         return self._room.collect(self.rank, rows)
 
+    def gather_equal(self, rows: Tensor) -> list[Tensor]:
+        return self._room.collect(self.rank, rows)
+
     def broadcast(self, value: Any) -> Any:
         return self._room.collect(self.rank, value)[0]
 

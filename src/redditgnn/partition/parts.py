@@ -21,6 +21,7 @@ from redditgnn.partition.balance import leiden_parts
 from redditgnn.runtime.files import whole_file
 
 log = logging.getLogger(__name__)
+Cut = Literal["metis", "random", "order"]
 
 
 def parts_of(
@@ -39,7 +40,7 @@ def parts_of(
 
 
 def owners_of(
-    graph: GraphData, num_ranks: int, partition: Literal["metis", "random", "order"], seed: int
+    graph: GraphData, num_ranks: int, partition: Cut, seed: int
 ) -> Int64[Tensor, " nodes"]:
     """Return the rank that owns each node.
 

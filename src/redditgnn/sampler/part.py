@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -15,6 +16,7 @@ from redditgnn.distributed.halo import HaloSettings, Route, part_of, route_of
 from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Batch, Histories
 from redditgnn.graph.data import GraphData
+from redditgnn.partition.parts import Cut, owners_of
 
 
 class PartSampler:
@@ -98,3 +100,12 @@ class PartSampler:
             histories=self._histories(route),
             _blocks={},
         )
+
+
+def part_sampler(
+    graph: GraphData, team: Team, partition: Cut, halo: HaloSettings, **facts: Any
+) -> PartSampler:
+    """Return the sampler of this rank. Rank 0 cuts the graph into parts; see `owners_of`."""
+    first = team.rank == 0
+    owner = owners_of(graph, team.size, partition, facts["seed"]) if first else None
+    return PartSampler(graph, team.broadcast(owner), team, halo, **facts)
