@@ -27,7 +27,7 @@ ALLOWED = {
     "tracker": {"errors", "record"},
     "dataset": {"errors", "graph", "runtime"},
     "histories": {"errors", "graph", "record", "runtime"},
-    "distributed": {"graph"},
+    "distributed": {"graph", "runtime"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},

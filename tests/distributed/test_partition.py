@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from redditgnn.distributed.batch_norm import synchronize_norms
 from redditgnn.distributed.boundary import drawn_rows
 from redditgnn.distributed.exchange import StaleHalo
 from redditgnn.distributed.halo import HaloSettings, part_of, route_of
+from redditgnn.distributed.part_files import data_of
 from redditgnn.distributed.team import Team
 from redditgnn.evaluation.exact import precomputed
 from redditgnn.graph.batch import Batch
@@ -22,7 +25,7 @@ from redditgnn.graph.csr import pointers
 from redditgnn.graph.data import GraphData
 from redditgnn.metric.classification import per_node_loss
 from redditgnn.partition.parts import owners_of
-from redditgnn.sampler.part import PartSampler
+from redditgnn.sampler.part import PartSampler, part_data
 from tests.conftest import random_graph
 from tests.distributed.threads import on_each_rank
 from tests.test_contract import CPU, MODELS, build_model, full_batch
@@ -75,13 +78,21 @@ def on_parts(
         model, gradients = copy.deepcopy(whole), []
         synchronize_norms(model, team)
         facts = {"num_layers": model.num_layers, "device": CPU, "seed": 0}
-        sampler = PartSampler(precomputed(model, graph, CPU), owner, team, halo, **facts)
+        sampler = sampler_of(precomputed(model, graph, CPU), owner, team, halo, **facts)
         for change in changes:
             scale_weights(model, change)
             gradients.append(team.sum_(gradient(model, next(iter(sampler)))) / team.size)
         return gradients
 
     return on_each_rank(int(owner.max()) + 1, task)[0]
+
+
+def sampler_of(
+    graph: GraphData, owner: Tensor, team: Team, halo: HaloSettings, **facts: Any
+) -> PartSampler:
+    """The sampler of a rank, without files."""
+    data = data_of(graph, part_of(graph, owner, team.rank, team.size))
+    return PartSampler(graph, data, team, halo, **facts)
 
 
 def on_the_whole(overrides: str, graph: GraphData, change: float = 1.0) -> Tensor:
@@ -186,7 +197,7 @@ def test_logits_that_are_linear_in_the_edges_are_right_on_average(graph: GraphDa
     @torch.no_grad()
     def task(team: Team) -> tuple[Tensor, Tensor]:
         facts = {"num_layers": 2, "device": CPU, "seed": 0}
-        sampler = PartSampler(graph, owner, team, HaloSettings(boundary_rate=0.3), **facts)
+        sampler = sampler_of(graph, owner, team, HaloSettings(boundary_rate=0.3), **facts)
         draws = [model(next(iter(sampler))) for _ in range(num_draws)]
         return sampler.part.own, torch.stack(draws)
 
@@ -215,7 +226,7 @@ def test_a_step_sends_the_bytes_of_the_formula(
     def task(team: Team) -> float:
         model = without_dropout("model=sage model.num_layers=3", graph)
         facts = {"num_layers": model.num_layers, "device": CPU, "seed": 0}
-        sampler = PartSampler(graph, owner, team, halo, **facts)
+        sampler = sampler_of(graph, owner, team, halo, **facts)
         before = team.traffic.sent_bytes
         for _ in range(steps):
             gradient(model, next(iter(sampler)))
@@ -242,3 +253,22 @@ def test_metis_balances_edges_rather_than_nodes() -> None:
     )
     balance = balance_of(graph, owners_of(graph, 3, "metis", seed=0), 3)
     assert imbalance(balance.edges) < 1.06
+
+
+@pytest.mark.parametrize("cut", ["random", "metis"])
+def test_a_part_is_read_from_its_files_the_second_time(
+    cut: str, graph: GraphData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(0))
+    graph = replace(graph, cache_dir=tmp_path, edge_weight=weight)
+
+    def task(team: Team) -> Batch:
+        data = part_data(graph, team, cut, 0, stored=True)
+        facts = {"num_layers": 2, "device": CPU, "seed": 0}
+        return next(iter(PartSampler(graph, data, team, HaloSettings(), **facts)))
+
+    computed = on_each_rank(2, task)
+    monkeypatch.setattr("redditgnn.sampler.part.owners_of", pytest.fail)
+    for one, other in zip(computed, on_each_rank(2, task), strict=True):
+        for name in ("x", "node_ids", "rowptr", "col", "degree", "edge_weight", "loss_weight"):
+            assert torch.equal(getattr(one, name), getattr(other, name)), name

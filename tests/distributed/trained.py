@@ -13,9 +13,8 @@ from redditgnn.distributed.halo import HaloSettings
 from redditgnn.distributed.team import Team
 from redditgnn.evaluation.evaluator import Evaluator
 from redditgnn.evaluation.exact import ExactInference
-from redditgnn.partition.parts import owners_of
 from redditgnn.parts import Parts
-from redditgnn.sampler.part import PartSampler
+from redditgnn.sampler.part import PartSampler, part_data
 
 CPU = torch.device("cpu")
 
@@ -29,9 +28,9 @@ def train_on_parts(
     parts = Parts(settings)
     model, graph = parts.model, parts.train_graph
     synchronize_norms(model, team)
-    owner = owners_of(graph, team.size, partition, settings.seed)
+    data = part_data(graph, team, partition, settings.seed, stored=False)
     facts = {"num_layers": model.num_layers, "device": CPU, "seed": settings.seed}
-    sampler = PartSampler(graph, owner, team, HaloSettings(**halo), **facts)
+    sampler = PartSampler(graph, data, team, HaloSettings(**halo), **facts)
     evaluate = Evaluator(parts.graph, ExactInference(parts.graph, CPU, chunk_edges=None))
     best, rows = Path(folder, f"best{team.rank}.pt"), []
     with parts.in_effect():

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
 from redditgnn.distributed.boundary import Boundary
 from redditgnn.distributed.exchange import ExactHalo, StaleHalo
 from redditgnn.distributed.halo import HaloSettings, Route, part_of, route_of
+from redditgnn.distributed.part_files import PartData, data_of, folder_of, load, save
 from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Batch, Histories
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.features import Rows
 from redditgnn.partition.parts import Cut, owners_of
 
 
@@ -23,7 +22,7 @@ class PartSampler:
     """A batch for each rank: the nodes that it owns, with all their in-edges.
 
     Each rank can build only its own. The mean of the ranks' losses is the loss of `sampler=full`,
-    and so with the gradients. All ranks need the same `seed` and `owner`, the rank of each node.
+    and so with the gradients. All ranks need the same `seed`, and parts of the same graph.
     """
 
     has_halo = True
@@ -32,7 +31,7 @@ class PartSampler:
     def __init__(
         self,
         graph: GraphData,
-        owner: Int64[Tensor, " nodes"],
+        data: PartData,
         team: Team,
         halo: HaloSettings,
         *,
@@ -40,25 +39,23 @@ class PartSampler:
         device: torch.device,
         seed: int,
     ) -> None:
-        self._graph, self._team, self._settings, self._device = graph, team, halo, device
-        self.batches_per_step = team.size
+        self._data, self._team, self._settings, self._device = data, team, halo, device
+        self.batches_per_step, self.part = team.size, data.part
         self._generator = torch.Generator().manual_seed(seed)
         self.generators = (self._generator,)
-        self.part = part_of(graph, owner, team.rank, team.size)
         self.route = route_of(self.part, team)
         self._boundary = Boundary(self.part, self.route, team.rank, halo.boundary_rate)
-        self._degree, mask = graph.weighted_degree, graph.train_mask
-        own, node_ids = self.part.own, self.part.node_ids
+        own, mask = self.part.own, graph.train_mask
         self._batch = Batch(
-            features=graph.rows(node_ids),
+            features=Rows(data.x),
             y=graph.y[own],
             loss_weight=mask[own] * (team.size / mask.sum()),
-            node_ids=node_ids,
+            node_ids=self.part.node_ids,
             rowptr=self.part.rowptr,
             col=self.part.col,
-            degree=self._degree[node_ids],
+            degree=data.degree,
             num_dst=(len(own),) * num_layers,
-            edge_weight=graph.weights_of_rows(own),
+            edge_weight=data.edge_weight,
             histories=self._histories(self.route),
         )
         if not halo.samples:
@@ -85,16 +82,15 @@ class PartSampler:
     def _drawn(self, key: int) -> Batch:
         """Return the batch that reads a share of the halo, drawn with `key`."""
         drawn, route = self._boundary.draw(key)
-        edges = self._boundary.edges(drawn)
-        node_ids = torch.cat([self.part.own, self.part.halo[drawn]])
-        weight = self._batch.edge_weight
+        edges, num_own = self._boundary.edges(drawn), len(self.part.own)
+        nodes, weight = torch.cat([torch.arange(num_own), num_own + drawn]), self._data.edge_weight
         return replace(
             self._batch,
-            features=self._graph.rows(node_ids),
-            node_ids=node_ids,
+            features=Rows(self._data.x, nodes),
+            node_ids=self._batch.node_ids[nodes],
             rowptr=edges.rowptr,
             col=edges.col,
-            degree=self._degree[node_ids],
+            degree=self._data.degree[nodes],
             edge_weight=None if weight is None else weight[edges.positions],
             halo_scale=1 / self._settings.boundary_rate,
             histories=self._histories(route),
@@ -102,10 +98,19 @@ class PartSampler:
         )
 
 
-def part_sampler(
-    graph: GraphData, team: Team, partition: Cut, halo: HaloSettings, **facts: Any
-) -> PartSampler:
-    """Return the sampler of this rank. Rank 0 cuts the graph into parts; see `owners_of`."""
-    first = team.rank == 0
-    owner = owners_of(graph, team.size, partition, facts["seed"]) if first else None
-    return PartSampler(graph, team.broadcast(owner), team, halo, **facts)
+def part_data(graph: GraphData, team: Team, cut: Cut, seed: int, *, stored: bool) -> PartData:
+    """Return the part of this rank. Rank 0 cuts the graph; see `owners_of`.
+
+    `stored`: the features are the dataset's own, so that files may hold the part from now on.
+    """
+    name = f"{cut} {seed}" if cut == "random" else cut
+    folder = folder_of(graph, team.rank, team.size, name) if stored else None
+    data = None if folder is None else load(folder)
+    if int(team.sum_(torch.tensor(int(data is not None)))) == team.size:
+        assert data is not None
+        return data
+    owner = torch.empty(0) if team.rank else owners_of(graph, team.size, cut, seed)
+    data = data_of(graph, part_of(graph, team.broadcast(owner), team.rank, team.size))
+    if folder is not None:
+        save(data, folder)
+    return data
