@@ -27,7 +27,7 @@ ALLOWED = {
     "tracker": {"errors", "record"},
     "dataset": {"errors", "graph", "runtime"},
     "histories": {"errors", "graph", "record", "runtime"},
-    "distributed": {"graph", "runtime"},
+    "distributed": {"errors", "graph", "runtime"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},
@@ -38,7 +38,17 @@ ALLOWED = {
     "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
     "embedding": {"errors", "evaluation", "graph", "kernels", "model", "nn", "runtime", "sampler"},
     "trainer": {"distributed", "errors", "graph", "metric", "record", "runtime", "sampler"},
-    "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
+    "parts": {
+        "config",
+        "distributed",
+        "embedding",
+        "errors",
+        "evaluation",
+        "graph",
+        "kernels",
+        "metric",
+        "model",
+    }
     | {"runtime", "sampler", "trainer"},
     "maps": {"errors", "graph", "partition", "runtime"},
     "evolution": {"dataset", "errors", "graph", "maps", "metric", "partition", "record"}
@@ -46,8 +56,8 @@ ALLOWED = {
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
     "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
     | {"runtime", "sampler", "trainer"},
-    "run": {"config", "errors", "evaluation", "graph", "memory", "metric", "model", "optimizer"}
-    | {"parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
+    "run": {"config", "distributed", "errors", "evaluation", "graph", "memory", "metric", "model"}
+    | {"optimizer", "parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime"},
     "command": {"config", "dataset", "embedding", "errors", "evaluation", "evolution", "graph"}

@@ -24,7 +24,7 @@ from scripts.docs.yaml_keys import Key, header, read_keys
 FOLDER = "reference"
 GROUPS = (
     *("dataset", "embedding", "model", "sampler", "optimizer", "scheduler", "trainer", "tracker"),
-    *("protocol", "sweep", "communities", "map", "evolve"),
+    *("protocol", "parallel", "sweep", "communities", "map", "evolve"),
 )
 HEADER = "| key | default | type | meaning |\n| --- | --- | --- | --- |"
 INTRODUCTION = """\

@@ -7,6 +7,7 @@
     `-- RunFailed            exit 3: the run started, and its row says why it ended
         |-- TrainingDiverged
         |-- OutOfMemory
+        |-- TeamFailed       another process of the run has ended, or does not answer
         `-- NotRecorded      its results could not be written where they belong
 
 Anything else is a bug: traceback, exit 1.
@@ -50,6 +51,10 @@ class OutOfMemory(RunFailed):
     """The device or the host ran out of memory."""
 
     status = "oom"
+
+
+class TeamFailed(RunFailed):
+    """Another process of the run has ended, or does not answer."""
 
 
 class NotRecorded(RunFailed):

@@ -15,6 +15,7 @@ from redditgnn.memory.estimate import Estimate, estimate
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
 from redditgnn.parts import Parts
 from redditgnn.run.batch_size import resolve_batch_size
+from redditgnn.run.parallel import resolve_parallel
 from redditgnn.runtime.measure import MIB
 from redditgnn.runtime.memory import free_memory
 
@@ -28,7 +29,7 @@ def describe_run(settings: Settings) -> str:
         UserError: the run would be refused.
         OutOfMemory: the memory does not suffice to build its parts.
     """
-    settings = resolve_batch_size(settings)
+    settings = resolve_batch_size(resolve_parallel(settings))
     settings.check()
     parts = Parts(settings)
     memory = MemoryWatch(settings, parts.device)

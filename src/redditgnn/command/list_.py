@@ -25,6 +25,7 @@ GROUPS = {
     "schedulers": "scheduler",
     "trainers": "trainer",
     "protocols": "protocol",
+    "parallels": "parallel",
     "experiments": "experiment",
     "communities": "communities",
     "maps": "map",

@@ -7,7 +7,7 @@ examples:
   redditgnn train -m dataset=sbm dataset.scale=0.02 model=sage,gcn seed=0,1,2
 
 groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment, embedding,
-         protocol=transductive|inductive|temporal ('redditgnn list')
+         protocol=transductive|inductive|temporal  parallel=none|data ('redditgnn list')
 keys     seed  device=auto|cpu|cuda|cuda:1  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas; skip those that runs.csv
@@ -146,9 +146,13 @@ def exit_code_of(action: Callable[[], None]) -> int:
 
 def train_one(settings: Settings) -> None:
     """Train once."""
-    from redditgnn.run.execution import run  # imports torch and PyG, which a mistake need not await
+    # They import torch and PyG, which a mistake need not await.
+    from redditgnn.run.execution import run
+    from redditgnn.run.parallel import speaks
 
     row, path = run(settings)
+    if not speaks(settings):
+        return
     print(table(cells_of(row)))
     ages = describe_ages(path.parent / "runs" / row.run_id, _monitored(row.hyperparameters))
     if ages is not None:

@@ -18,12 +18,14 @@ from yaml import YAMLError
 from redditgnn import CONF_DIR
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.inputs import RAW, parse_inputs
+from redditgnn.config.parallel import read_parallel
 from redditgnn.config.protocol import read_protocol
 from redditgnn.config.settings import (
     COMPONENTS,
     EMBEDDING,
     GROUPS,
     NOT_OF_A_RUN,
+    PARALLEL,
     PROTOCOL,
     SELECTABLE,
     Kernels,
@@ -55,10 +57,12 @@ def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
     if components["dataset"].get("inputs") == RAW:
         top_level[EMBEDDING] = options[EMBEDDING] = None  # an experiment may have chosen one
     protocol, temporal = read_protocol(top_level.pop(PROTOCOL, None), choices.get(PROTOCOL))
+    parallel = read_parallel(top_level.pop(PARALLEL, None), choices.get(PARALLEL))
     top_level |= {
         "kernels": _build_kernels(top_level.pop("kernels", None)),
         "protocol": protocol,
         "temporal": temporal,
+        "parallel": parallel,
     }
     call = partial(Settings, components=components, choices=options, **top_level)
     check_types("", call)
@@ -128,7 +132,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
             f"{override}: keys of Hydra have no effect here; leave it out "
             "(--config-dir DIR adds options of your own)",
         )
-        chosen_by_name = group in (*SELECTABLE, PROTOCOL, "experiment")
+        chosen_by_name = group in (*SELECTABLE, PROTOCOL, PARALLEL, "experiment")
         if chosen_by_name and re.fullmatch(r"|null|true|false|\[.*|-?\d+(\.\d+)?", value.lower()):
             raise ConfigError(
                 f"{override}: {group} must be the name of an option, see 'redditgnn list {group}s'"

@@ -22,11 +22,11 @@ from redditgnn.config.compose import (
     settings_from,
     target_of,
 )
-from redditgnn.config.settings import EMBEDDING, PROTOCOL, SELECTABLE, Settings
+from redditgnn.config.settings import EMBEDDING, PARALLEL, PROTOCOL, SELECTABLE, Settings
 from redditgnn.errors import ConfigError
 
 PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
-GROUPS = (*SELECTABLE, PROTOCOL)
+GROUPS = (*SELECTABLE, PROTOCOL, PARALLEL)
 OVERRIDE = re.compile(r"override /(\w+)")
 
 

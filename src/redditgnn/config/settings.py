@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from hydra.utils import get_object, instantiate
 
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.inputs import KEY, Inputs, parse_inputs
+from redditgnn.config.parallel import Parallel
 from redditgnn.config.protocol import Protocol, Temporal
 from redditgnn.config.wording import join_lines
 from redditgnn.errors import ConfigError, require
@@ -36,6 +37,7 @@ METHOD = {  # that a component of each group must have, whoever wrote it
 TRACKER = "tracker"  # reports a run without changing it: not a component, and not hashed
 EMBEDDING = "embedding"  # only chosen where `dataset.inputs` reads one
 PROTOCOL = "protocol"  # a group of keys, not of components
+PARALLEL = "parallel"  # another
 SELECTABLE = tuple(METHOD)
 GROUPS = tuple(group for group in SELECTABLE if group != EMBEDDING)  # every run has one of each
 COMPONENTS = tuple(group for group in GROUPS if group != TRACKER)
@@ -112,6 +114,7 @@ class Settings:
     choices: dict[str, str | None]
     embedding: dict[str, Any] | None = None
     temporal: Temporal | None = None
+    parallel: Parallel = Parallel()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
@@ -119,7 +122,8 @@ class Settings:
         keys = values.get("temporal")
         temporal = None if keys is None else Temporal.from_dict(keys)
         kernels = Kernels(**values["kernels"])
-        return cls(**{**values, "kernels": kernels, "temporal": temporal})
+        parallel = Parallel(**values.get("parallel", {}))
+        return cls(**{**values, "kernels": kernels, "temporal": temporal, "parallel": parallel})
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, f"seed must be in [0, 2**63), got {self.seed}")
@@ -154,6 +158,10 @@ class Settings:
         """Return `components`, and the embedding if there is one."""
         embedding = {} if self.embedding is None else {EMBEDDING: self.embedding}
         return {**components, **embedding}
+
+    def component(self, group: str) -> Callable[..., Any]:
+        """Return the class or function that builds the chosen component of `group`."""
+        return self._check_component(group).func
 
     def build(self, group: str, *args: Any, **facts: Any) -> Any:
         """Build the chosen component of `group` from its YAML and from `facts` of the run."""

@@ -75,20 +75,6 @@ class StaleHalo(ExactHalo):
         coming = send_gradients(grad, self._team, self._route, self._dtype)
         return self._route.rows, self._gradients[layer].replace(coming)
 
-    def state_dict(self) -> dict[str, dict[int, Tensor]]:
-        """Return what the next step will read."""
-        both = {"states": self._states, "gradients": self._gradients}
-        return {
-            name: {layer: arrivals.settled() for layer, arrivals in of_layers.items()}
-            for name, of_layers in both.items()
-        }
-
-    def load_state_dict(self, state: dict[str, dict[int, Tensor]]) -> None:
-        """Restore a `state_dict` of the same rank."""
-        for name, of_layers in (("states", self._states), ("gradients", self._gradients)):
-            for layer, tensor in state[name].items():
-                of_layers[layer].latest = tensor.to(self._route.rows.device)
-
 
 class _Arrivals:
     """What arrives in every step, and is read a step later."""

@@ -57,7 +57,7 @@ class StepSum:
 
         Every process gets the same bits, whatever the number of processes.
         """
-        is_stopped = stop if self._team.size == 1 else self._exchange(stop)
+        is_stopped = self._exchange(stop)
         total = self._sum.total()
         sizes = [parameter.numel() for parameter in self._parameters]
         rest = len(self._parameters), self._statistics.size, len(self._step)
@@ -68,6 +68,7 @@ class StepSum:
             mean = gradient.view_as(parameter) / len(self._step)
             parameter.grad = mean if count else None
         self._statistics.finish(statistics)
+        self._team.traffic.num_steps += 1
         return StepResult(losses, is_stopped)
 
     def _gradients(self) -> list[Tensor]:

@@ -6,6 +6,7 @@ needs no process group.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,17 +18,24 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import Store
+from torch.distributed.rendezvous import rendezvous
 
+from redditgnn.distributed.environment import Place, slurm_address
+from redditgnn.distributed.reports import Report, Reports
+from redditgnn.errors import TeamFailed
+
+REPORT_S = 2.0  # from a broken connection to the report of the process that broke it
 MIXED = {"gloo": "gloo", "nccl": "cpu:gloo,cuda:nccl"}  # objects travel in host memory
 Value = TypeVar("Value")
 
 
 @dataclass(slots=True)
 class Traffic:
-    """Seconds that this process has spent in collectives, and bytes that it has sent there."""
+    """Seconds that this process has spent in collectives, bytes sent there, and steps taken."""
 
     wait_s: float = 0.0
     sent_bytes: float = 0.0
+    num_steps: int = 0
 
 
 @runtime_checkable
@@ -81,12 +89,26 @@ class Team(Protocol):
         """Leave the team."""
         ...
 
+    def report(self, status: str, text: str) -> None:
+        """Tell the others how this process ends early."""
+        ...
+
+    def first_report(self) -> Report | None:
+        """Return what the first process that ended early said, None if nobody did."""
+        ...
+
 
 class Alone:
     """A team of one process."""
 
     def __init__(self) -> None:
         self.rank, self.size, self.traffic = 0, 1, Traffic()
+
+    def report(self, status: str, text: str) -> None:
+        pass
+
+    def first_report(self) -> Report | None:
+        return None
 
     def sum_(self, tensor: Tensor) -> Tensor:
         return tensor
@@ -139,6 +161,7 @@ class Processes:
         self, store: Store, rank: int, size: int, *, backend: str, timeout_s: float
     ) -> None:
         self.rank, self.size, self.traffic = rank, size, Traffic()
+        self._reports = Reports(store)
         timeout = timedelta(seconds=timeout_s)
         dist.init_process_group(
             MIXED[backend], store=store, rank=rank, world_size=size, timeout=timeout
@@ -195,9 +218,52 @@ class Processes:
     def close(self) -> None:
         dist.destroy_process_group()
 
+    def report(self, status: str, text: str) -> None:
+        self._reports.add(Report(self.rank, status, text))
+
+    def first_report(self) -> Report | None:
+        return self._reports.first(REPORT_S)
+
     @contextmanager
     def _counted(self, num_bytes: int | float) -> Iterator[None]:
+        """Count seconds and bytes of a collective.
+
+        Raises:
+            TeamFailed: another process has ended, or does not answer in time.
+        """
         start = time.perf_counter()
-        yield
+        try:
+            yield
+        except RuntimeError as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            raise TeamFailed(f"process {self.rank} lost the others ({reason[:160]})") from error
         self.traffic.wait_s += time.perf_counter() - start
         self.traffic.sent_bytes += num_bytes
+
+
+def join_team(place: Place, *, backend: str, timeout_s: float) -> Processes:
+    """Join the other processes that a launcher has started; the environment says where they are.
+
+    Raises:
+        TeamFailed: they do not come within `timeout_s`.
+    """
+    if "MASTER_ADDR" not in os.environ:  # a task of SLURM
+        os.environ.update(place.environment(*slurm_address(os.environ)))
+    timeout = timedelta(seconds=timeout_s)
+    try:
+        store, rank, size = next(rendezvous("env://", timeout=timeout))
+        return Processes(store, rank, size, backend=backend, timeout_s=timeout_s)
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        text = f"the {place.size} processes did not find each other ({reason[:160]})"
+        raise TeamFailed(text) from error
+
+
+@contextmanager
+def rank_zero_first(team: Team) -> Iterator[None]:
+    """Let rank 0 do the enclosed work before the others: it fills caches that they read."""
+    if team.rank > 0:
+        team.barrier()
+    yield
+    if team.rank == 0:
+        team.barrier()

@@ -61,7 +61,9 @@ class RunRow:
     `config_hash` covers every setting that scores depend on, except `seed`: rows that share it and
     `fingerprint` are repetitions of one experiment. Seconds depend on `device_name`, `num_threads`
     and `kernels_backend` as well. CUDA columns are empty on a CPU. `train_s` and `eval_s` sum up
-    epochs.csv; the one evaluation on test nodes after them is in `wall_s` alone.
+    epochs.csv; the one evaluation on test nodes after them is in `wall_s` alone. Where processes
+    share a run, times are those of rank 0, peaks of memory the largest of any. `wait_s` is the time
+    in collectives, and `sent_mib` what a process has sent for each step, on average.
     """
 
     run_id: str
@@ -104,6 +106,12 @@ class RunRow:
     peak_cuda_allocated_mib: float | None = None
     peak_cuda_reserved_mib: float | None = None
     peak_rss_mib: float | None = None
+    parallel: str | None = None
+    processes: int | None = None
+    backend: str | None = None
+    batches_per_step: int | None = None
+    wait_s: float | None = None
+    sent_mib: float | None = None
     hyperparameters: str
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from redditgnn.config.settings import Settings
+from redditgnn.distributed.team import Team, rank_zero_first
 from redditgnn.errors import RunFailed, UserError
 from redditgnn.evaluation.evaluator import Evaluator, history_refresh
 from redditgnn.evaluation.exact import ExactInference
@@ -25,16 +26,34 @@ from redditgnn.prediction.facts import TrainingFacts
 from redditgnn.record.ages import write_ages
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import EpochRecorder, prepare_record
-from redditgnn.record.resume import RunFolder
+from redditgnn.record.resume import RunFolder, identity
 from redditgnn.record.rows import EpochRow, RunRow
 from redditgnn.run.batch_size import resolve_batch_size
-from redditgnn.run.row import RunRecord, hyperparameters, row_at_start, with_best, with_coverage
+from redditgnn.run.follower import Follower
+from redditgnn.run.parallel import (
+    describe_error,
+    evaluated_by_rank_zero,
+    first_error_of,
+    refuse_differences,
+    resolve_parallel,
+    starts_processes,
+    team_of,
+)
+from redditgnn.run.row import (
+    RunRecord,
+    hyperparameters,
+    row_at_start,
+    with_best,
+    with_coverage,
+    with_traffic,
+)
 from redditgnn.run.update import ModelUpdate, updates_models
 from redditgnn.runtime.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.signals import Interruption
 from redditgnn.sampler.base import BetweenEpochs, Resumable
 from redditgnn.tracker.base import SafeTracker
+from redditgnn.tracker.none import NoTracker
 from redditgnn.trainer.checkpointing import NEVER, Checkpointer
 from redditgnn.trainer.loop import TrainingResult
 from redditgnn.trainer.running import Evaluate
@@ -52,18 +71,25 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
         RunFailed: the run ended early; its row says why.
         KeyboardInterrupt: a signal came; a checkpoint was written if the training had begun.
     """
-    settings = resolve_batch_size(settings)
+    settings = resolve_batch_size(resolve_parallel(settings))
     settings.check()
     check_schedule(settings.components["scheduler"])
-    parts = Parts(settings)
-    results_dir = Path(settings.results_dir)
-    prepare_record(results_dir)
-    tracker = SafeTracker(settings.build("tracker"))
-    record = RunRecord(row_at_start(settings, parts.device), results_dir, parts.device, tracker)
+    if starts_processes(settings):
+        from redditgnn.run.launched import launch
+
+        return launch(settings)
+    with team_of(settings) as (settings, team):
+        return _run(settings, team)
+
+
+def _run(settings: Settings, team: Team) -> tuple[RunRow, Path]:
+    parts = Parts(settings, team=team)
+    record = _record_of(settings, parts.device, team)
     with Interruption(lambda: record.record("interrupted")) as interruption:
         status, message = "failed", None
         try:
-            with MemoryWatch(settings, parts.device).during(Phase.BUILDING):
+            memory = MemoryWatch(settings, parts.device)
+            with first_error_of(team), memory.during(Phase.BUILDING):
                 _execute(parts, record, interruption)
             status = "completed"
         except UserError:
@@ -73,7 +99,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
             raise
         except BaseException as error:
             status = error.status if isinstance(error, RunFailed) else "failed"
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            message = describe_error(error)
             raise
         finally:
             with interruption.deferred():
@@ -84,11 +110,23 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
     return record.row, record.path
 
 
+def _record_of(settings: Settings, device: torch.device, team: Team) -> RunRecord:
+    """Return what keeps the row of the run: rank 0 writes it, and the others do not."""
+    results_dir, row = Path(settings.results_dir), row_at_start(settings, device)
+    if team.rank > 0:
+        return Follower(row, results_dir, device, SafeTracker(NoTracker()), team)
+    prepare_record(results_dir)
+    return RunRecord(row, results_dir, device, SafeTracker(settings.build("tracker")), team)
+
+
 def _execute(parts: Parts, record: RunRecord, interruption: Interruption) -> None:
     reset_peak_rss()
     with parts.in_effect():
         watch = Stopwatch(parts.device)
-        with MemoryWatch(parts.settings, parts.device).during(Phase.LOADING):
+        loading = MemoryWatch(parts.settings, parts.device).during(Phase.LOADING)
+        own = {name: identity(record.row)[name] for name in ("config_hash", "seed", "source")}
+        refuse_differences(record.team, own)
+        with loading, rank_zero_first(record.team):
             fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol_part)
         record.load_s = watch.seconds()
         record.row = replace(record.row, fingerprint=str(fingerprint), dataset=parts.graph.name)
@@ -104,7 +142,8 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
     parts = dataset.with_precomputed_features()
     memory.need = partial(estimate_sampler, dataset, parts.sampler)
     _tell_changes(parts, memory)
-    _build_all(parts)
+    with rank_zero_first(record.team):
+        _build_all(parts)
     record.preprocess_s = watch.seconds()
     record.row = replace(
         record.row,
@@ -118,17 +157,19 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         precision=parts.trainer.precision,
     )
     evaluator = _evaluator(dataset, parts, inference)
-    evaluate = memory.evaluator(evaluator)
+    evaluate = evaluated_by_rank_zero(memory.evaluator(evaluator), record.team)
     facts = TrainingFacts.of(dataset.train_graph).as_dict()
     folder = record.claim({"settings": asdict(settings), **provenance(device), "graph": facts})
     with closing(folder.recorder()) as recorder, interruption.deferred():
         refresh = history_refresh(parts.sampler, parts.graph, inference, recorder.record_histories)
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
             training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
-    record.row = with_best(record.row, training)
+    if record.team.rank > 0:
+        return
+    record.row = with_traffic(with_best(record.row, training), record.team)
     if isinstance(evaluator, TemporalEvaluator) and updates_models(settings):
         evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)
-    _, scores = evaluate(parts.model, "test")
+    _, scores = memory.evaluator(evaluator)(parts.model, "test")
     record.row = replace(record.row, test=scores)
     _record_answers(evaluator, parts.graph, folder, record)
 
@@ -192,7 +233,8 @@ def _train(
         record.tracker.epoch(row)
 
     # Of other samplers nobody knows what they will draw next.
-    cadence = parts.trainer.cadence if isinstance(parts.sampler, Resumable) else NEVER
+    is_saved = isinstance(parts.sampler, Resumable) and record.team.rank == 0
+    cadence = parts.trainer.cadence if is_saved else NEVER
     checkpointer = Checkpointer(
         folder.checkpoint, cadence, interruption, spent, folder.resumed_from
     )
@@ -207,4 +249,6 @@ def _train(
         refresh,
         checkpointer,
         parts.class_weight,
+        record.team,
+        parts.settings.seed,
     )

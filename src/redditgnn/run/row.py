@@ -17,12 +17,13 @@ import torch
 
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import COMPONENTS, PROTOCOL, Settings
+from redditgnn.distributed.team import Alone, Team
 from redditgnn.evaluation.coverage import Coverage
 from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, write_json
 from redditgnn.record.resume import RunFolder, claim, identity
 from redditgnn.record.rows import EpochRow, RunRow
-from redditgnn.runtime.measure import peak_cuda_mib, peak_rss_mib
+from redditgnn.runtime.measure import MIB, peak_cuda_mib, peak_rss_mib
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.trainer.loop import TrainingResult
 
@@ -51,8 +52,20 @@ def row_at_start(settings: Settings, device: torch.device) -> RunRow:
         device_name=maker["device_name"],
         num_threads=maker["num_threads"],
         kernels_backend=settings.kernels.backend,
+        **_sharing(settings),
         hyperparameters=hyperparameters(settings, settings.components),
     )
+
+
+def _sharing(settings: Settings) -> dict[str, Any]:
+    """Return the columns on the processes that share a run."""
+    parallel = settings.parallel
+    return {
+        "parallel": parallel.name,
+        "processes": parallel.processes,
+        "backend": None if parallel.is_none else parallel.backend,
+        "batches_per_step": settings.components["trainer"].get("batches_per_step") or 1,
+    }
 
 
 def hyperparameters(settings: Settings, components: Mapping[str, Mapping[str, Any]]) -> str:
@@ -98,6 +111,15 @@ def with_best(row: RunRow, training: TrainingResult) -> RunRow:
         train_loss=best.train_loss,
         val=best.val,
     )
+
+
+def with_traffic(row: RunRow, team: Team) -> RunRow:
+    """Return `row` with what the collectives of the training have cost this process."""
+    if team.size == 1 or row.epochs == 0:
+        return row
+    traffic = team.traffic
+    sent = traffic.sent_bytes / max(1, traffic.num_steps)
+    return replace(row, wait_s=traffic.wait_s, sent_mib=sent / MIB)
 
 
 def with_coverage(row: RunRow, coverage: Coverage) -> RunRow:
@@ -150,32 +172,41 @@ class RunRecord:
         row: The columns so far, without those that `spent` counts.
         epochs: The epochs so far.
         tracker: Follows the run as well.
+        team: The processes that share the run. Rank 0 has its files, see `Follower`.
         load_s, preprocess_s: Seconds of this process before training; None until they are known.
+        results_dir: Where runs.csv is.
         path: The file that the row was written to; None before.
     """
 
     def __init__(
-        self, row: RunRow, results_dir: Path, device: torch.device, tracker: SafeTracker
+        self,
+        row: RunRow,
+        results_dir: Path,
+        device: torch.device,
+        tracker: SafeTracker,
+        team: Team | None = None,
     ) -> None:
         self.row, self.tracker, self.epochs = row, tracker, list[EpochRow]()
+        self.team: Team = team or Alone()
         self.load_s: float | None = None
         self.preprocess_s: float | None = None
         self.path: Path | None = None
         self._earlier = Spent()
         self._folder: RunFolder | None = None
-        self._results_dir, self._device = results_dir, device
+        self.results_dir, self._device = results_dir, device
         self._start, self._writing = time.perf_counter(), threading.Lock()
 
     def claim(self, description: Mapping[str, Any]) -> RunFolder:
         """Take a folder for the run; its run.json gets `description` and the run's identity."""
         own = identity(self.row)
-        folder = self._folder = claim(self._results_dir, self.row, own)
+        folder = self._folder = claim(self.results_dir, self.row, own)
         if folder.resumed_from is None:
             write_json({**description, "identity": own}, folder.folder / "run.json")
         else:
             self._earlier, self.epochs = Spent(**folder.resumed_from["run"]), folder.rows
+        self.team.broadcast((folder.folder, folder.resumed_from, folder.started_at))
         self.row = replace(self.row, run_id=folder.folder.name, started_at=folder.started_at)
-        self.tracker.started(self.row, self._results_dir, len(self.epochs))
+        self.tracker.started(self.row, self.results_dir, len(self.epochs))
         return folder
 
     def release(self, status: str) -> None:
@@ -202,7 +233,7 @@ class RunRecord:
             if self.path is None:
                 row = replace(self.row, status=status, error=error, **asdict(self.spent()))
                 self.row = with_epochs(row, self.epochs)
-                self.path = append_run(self.row, self._results_dir)
+                self.path = append_run(self.row, self.results_dir)
                 self.tracker.finished(self.row)
 
 

@@ -28,14 +28,15 @@ class _Lines(tqdm):
         return False
 
 
-def progress_bar(total: int, done: int, unit: str = "step") -> tqdm:
+def progress_bar(total: int, done: int, unit: str = "step", *, is_silent: bool = False) -> tqdm:
     """Return a bar over `total` units of which `done` are done; it is silent in files and pipes.
 
     With `REDDITGNN_PROGRESS_LINES=NAME` it is instead a line with NAME every 10 seconds.
     """
     job = os.environ.get(LINES)
-    if job is None:
-        return tqdm(total=total, initial=done, unit=unit, disable=None, leave=False)
+    if job is None or is_silent:
+        disable = True if is_silent else None
+        return tqdm(total=total, initial=done, unit=unit, disable=disable, leave=False)
     return _Lines(
         total=total,
         initial=done,

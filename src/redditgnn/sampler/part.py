@@ -42,7 +42,8 @@ class PartSampler:
         self._data, self._team, self._settings, self._device = data, team, halo, device
         self.batches_per_step, self.part = team.size, data.part
         self._generator = torch.Generator().manual_seed(seed)
-        self.generators = (self._generator,)
+        if not halo.staleness:  # whose state is on all ranks, and in no checkpoint
+            self.generators = (self._generator,)
         self.route = route_of(self.part, team)
         self._boundary = Boundary(self.part, self.route, team.rank, halo.boundary_rate)
         own, mask = self.part.own, graph.train_mask

@@ -184,7 +184,7 @@ class Trainer:
             between_epochs=between_epochs,
             checkpointer=checkpointer,
             team=team,
-            bar=progress_bar(self._epochs * len(sampler), state.num_steps),
+            bar=progress_bar(self._epochs * len(sampler), state.num_steps, is_silent=team.rank > 0),
         )
         try:
             self._run_epochs(loop, record)

@@ -1,0 +1,171 @@
+"""Runs that processes share: as one process gives them, whatever happens to the processes."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from redditgnn.config.compose import compose_settings
+from redditgnn.config.hashing import hash_of_config
+from redditgnn.errors import ConfigError
+from redditgnn.run.parallel import resolve_parallel
+
+LAUNCHED = Path(__file__).parents[1] / "launched.py"
+SMALL = (
+    *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=8", "dataset.num_classes=4"),
+    *("model=sage", "model.hidden_channels=8", "sampler=neighbor", "sampler.batch_size=45"),
+    *("trainer.epochs=3", "trainer.batches_per_step=2", "device=cpu"),
+)
+SHARED = ("parallel=data", "parallel.timeout=60s")
+LIMIT_S = 100
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def alone(call, data_dir, tmp_path_factory) -> Path:
+    """The results of one process."""
+    results = tmp_path_factory.mktemp("alone")
+    code, stderr = call("train", *SMALL, f"data_dir={data_dir}", f"results_dir={results}")
+    assert code == 0, stderr
+    return results
+
+
+@pytest.fixture
+def start(fork, data_dir, tmp_path) -> Callable[..., list]:
+    """Start the processes of a run, as torchrun does."""
+
+    def started(size: int, *arguments: str) -> list:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        folders = f"data_dir={data_dir}", f"results_dir={tmp_path / 'results'}"
+        command = ("train", *SMALL, *folders, *arguments)
+        shared = SHARED if size > 1 else ()
+        return [
+            fork(str(rank), str(size), str(port), *command, *shared, script=LAUNCHED)
+            for rank in range(size)
+        ]
+
+    return started
+
+
+def codes_of(processes: list) -> list[int]:
+    deadline = time.monotonic() + LIMIT_S
+    return [process.wait(max(0.1, deadline - time.monotonic())) for process in processes]
+
+
+def rows_of(results: Path) -> list[dict[str, str]]:
+    with (results / "runs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def outcome(results: Path) -> tuple[bytes, list[list[str]]]:
+    """The weights of the last run, and its epochs without seconds."""
+    folder = results / "runs" / rows_of(results)[-1]["run_id"]
+    with (folder / "epochs.csv").open(newline="") as file:
+        lines = [
+            [v for k, v in row.items() if not k.endswith("_s")] for row in csv.DictReader(file)
+        ]
+    return (folder / "best.pt").read_bytes(), lines
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} was never made"
+        time.sleep(0.05)
+
+
+def test_two_processes_leave_the_files_of_one(start, alone, tmp_path):
+    assert codes_of(start(2)) == [0, 0]
+    (row,) = rows_of(tmp_path / "results")
+    (expected,) = rows_of(alone)
+    assert outcome(tmp_path / "results") == outcome(alone)
+    same = ("config_hash", "fingerprint", "batches_per_step", "test_micro_f1", "val_mcc")
+    assert {name: row[name] for name in same} == {name: expected[name] for name in same}
+    assert [row[name] for name in ("parallel", "processes", "backend")] == ["data", "2", "gloo"]
+    assert [expected[name] for name in ("parallel", "processes", "backend")] == ["none", "1", ""]
+    assert float(row["wait_s"]) > 0
+    assert float(row["sent_mib"]) > 0
+
+
+def test_a_signal_to_one_process_stops_all_and_one_process_resumes(start, alone, tmp_path):
+    mark, results = tmp_path / "mark", tmp_path / "results"
+    processes = start(2, f"pause=1:2:5:{mark}")
+    wait_for(mark)
+    processes[1].send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    mark.unlink()
+    assert codes_of(processes) == [130, 130]
+    assert [row["status"] for row in rows_of(results)] == ["interrupted"]
+    assert codes_of(start(1)) == [0]
+    rows = rows_of(results)
+    assert [row["status"] for row in rows] == ["interrupted", "completed"]
+    assert rows[0]["run_id"] == rows[1]["run_id"]
+    assert outcome(results) == outcome(alone)
+
+
+def test_the_death_of_one_process_is_told_in_the_row_and_the_run_resumes(start, alone, tmp_path):
+    mark, results = tmp_path / "mark", tmp_path / "results"
+    processes = start(2, f"pause=1:2:5:{mark}", "trainer.checkpoint_every=1")
+    wait_for(mark)
+    processes[1].kill()
+    assert codes_of(processes) == [3, -signal.SIGKILL]
+    (row,) = rows_of(results)
+    assert row["status"] == "failed"
+    assert "lost the others" in row["error"]
+    assert codes_of(start(2, "trainer.checkpoint_every=1")) == [0, 0]
+    rows = rows_of(results)
+    assert [row["status"] for row in rows] == ["failed", "completed"]
+    assert rows[0]["run_id"] == rows[1]["run_id"]
+    assert outcome(results) == outcome(alone)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["sampler=gas"], "parallel=data cannot share sampler=gas: a batch reads the histories"),
+        (["sampler=neighbor_tree"], "parallel=data cannot share sampler=neighbor_tree: it builds"),
+        (["trainer.batches_per_step=1"], "must be at least parallel.processes=2, so that no"),
+        (["parallel.processes=0"], "parallel.processes must be positive, or auto, got 0"),
+        (["parallel.processes=auto"], "parallel.processes=auto counts the GPUs of this machine"),
+        (["parallel.backend=nccl"], "parallel.backend=nccl needs a GPU for each of 2 processes"),
+        (["parallel.timeout=soon"], "parallel.timeout must be a positive duration"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_mistakes_are_refused_before_a_process_starts(overrides, message):
+    usual = ["dataset=sbm", "device=cpu", "parallel=data", "parallel.processes=2"]
+    with pytest.raises(ConfigError) as refusal:
+        resolve_parallel(compose_settings([*usual, *overrides]))
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_step_has_a_batch_of_each_process_where_nothing_is_said():
+    shared = ["dataset=sbm", "device=cpu", "parallel=data", "parallel.processes=3"]
+    settings = resolve_parallel(compose_settings(shared))
+    assert settings.components["trainer"]["batches_per_step"] == 3
+    assert settings.parallel.backend == "gloo"
+
+
+def test_the_number_of_processes_is_no_part_of_the_hash():
+    usual = ["dataset=sbm", "device=cpu", "trainer.batches_per_step=4"]
+    settings = [
+        resolve_parallel(compose_settings([*usual, "parallel=data", f"parallel.processes={n}"]))
+        for n in (1, 2, 4)
+    ]
+    assert len({hash_of_config(one) for one in [compose_settings(usual), *settings]}) == 1
+    assert hash_of_config(compose_settings(usual[:2])) == hash_of_config(
+        compose_settings([*usual[:2], "trainer.batches_per_step=1"])
+    )
