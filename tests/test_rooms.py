@@ -54,13 +54,32 @@ ALLOWED = {
     "evolution": {"dataset", "errors", "graph", "maps", "metric", "partition", "record"}
     | {"runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
-    "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
+    "memory": {
+        "config",
+        "distributed",
+        "errors",
+        "evaluation",
+        "graph",
+        "histories",
+        "metric",
+        "model",
+        "parts",
+    }
     | {"runtime", "sampler", "trainer"},
     "run": {"config", "distributed", "errors", "evaluation", "graph", "memory", "metric", "model"}
     | {"optimizer", "parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime"},
-    "command": {"config", "dataset", "embedding", "errors", "evaluation", "evolution", "graph"}
+    "command": {
+        "config",
+        "dataset",
+        "distributed",
+        "embedding",
+        "errors",
+        "evaluation",
+        "evolution",
+        "graph",
+    }
     | {"kernels", "maps", "memory", "metric", "parts", "partition", "prediction", "record"}
     | {"report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from redditgnn.distributed.team import Traffic
+from redditgnn.distributed.team import Alone, Traffic
 
 Result = TypeVar("Result")
 LIMIT_S = 60
@@ -32,7 +32,7 @@ class Room:
         return values
 
 
-class Threads:
+class Threads(Alone):
     """A `Team` whose ranks are threads of this process."""
 
     def __init__(self, room: Room, rank: int) -> None:
@@ -67,9 +67,6 @@ class Threads:
 
     def barrier(self) -> None:
         self._room.barrier.wait()
-
-    def close(self) -> None:
-        """Do nothing: the threads end by themselves."""
 
 
 def on_each_rank(size: int, task: Callable[[Threads], Result]) -> list[Result]:

@@ -25,7 +25,7 @@ def train_on_parts(
     """Return validation scores, the last weights' sum and bytes sent a step."""
     settings = compose_settings([*overrides, "sampler=full", "device=cpu"])
     torch.manual_seed(settings.seed)
-    parts = Parts(settings)
+    parts = Parts(settings, team=team)
     model, graph = parts.model, parts.train_graph
     synchronize_norms(model, team)
     data = part_data(graph, team, partition, settings.seed, stored=False)
