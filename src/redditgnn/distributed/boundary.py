@@ -29,7 +29,7 @@ class Edges(NamedTuple):
 class Boundary:
     """Draws the rows of the halo that a step reads, and those that it sends."""
 
-    def __init__(self, part: Part, route: Route, rank: int, rate: float) -> None:
+    def __init__(self, part: Part, route: Route, rank: int, rate: int | float) -> None:
         self._part, self._route, self._rank, self._rate = part, route, rank, rate
 
     def draw(self, key: int) -> tuple[Int64[Tensor, " drawn"], Route]:
@@ -56,7 +56,7 @@ class Boundary:
         return _edges_from(is_read, self._part.rowptr, self._part.col)
 
 
-def drawn_rows(number: int, rate: float, seed: str) -> Int64[Tensor, " drawn"]:
+def drawn_rows(number: int, rate: int | float, seed: str) -> Int64[Tensor, " drawn"]:
     """Draw positions below `number`, each with the probability `rate`, in ascending order.
 
     Their number is `rate` times `number`, rounded up or down at random.
