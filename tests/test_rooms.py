@@ -35,37 +35,18 @@ ALLOWED = {
     "report": {"config", "errors", "graph", "metric", "record", "verify"},
     "sampler": {"distributed", "errors", "graph", "histories", "partition", "record", "runtime"},
     "model": {"errors", "graph", "kernels", "nn"},
-    "evaluation": {"graph", "kernels", "metric", "model", "record", "runtime", "sampler"},
+    "evaluation": {"distributed", "graph", "kernels", "metric", "model", "record", "runtime"}
+    | {"sampler"},
     "embedding": {"errors", "evaluation", "graph", "kernels", "model", "nn", "runtime", "sampler"},
     "trainer": {"distributed", "errors", "graph", "metric", "record", "runtime", "sampler"},
-    "parts": {
-        "config",
-        "distributed",
-        "embedding",
-        "errors",
-        "evaluation",
-        "graph",
-        "kernels",
-        "metric",
-        "model",
-    }
-    | {"runtime", "sampler", "trainer"},
+    "parts": {"config", "distributed", "embedding", "errors", "evaluation", "graph", "kernels"}
+    | {"metric", "model", "runtime", "sampler", "trainer"},
     "maps": {"errors", "graph", "partition", "runtime"},
     "evolution": {"dataset", "errors", "graph", "maps", "metric", "partition", "record"}
     | {"runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
-    "memory": {
-        "config",
-        "distributed",
-        "errors",
-        "evaluation",
-        "graph",
-        "histories",
-        "metric",
-        "model",
-        "parts",
-    }
-    | {"runtime", "sampler", "trainer"},
+    "memory": {"config", "distributed", "errors", "evaluation", "graph", "histories", "metric"}
+    | {"model", "parts", "runtime", "sampler", "trainer"},
     "run": {"config", "distributed", "errors", "evaluation", "graph", "memory", "metric", "model"}
     | {"optimizer", "parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}

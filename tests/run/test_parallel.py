@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from redditgnn.config.compose import compose_settings
@@ -21,6 +24,7 @@ SMALL = (
     *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=8", "dataset.num_classes=4"),
     *("model=sage", "model.hidden_channels=8", "sampler=neighbor", "sampler.batch_size=45"),
     *("trainer.epochs=3", "trainer.batches_per_step=2", "device=cpu"),
+    "trainer.eval_chunk_edges=2000",  # several chunks, which processes share
 )
 SHARED = ("parallel=data", "parallel.timeout=60s")
 LIMIT_S = 100
@@ -169,3 +173,64 @@ def test_the_number_of_processes_is_no_part_of_the_hash():
     assert hash_of_config(compose_settings(usual[:2])) == hash_of_config(
         compose_settings([*usual[:2], "trainer.batches_per_step=1"])
     )
+
+
+def ranks_of(process: Any) -> list[Any]:
+    """The processes that a command has started, rank 0 first; their server is not one of them."""
+    children = process.children(recursive=True)
+    servers = {child.ppid() for child in children} - {process.pid}
+    ranks = [child for child in children if child.ppid() in servers]
+    return sorted(ranks, key=lambda child: child.create_time())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["rank 0", "rank 1", "the command"])
+def test_a_command_leaves_a_row_and_no_process_when_it_is_killed(fork, data_dir, tmp_path, victim):
+    results = tmp_path / "results"
+    folders = f"data_dir={data_dir}", f"results_dir={results}"
+    long = "trainer.epochs=100000", "trainer.checkpoint_every=1"
+    command = fork("train", *SMALL, *folders, *SHARED, "parallel.processes=2", *long)
+    while not list(results.glob("runs/*/checkpoint.pt")):
+        assert command.poll(0.1) is None, command.stderr
+    ranks = ranks_of(psutil.Process(command.pid))
+    assert len(ranks) == 2
+    if victim == "the command":
+        command.send_signal(signal.SIGTERM)
+        assert command.wait(LIMIT_S) == 130
+        assert rows_of(results)[-1]["status"] == "interrupted"
+    else:
+        ranks[int(victim[-1])].kill()
+        assert command.wait(LIMIT_S) == 3
+        row = rows_of(results)[-1]
+        assert row["status"] == "failed"
+        assert f"process {victim[-1]}" in row["error"]
+        assert "was killed by signal 9 (SIGKILL)" in row["error"]
+        assert command.stderr.splitlines()[-1].startswith("redditgnn: ")
+    assert len(rows_of(results)) == 1
+    assert not [rank for rank in ranks if rank.is_running()]
+
+
+def test_a_command_starts_its_processes_itself(fork, alone, data_dir, tmp_path):
+    folders = f"data_dir={data_dir}", f"results_dir={tmp_path / 'results'}"
+    command = fork("train", *SMALL, *folders, *SHARED, "parallel.processes=2")
+    assert command.wait(LIMIT_S) == 0, command.stderr
+    assert "is the last row of" in command.stdout
+    assert outcome(tmp_path / "results") == outcome(alone)
+    assert rows_of(tmp_path / "results")[0]["processes"] == "2"
+
+
+def test_one_process_has_no_process_group(call, data_dir, tmp_path, monkeypatch):
+    import torch
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a process group was asked for")
+
+    monkeypatch.setattr(torch.distributed, "init_process_group", refuse)
+    folders = f"data_dir={data_dir}", f"results_dir={tmp_path}"
+    for extra in ((), ("parallel=data", "parallel.processes=1")):
+        assert call("train", *SMALL, *folders, *extra)[0] == 0
+    assert "torch.distributed.pipelining" not in sys.modules
+    assert "torch.distributed.launcher.api" not in sys.modules
+    first, second = rows_of(tmp_path)
+    assert first["config_hash"] == second["config_hash"]
+    assert first["val_mcc"] == second["val_mcc"]

@@ -24,6 +24,7 @@ from redditgnn.runtime.measure import MIB
 from redditgnn.runtime.memory import free_memory
 
 Row = Sequence[str]
+FLOAT_BYTES = 4
 
 
 def describe_run(settings: Settings) -> str:
@@ -91,7 +92,26 @@ def _part_rows(
             f"{len(batch.node_ids):,} nodes and {batch.col.numel():,} edges",
         ),
         ("config_hash", hash_of_config(settings)),
+        *_sharing_rows(settings, num_batches, estimated),
     ]
+
+
+def _sharing_rows(settings: Settings, num_batches: int, estimated: Estimate) -> list[Row]:
+    """Describe the steps: those of several batches, and the processes that share them."""
+    count = settings.components["trainer"].get("batches_per_step") or 1
+    rows: list[Row] = [(f"steps of {count} batches", f"{-(-num_batches // count):,} an epoch")]
+    parallel = settings.parallel
+    assert parallel.processes != "auto"
+    if parallel.processes > 1:
+        sent = FLOAT_BYTES * estimated.num_parameters * (parallel.processes - 1)
+        rows.append(
+            (
+                f"parallel={parallel.name}",
+                f"{parallel.processes} processes by {parallel.backend}, each sends "
+                f"{_format_mib(sent)} a step; memory below is that of one of them",
+            )
+        )
+    return rows if count > 1 else []
 
 
 def _memory_rows(estimated: Estimate, device: torch.device) -> list[Row]:

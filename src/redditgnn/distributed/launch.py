@@ -25,9 +25,9 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from redditgnn.distributed.environment import Place
 from redditgnn.distributed.reports import Report, Reports
+from redditgnn.runtime.signals import SIGNALS, describe_exit
 
 GRACE_S = 15.0  # after one process has ended: for the others to write a checkpoint and the row
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 HOST = "127.0.0.1"
 OWN_STORE = {"TORCHELASTIC_USE_AGENT_STORE": "True"}  # the parent serves it, and not rank 0
 
@@ -152,7 +152,7 @@ def _wait_for(ranks: list[_Rank], reports: Reports) -> None:
         for rank in running:
             code = rank.process.exitcode
             if code is not None and code < 0:
-                reports.add(Report(rank.place.rank, "failed", _killed_by(-code)))
+                reports.add(Report(rank.place.rank, "failed", describe_exit(code)))
             if code not in (None, 0) and deadline is None:
                 deadline = time.monotonic() + GRACE_S
         if deadline is not None and time.monotonic() >= deadline:
@@ -160,12 +160,6 @@ def _wait_for(ranks: list[_Rank], reports: Reports) -> None:
                 rank.process.kill()
     for rank in ranks:
         rank.process.join()
-
-
-def _killed_by(number: int) -> str:
-    name = signal.Signals(number).name
-    hint = "; perhaps by the system, for want of memory" if name == "SIGKILL" else ""
-    return f"killed by signal {number} ({name}){hint}"
 
 
 @contextmanager

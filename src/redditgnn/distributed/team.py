@@ -24,6 +24,7 @@ from redditgnn.distributed.environment import Place, slurm_address
 from redditgnn.distributed.reports import Report, Reports
 from redditgnn.errors import TeamFailed
 
+PATIENCE = timedelta(days=2)  # where others wait for work that only rank 0 does
 REPORT_S = 2.0  # from a broken connection to the report of the process that broke it
 MIXED = {"gloo": "gloo", "nccl": "cpu:gloo,cuda:nccl"}  # objects travel in host memory
 Value = TypeVar("Value")
@@ -154,7 +155,8 @@ class Processes:
     Args:
         store: Where the processes find each other.
         backend: `gloo`, or `nccl` for tensors on CUDA devices.
-        timeout_s: How long a collective waits for the other processes.
+        timeout_s: How long a step waits for the other processes. `broadcast` and `barrier` wait as
+            long as it takes.
     """
 
     def __init__(
@@ -166,6 +168,7 @@ class Processes:
         dist.init_process_group(
             MIXED[backend], store=store, rank=rank, world_size=size, timeout=timeout
         )
+        self._patient = dist.new_group(backend="gloo", timeout=PATIENCE)
 
     def sum_(self, tensor: Tensor) -> Tensor:
         # A ring sends every element twice, except the share that a process keeps.
@@ -209,11 +212,12 @@ class Processes:
     def broadcast(self, value: Value) -> Value:
         values = [value]
         with self._counted(0):
-            dist.broadcast_object_list(values, device=torch.device("cpu"))
+            dist.broadcast_object_list(values, group=self._patient, device=torch.device("cpu"))
         return values[0]
 
     def barrier(self) -> None:
-        self.sum_(torch.zeros(1))
+        with self._counted(0):
+            dist.all_reduce(torch.zeros(1), group=self._patient)
 
     def close(self) -> None:
         dist.destroy_process_group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -61,7 +62,7 @@ class ExactInference:
     ) -> None:
         self._graph, self._device, self._chunk_edges = graph, device, chunk_edges
         self._precision = precision
-        self._chunks: list[_Chunk] = []
+        self._chunks: list[Chunk] = []
         self._listener: Listener | None = None
         self._edge_listener: EdgeListener | None = None
 
@@ -104,17 +105,23 @@ class ExactInference:
 
     def _logits(self, model: LayeredModel) -> Float[Tensor, "nodes classes"]:
         chunks = self._chunks = self._chunks or self._cut(model)
-        encoded = _joined([self._encode(model, c) for c in chunks]) if model.reads_h0 else None
+        encoded = self._rows(chunks, partial(self._encode, model)) if model.reads_h0 else None
         states: list[Tensor] = []
         for index in range(model.num_layers):
             previous = states[-1] if states else None
-            joined = _joined([self._layer(model, index, c, previous, encoded) for c in chunks])
+            compute = partial(self._layer, model, index, previous, encoded)
+            joined = self._rows(chunks, compute)
             if self._listener is not None:
                 self._listener(index, joined)
             states = [*states, joined] if model.reads_every_layer else [joined]
         return model.decode([state.to(self._device) for state in states])
 
-    def _encode(self, model: LayeredModel, chunk: _Chunk) -> Tensor:
+    def _rows(self, chunks: list[Chunk], compute: Callable[[Chunk], Tensor]) -> Tensor:
+        """Compute the rows of all chunks, in their order."""
+        parts = [compute(chunk) for chunk in chunks]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def _encode(self, model: LayeredModel, chunk: Chunk) -> Tensor:
         """Encode a chunk's own nodes, once for all layers that read them."""
         out = to_dense(model.encode(chunk.own_rows().to(self._device)))
         return out if chunk.is_whole else out.cpu()
@@ -123,9 +130,9 @@ class ExactInference:
         self,
         model: LayeredModel,
         index: int,
-        chunk: _Chunk,
         previous: Tensor | None,
         encoded: Tensor | None,
+        chunk: Chunk,
     ) -> Tensor:
         rows, block = chunk.load()
         first = None if encoded is None else chunk.select(encoded)
@@ -138,7 +145,7 @@ class ExactInference:
             out = model.layer(index, h, block, h if first is None else first)
         return out if chunk.is_whole else out.cpu()
 
-    def _edges_heard(self, index: int, chunk: _Chunk) -> AbstractContextManager[None]:
+    def _edges_heard(self, index: int, chunk: Chunk) -> AbstractContextManager[None]:
         listener = self._edge_listener
         if listener is None:
             return nullcontext()
@@ -149,13 +156,13 @@ class ExactInference:
 
         return coefficient_listener(tell)
 
-    def _cut(self, model: LayeredModel) -> list[_Chunk]:
+    def _cut(self, model: LayeredModel) -> list[Chunk]:
         """Cut the rows, once: what is free changes while a run lasts, its rounding must not."""
         limit, degree = self.most_edges(model), self._graph.weighted_degree
         if limit is None:
-            return [_Chunk(self._graph, degree, self._device, None)]
+            return [Chunk(self._graph, degree, self._device, None)]
         rows = chunk_rows(self._graph.rowptr, limit)
-        return [_Chunk(self._graph, degree, self._device, ids) for ids in rows]
+        return [Chunk(self._graph, degree, self._device, ids) for ids in rows]
 
     def most_edges(self, model: LayeredModel) -> int | None:
         """Return how many edges would be computed at once; None: all."""
@@ -209,7 +216,7 @@ def with_labels_as_features(graph: GraphData) -> GraphData:
     return replace(graph, x=labels)
 
 
-class _Chunk:
+class Chunk:
     """Some rows of the graph with all their in-edges; all rows if `node_ids` is None."""
 
     def __init__(
@@ -255,10 +262,6 @@ class _Chunk:
     def select(self, h: Float[Tensor, "nodes width"]) -> Float[Tensor, "src width"]:
         """Pick the sources' rows out of the states of all nodes."""
         return h if self.is_whole else h[self._sources].to(self._device)
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def chunk_rows(

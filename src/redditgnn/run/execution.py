@@ -16,6 +16,7 @@ from redditgnn.distributed.team import Team, rank_zero_first
 from redditgnn.errors import RunFailed, UserError
 from redditgnn.evaluation.evaluator import Evaluator, history_refresh
 from redditgnn.evaluation.exact import ExactInference
+from redditgnn.evaluation.shared import SharedInference
 from redditgnn.evaluation.temporal import TemporalEvaluator
 from redditgnn.graph.data import GraphData
 from redditgnn.memory.estimate import estimate_sampler, in_one_line
@@ -32,10 +33,10 @@ from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.run.follower import Follower
 from redditgnn.run.parallel import (
     describe_error,
-    evaluated_by_rank_zero,
     first_error_of,
     refuse_differences,
     resolve_parallel,
+    shared_evaluation,
     starts_processes,
     team_of,
 )
@@ -150,28 +151,23 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         num_parameters=sum(parameter.numel() for parameter in parts.model.parameters()),
         hyperparameters=hyperparameters(settings, parts.components),
     )
-    inference = ExactInference(
-        parts.graph,
-        device,
-        chunk_edges=parts.trainer.eval_chunk_edges,
-        precision=parts.trainer.precision,
-    )
+    inference = _inference(dataset, parts, record.team)
     evaluator = _evaluator(dataset, parts, inference)
-    evaluate = evaluated_by_rank_zero(memory.evaluator(evaluator), record.team)
+    shared = inference if isinstance(inference, SharedInference) else None
+    evaluate = shared_evaluation(memory.evaluator(evaluator), shared, record.team)
     facts = TrainingFacts.of(dataset.train_graph).as_dict()
     folder = record.claim({"settings": asdict(settings), **provenance(device), "graph": facts})
     with closing(folder.recorder()) as recorder, interruption.deferred():
         refresh = history_refresh(parts.sampler, parts.graph, inference, recorder.record_histories)
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
             training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
-    if record.team.rank > 0:
-        return
     record.row = with_traffic(with_best(record.row, training), record.team)
     if isinstance(evaluator, TemporalEvaluator) and updates_models(settings):
         evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)
-    _, scores = memory.evaluator(evaluator)(parts.model, "test")
+    _, scores = evaluate(parts.model, "test")
     record.row = replace(record.row, test=scores)
-    _record_answers(evaluator, parts.graph, folder, record)
+    if record.team.rank == 0:
+        _record_answers(evaluator, parts.graph, folder, record)
 
 
 def _record_answers(
@@ -195,6 +191,17 @@ def _evaluator(
     if updates_models(dataset.settings):
         dataset.temporal.check_updates()
     return TemporalEvaluator(dataset.temporal, inference, dataset.precomputed)
+
+
+def _inference(dataset: Parts, parts: Parts, team: Team) -> ExactInference:
+    """Return exact inference on the graph that is evaluated; windows of time are not shared."""
+    keywords: dict[str, Any] = {
+        "chunk_edges": parts.trainer.eval_chunk_edges,
+        "precision": parts.trainer.precision,
+    }
+    if team.size == 1 or dataset.temporal is not None:
+        return ExactInference(parts.graph, parts.device, **keywords)
+    return SharedInference(parts.graph, parts.device, team=team, **keywords)
 
 
 def _build_all(parts: Parts) -> None:

@@ -13,6 +13,7 @@ from redditgnn.record.rows import RunRow
 from redditgnn.run.row import RunRecord, row_at_start
 from redditgnn.runtime.hardware import resolve_device
 from redditgnn.runtime.logs import hide_third_party_warnings, log_to_stderr
+from redditgnn.runtime.signals import describe_exit
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.tracker.none import NoTracker
 
@@ -57,12 +58,13 @@ def _error_of(settings: Settings, ended: list[Ended]) -> BaseException:
         if isinstance(other.error, (UserError, KeyboardInterrupt)):
             return other.error
     print(*first.output.splitlines()[-LAST_LINES:], sep="\n", file=sys.stderr)
-    error = TeamFailed(f"process 0 ended with code {first.code}")
+    error = TeamFailed(f"process 0 {describe_exit(first.code)}")
     _record_failure(settings, str(error))
     return error
 
 
 def _record_failure(settings: Settings, text: str) -> None:
+    """Append the row of a run whose rank 0 died."""
     device = resolve_device(settings.device)
     row, tracker = row_at_start(settings, device), SafeTracker(NoTracker())
     record = RunRecord(row, Path(settings.results_dir), device, tracker)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -18,8 +18,10 @@ from redditgnn.distributed.environment import Place, place_of
 from redditgnn.distributed.reports import Report
 from redditgnn.distributed.team import Alone, Team, join_team
 from redditgnn.errors import ConfigError, RunFailed, TeamFailed, UserError, require
+from redditgnn.evaluation.shared import SharedInference
 from redditgnn.graph.data import Split
 from redditgnn.metric.base import Scores
+from redditgnn.model.base import LayeredModel
 from redditgnn.runtime.duration import seconds_of
 from redditgnn.runtime.hardware import resolve_device
 from redditgnn.trainer.running import Evaluate
@@ -241,10 +243,19 @@ def refuse_differences(team: Team, own: dict[str, Any]) -> None:
         )
 
 
-def evaluated_by_rank_zero(evaluate: Evaluate, team: Team) -> Evaluate:
-    """Return `evaluate` as all processes call it: rank 0 does it, and the others get the scores."""
+def shared_evaluation(
+    evaluate: Evaluate, inference: SharedInference | None, team: Team
+) -> Evaluate:
+    """Return `evaluate` as all processes call it: they get the scores of rank 0.
+
+    Where they cannot share the chunks of `inference`, rank 0 evaluates alone.
+    """
+    if team.size == 1:
+        return evaluate
 
     def shared(model: nn.Module, split: Split) -> tuple[float, Scores]:
-        return team.broadcast(evaluate(model, split) if team.rank == 0 else (math.nan, {}))
+        together = inference is not None and inference.is_shared(cast(LayeredModel, model))
+        evaluates = together or team.rank == 0
+        return team.broadcast(evaluate(model, split) if evaluates else (math.nan, {}))
 
     return shared

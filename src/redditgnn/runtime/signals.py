@@ -147,6 +147,18 @@ class Interruption:
             os._exit(130)
 
 
+def describe_exit(code: int) -> str:
+    """Say how a process ended, given its exit code; a negative one is that of a signal."""
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "unknown"
+    hint = "; perhaps by the system, for want of memory" if name == "SIGKILL" else ""
+    return f"was killed by signal {-code} ({name}){hint}"
+
+
 def _disable_wakeup() -> None:
     """Stop a forked process, which Ctrl-C reaches too, from waking the thread of this one."""
     signal.set_wakeup_fd(-1)

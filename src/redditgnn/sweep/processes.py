@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, Any
 
 from redditgnn.runtime import progress
+from redditgnn.runtime.signals import describe_exit
 from redditgnn.sweep.protocol import Outcome, WorkerDied
 
 GRACE_S = 15.0  # for a run to write its checkpoint and its row
@@ -68,7 +69,7 @@ class Worker:
         except BrokenPipeError:
             line = b""
         if not line.endswith(b"\n"):
-            raise WorkerDied(_describe_exit(self._reap()))
+            raise WorkerDied(f"its process {describe_exit(self._reap())}")
         outcome = Outcome(**json.loads(line))
         if outcome.needs_new_process:
             self.stop()
@@ -175,14 +176,3 @@ class Pool:
         self._threads.shutdown()
         for worker in self._all:
             worker.stop()
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"its process ended with code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = "unknown"
-    hint = "; perhaps by the system, for want of memory" if name == "SIGKILL" else ""
-    return f"its process was killed by signal {-code} ({name}){hint}"
