@@ -33,7 +33,7 @@ from redditgnn.kernels.backend import use_backend
 from redditgnn.metric.class_weight import class_weights
 from redditgnn.model.base import Backbone
 from redditgnn.runtime.hardware import resolve_device
-from redditgnn.sampler.base import Sampler
+from redditgnn.sampler.base import Sampler, refuse_missing_edges
 from redditgnn.sampler.part import PartSampler, part_data
 from redditgnn.trainer.class_weight import check_class_weight
 from redditgnn.trainer.loop import Trainer
@@ -130,7 +130,8 @@ class Parts:
             sampler = self.settings.build(
                 "sampler", self.train_graph, **facts, **self._sampler_changes
             )
-        _refuse_missing_edges(self.model, sampler, self.settings)
+        if self.model.whole_graph_only:
+            refuse_missing_edges(sampler, self.settings.choices["sampler"])
         gives_weights = getattr(sampler, "gives_edge_weight", False)
         _refuse_ignored_weights(gives_weights or not self.model.reads_edges, "sampler", self)
         return sampler
@@ -279,18 +280,6 @@ def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint
     }
     part = features_part(graph.fingerprint, width, inputs.text, settings.embedding, **reads)
     return replace(graph.fingerprint, features=part)
-
-
-def _refuse_missing_edges(model: Backbone, sampler: Sampler, settings: Settings) -> None:
-    if model.whole_graph_only and sampler.has_halo:
-        is_partition = settings.parallel.is_partition
-        name = "parallel=partition" if is_partition else f"sampler={settings.choices['sampler']}"
-        raise ConfigError(
-            f"{name} would give wrong numbers: this convolution reads more than a node's own "
-            "in-edges (degrees of its sources, or several hops), and the outermost nodes of a "
-            "batch have none; use sampler=full, sampler=cluster or sampler=saint_rw, and not "
-            "parallel=partition"
-        )
 
 
 KNOWS_WEIGHTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,21 @@ MODES: dict[str, dict[str, Any]] = {
     "boundary": {"boundary_rate": 0.3},
     "bf16": {"wire_dtype": "bf16"},
 }
+
+
+@pytest.mark.slow
+def test_the_command_starts_processes_that_train_on_parts(call, tmp_path: Path) -> None:
+    places = [f"data_dir={tmp_path}", f"results_dir={tmp_path / 'results'}"]
+    whole = [*RUN, "sampler=full", *places]
+    for parts in ([], ["parallel=partition", "parallel.processes=2"]):
+        code, stderr = call("train", *whole, *parts)
+        assert code == 0, stderr
+    lines = (tmp_path / "results" / "runs.csv").read_text().splitlines()
+    rows = list(csv.DictReader(lines))
+    assert [row["processes"] for row in rows] == ["1", "2"]
+    assert rows[0]["config_hash"] == rows[1]["config_hash"]
+    for name in ("train_loss", "test_micro_f1"):
+        assert float(rows[0][name]) == pytest.approx(float(rows[1][name]), rel=1e-4)
 
 
 def train_in_every_mode(team: Team, folder: str) -> dict[str, dict[str, Any]]:

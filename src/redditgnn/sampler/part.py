@@ -26,6 +26,7 @@ class PartSampler:
     """
 
     has_halo = True
+    has_one_step = True
     gives_edge_weight = True
 
     def __init__(
@@ -40,10 +41,10 @@ class PartSampler:
         seed: int,
     ) -> None:
         self._data, self._team, self._settings, self._device = data, team, halo, device
-        self.batches_per_step, self.part = team.size, data.part
+        self.part = data.part
         self._generator = torch.Generator().manual_seed(seed)
         if not halo.staleness:  # whose state is on all ranks, and in no checkpoint
-            self.generators = (self._generator,)
+            self.generators = (self._generator,) if halo.samples else ()
         self.route = route_of(self.part, team)
         self._boundary = Boundary(self.part, self.route, team.rank, halo.boundary_rate)
         own, mask = self.part.own, graph.train_mask
