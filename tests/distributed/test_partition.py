@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ def sampler_of(
     graph: GraphData, owner: Tensor, team: Team, halo: HaloSettings, **facts: Any
 ) -> PartSampler:
     """The sampler of a rank, without files."""
-    data = data_of(graph, part_of(graph, owner, team.rank, team.size))
+    data = data_of(graph, owner, team.rank, team.size)
     return PartSampler(graph, data, team, halo, **facts)
 
 
@@ -255,20 +256,40 @@ def test_metis_balances_edges_rather_than_nodes() -> None:
     assert imbalance(balance.edges) < 1.06
 
 
-@pytest.mark.parametrize("cut", ["random", "metis"])
-def test_a_part_is_read_from_its_files_the_second_time(
-    cut: str, graph: GraphData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    weight = torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(0))
-    graph = replace(graph, cache_dir=tmp_path, edge_weight=weight)
-
+def stored_batch(graph: GraphData, cut: str) -> Callable[[Team], Batch]:
     def task(team: Team) -> Batch:
         data = part_data(graph, team, cut, 0, stored=True)
         facts = {"num_layers": 2, "device": CPU, "seed": 0}
         return next(iter(PartSampler(graph, data, team, HaloSettings(), **facts)))
 
+    return task
+
+
+@pytest.mark.parametrize("cut", ["random", "metis"])
+def test_a_part_is_read_from_its_files_the_second_time(
+    cut: str, graph: GraphData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = torch.rand(graph.num_edges, generator=torch.Generator().manual_seed(0))
+    task = stored_batch(replace(graph, cache_dir=tmp_path, edge_weight=weight), cut)
     computed = on_each_rank(2, task)
     monkeypatch.setattr("redditgnn.sampler.part.owners_of", pytest.fail)
     for one, other in zip(computed, on_each_rank(2, task), strict=True):
         for name in ("x", "node_ids", "rowptr", "col", "degree", "edge_weight", "loss_weight"):
             assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_parts_that_do_not_fit_together_are_cut_again(
+    graph: GraphData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = replace(graph, cache_dir=tmp_path)
+    on_each_rank(2, stored_batch(stored, "random"))
+    folders = sorted(tmp_path.glob("part-*"))
+    assert len(folders) == 2
+    np.save(folders[0] / "cut_id.npy", 1)  # of another cut
+    for _ in range(2):
+        batches = on_each_rank(2, stored_batch(stored, "random"))
+        assert sum(batch.num_targets for batch in batches) == graph.num_nodes
+    assert not caplog.records
+    (folders[1] / "x.npy").write_bytes(b"")
+    on_each_rank(2, stored_batch(stored, "random"))
+    assert "is damaged and is computed again" in caplog.text

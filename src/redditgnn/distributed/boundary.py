@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int32, Int64
+from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from redditgnn.distributed.halo import Part, Route
@@ -81,5 +81,5 @@ def _joined(pieces: Sequence[Tensor], sizes: Sequence[int]) -> Int64[Tensor, " d
     return torch.cat([piece + start for piece, start in zip(pieces, starts, strict=False)])
 
 
-def _sizes(pieces: Sequence[Float[Tensor, " _"] | Int64[Tensor, " _"]]) -> tuple[int, ...]:
+def _sizes(pieces: Sequence[Tensor]) -> tuple[int, ...]:
     return tuple(map(len, pieces))

@@ -197,7 +197,8 @@ def refuse_missing_edges(sampler: Sampler, name: str | None) -> None:
     chosen = "parallel=partition" if isinstance(sampler, OneStep) else f"sampler={name}"
     require(
         not sampler.has_halo,
-        f"{chosen} would give wrong numbers: this convolution reads more than a node's own in-edges "
-        "(degrees of its sources, or several hops), and the outermost nodes of a batch have none; "
-        "use sampler=full, sampler=cluster or sampler=saint_rw, and not parallel=partition",
+        f"{chosen} would give wrong numbers: this convolution reads more than a node's own "
+        "in-edges (degrees of its sources, or several hops), and the outermost nodes of a batch "
+        "have none; use sampler=full, sampler=cluster or sampler=saint_rw, and not "
+        "parallel=partition",
     )

@@ -9,7 +9,7 @@ import torch
 
 from redditgnn.distributed.boundary import Boundary
 from redditgnn.distributed.exchange import ExactHalo, StaleHalo
-from redditgnn.distributed.halo import HaloSettings, Route, part_of, route_of
+from redditgnn.distributed.halo import HaloSettings, Route, route_of
 from redditgnn.distributed.part_files import PartData, data_of, folder_of, load, save
 from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Batch, Histories
@@ -108,11 +108,11 @@ def part_data(graph: GraphData, team: Team, cut: Cut, seed: int, *, stored: bool
     name = f"{cut} {seed}" if cut == "random" else cut
     folder = folder_of(graph, team.rank, team.size, name) if stored else None
     data = None if folder is None else load(folder)
-    if int(team.sum_(torch.tensor(int(data is not None)))) == team.size:
-        assert data is not None
+    own_id = torch.tensor([-1 if data is None else data.cut_id])
+    if data is not None and all(int(cut_id) == data.cut_id for cut_id in team.gather(own_id)):
         return data
     owner = torch.empty(0) if team.rank else owners_of(graph, team.size, cut, seed)
-    data = data_of(graph, part_of(graph, team.broadcast(owner), team.rank, team.size))
+    data = data_of(graph, team.broadcast(owner), team.rank, team.size)
     if folder is not None:
         save(data, folder)
     return data
