@@ -109,7 +109,8 @@ def part_data(graph: GraphData, team: Team, cut: Cut, seed: int, *, stored: bool
     folder = folder_of(graph, team.rank, team.size, name) if stored else None
     data = None if folder is None else load(folder)
     own_id = torch.tensor([-1 if data is None else data.cut_id])
-    if data is not None and all(int(cut_id) == data.cut_id for cut_id in team.gather(own_id)):
+    cut_ids = torch.cat(team.gather_equal(own_id))
+    if data is not None and bool((cut_ids == own_id).all()):
         return data
     owner = torch.empty(0) if team.rank else owners_of(graph, team.size, cut, seed)
     data = data_of(graph, team.broadcast(owner), team.rank, team.size)
