@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from redditgnn.command.dry_run import describe_run
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.errors import ConfigError
@@ -234,3 +235,10 @@ def test_one_process_has_no_process_group(call, data_dir, tmp_path, monkeypatch)
     first, second = rows_of(tmp_path)
     assert first["config_hash"] == second["config_hash"]
     assert first["val_mcc"] == second["val_mcc"]
+
+
+def test_a_dry_run_says_what_the_processes_share_and_send(data_dir):
+    shared = [*SMALL, "parallel=data", "parallel.processes=2", f"data_dir={data_dir}"]
+    text = describe_run(compose_settings(shared))
+    assert "steps of 2 batches" in text
+    assert "2 processes by gloo, each sends" in text

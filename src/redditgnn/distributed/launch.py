@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
@@ -25,6 +26,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from redditgnn.distributed.environment import Place
 from redditgnn.distributed.reports import Report, Reports
+from redditgnn.errors import RedditGNNError, TeamFailed
 from redditgnn.runtime.signals import SIGNALS, describe_exit
 
 GRACE_S = 15.0  # after one process has ended: for the others to write a checkpoint and the row
@@ -119,6 +121,9 @@ def _work_in(
     try:
         answers.send((work(*arguments), None))
     except BaseException as error:
+        if not isinstance(error, (RedditGNNError, KeyboardInterrupt)):
+            traceback.print_exc()
+            error = TeamFailed(f"process {seat.rank}: {type(error).__name__}: {error}")
         answers.send((None, error))
         sys.stderr.flush()
         os._exit(1)

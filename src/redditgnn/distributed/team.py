@@ -25,14 +25,17 @@ from redditgnn.distributed.reports import Report, Reports
 from redditgnn.errors import TeamFailed
 
 PATIENCE = timedelta(days=2)  # where others wait for work that only rank 0 does
-REPORT_S = 2.0  # from a broken connection to the report of the process that broke it
+REPORT_S = 5.0  # from a broken connection to the report of the process that broke it
 MIXED = {"gloo": "gloo", "nccl": "cpu:gloo,cuda:nccl"}  # objects travel in host memory
 Value = TypeVar("Value")
 
 
 @dataclass(slots=True)
 class Traffic:
-    """Seconds that this process has spent in collectives, bytes sent there, and steps taken."""
+    """Seconds that this process has spent in collectives, bytes sent there, and steps taken.
+
+    Waiting for work that only rank 0 does is left out.
+    """
 
     wait_s: float = 0.0
     sent_bytes: float = 0.0
@@ -163,7 +166,7 @@ class Processes:
         self, store: Store, rank: int, size: int, *, backend: str, timeout_s: float
     ) -> None:
         self.rank, self.size, self.traffic = rank, size, Traffic()
-        self._reports = Reports(store)
+        self._reports, self._backend = Reports(store), backend
         timeout = timedelta(seconds=timeout_s)
         dist.init_process_group(
             MIXED[backend], store=store, rank=rank, world_size=size, timeout=timeout
@@ -171,10 +174,11 @@ class Processes:
         self._patient = dist.new_group(backend="gloo", timeout=PATIENCE)
 
     def sum_(self, tensor: Tensor) -> Tensor:
+        whole = self._reachable(tensor)
         # A ring sends every element twice, except the share that a process keeps.
         with self._counted(2 * tensor.nbytes * (self.size - 1) / self.size):
-            dist.all_reduce(tensor)
-        return tensor
+            dist.all_reduce(whole)
+        return tensor if whole is tensor else tensor.copy_(whole)
 
     def exchange(self, rows: Tensor, sent: Sequence[int], received: Sequence[int]) -> Tensor:
         return self.begin_exchange(rows, sent, received)()
@@ -182,15 +186,15 @@ class Processes:
     def begin_exchange(
         self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
     ) -> Callable[[], Tensor]:
-        arrived, rows = rows.new_empty((sum(received), *rows.shape[1:])), rows.contiguous()
-        away, sizes = sum(sent) - sent[self.rank], (list(received), list(sent))
+        own, away = self._reachable(rows.contiguous()), sum(sent) - sent[self.rank]
+        arrived = own.new_empty((sum(received), *rows.shape[1:]))
         with self._counted(rows.nbytes * away / max(1, len(rows))):
-            work = dist.all_to_all_single(arrived, rows, *sizes, async_op=True)
+            work = dist.all_to_all_single(arrived, own, list(received), list(sent), async_op=True)
 
         def wait() -> Tensor:
             with self._counted(0):
                 work.wait()
-            return arrived
+            return arrived.to(rows.device)
 
         return wait
 
@@ -204,19 +208,20 @@ class Processes:
         return [part[:number] for part, number in zip(parts, numbers, strict=True)]
 
     def gather_equal(self, rows: Tensor) -> list[Tensor]:
-        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        own = self._reachable(rows)
+        parts = [torch.empty_like(own) for _ in range(self.size)]
         with self._counted(rows.nbytes * (self.size - 1)):
-            dist.all_gather(parts, rows)
-        return parts
+            dist.all_gather(parts, own)
+        return [part.to(rows.device) for part in parts]
 
     def broadcast(self, value: Value) -> Value:
         values = [value]
-        with self._counted(0):
+        with _others_present(self.rank):
             dist.broadcast_object_list(values, group=self._patient, device=torch.device("cpu"))
         return values[0]
 
     def barrier(self) -> None:
-        with self._counted(0):
+        with _others_present(self.rank):
             dist.all_reduce(torch.zeros(1), group=self._patient)
 
     def close(self) -> None:
@@ -228,21 +233,35 @@ class Processes:
     def first_report(self) -> Report | None:
         return self._reports.first(REPORT_S)
 
+    def _reachable(self, tensor: Tensor) -> Tensor:
+        """Return `tensor` where the backend reads it: gloo reads host memory."""
+        return tensor if self._backend == "nccl" else tensor.cpu()
+
     @contextmanager
     def _counted(self, num_bytes: int | float) -> Iterator[None]:
-        """Count seconds and bytes of a collective.
-
-        Raises:
-            TeamFailed: another process has ended, or does not answer in time.
-        """
+        """Count seconds and bytes of a collective."""
         start = time.perf_counter()
-        try:
+        with _others_present(self.rank):
             yield
-        except RuntimeError as error:
-            reason = (str(error).splitlines() or ["no reason given"])[0]
-            raise TeamFailed(f"process {self.rank} lost the others ({reason[:160]})") from error
         self.traffic.wait_s += time.perf_counter() - start
         self.traffic.sent_bytes += num_bytes
+
+
+@contextmanager
+def _others_present(rank: int) -> Iterator[None]:
+    """Enclose a collective of the process `rank`.
+
+    Raises:
+        TeamFailed: another process has ended, or does not answer in time.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise TeamFailed(f"process {rank} lost the others ({_first_line(error)})") from error
+
+
+def _first_line(error: RuntimeError) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0][:160]
 
 
 def join_team(place: Place, *, backend: str, timeout_s: float) -> Processes:
@@ -258,8 +277,7 @@ def join_team(place: Place, *, backend: str, timeout_s: float) -> Processes:
         store, rank, size = next(rendezvous("env://", timeout=timeout))
         return Processes(store, rank, size, backend=backend, timeout_s=timeout_s)
     except RuntimeError as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
-        text = f"the {place.size} processes did not find each other ({reason[:160]})"
+        text = f"the {place.size} processes did not find each other ({_first_line(error)})"
         raise TeamFailed(text) from error
 
 

@@ -161,6 +161,7 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         refresh = history_refresh(parts.sampler, parts.graph, inference, recorder.record_histories)
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
             training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
+    record.share_peaks()
     record.row = with_traffic(with_best(record.row, training), record.team)
     if isinstance(evaluator, TemporalEvaluator) and updates_models(settings):
         evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)

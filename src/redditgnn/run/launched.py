@@ -17,7 +17,7 @@ from redditgnn.runtime.signals import describe_exit
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.tracker.none import NoTracker
 
-LAST_LINES = 20  # of a process that ended without a word
+LAST_LINES = 40  # of a process that has met a bug, or died
 
 
 def launch(settings: Settings) -> tuple[RunRow, Path]:
@@ -51,13 +51,16 @@ def _run_one(settings: Settings, argv: list[str], log_level: int) -> tuple[RunRo
 
 def _error_of(settings: Settings, ended: list[Ended]) -> BaseException:
     """Return the error that ended the run, and write its row if rank 0 could not."""
+    for process in ended:
+        died = process.error is None and process.answer is None
+        if died or "Traceback" in process.output:
+            print(*process.output.splitlines()[-LAST_LINES:], sep="\n", file=sys.stderr)
     first, *others = ended
     if first.error is not None:  # it has heard of what happened elsewhere, and has written the row
         return first.error
     for other in others:
         if isinstance(other.error, (UserError, KeyboardInterrupt)):
             return other.error
-    print(*first.output.splitlines()[-LAST_LINES:], sep="\n", file=sys.stderr)
     error = TeamFailed(f"process 0 {describe_exit(first.code)}")
     _record_failure(settings, str(error))
     return error

@@ -255,7 +255,9 @@ def shared_evaluation(
 
     def shared(model: nn.Module, split: Split) -> tuple[float, Scores]:
         together = inference is not None and inference.is_shared(cast(LayeredModel, model))
-        evaluates = together or team.rank == 0
-        return team.broadcast(evaluate(model, split) if evaluates else (math.nan, {}))
+        evaluates, traffic = together or team.rank == 0, replace(team.traffic)
+        scores = evaluate(model, split) if evaluates else (math.nan, {})
+        team.traffic = traffic  # of the steps alone
+        return team.broadcast(scores)
 
     return shared

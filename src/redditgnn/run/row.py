@@ -214,6 +214,16 @@ class RunRecord:
         if self._folder is not None:
             self._folder.release(status)
 
+    def share_peaks(self) -> None:
+        """Let the peaks of memory be the largest of any process."""
+        allocated, reserved = _peak_cuda_mib(self._device)
+        own = (peak_rss_mib(), allocated or 0.0, reserved or 0.0)
+        peaks = torch.stack(self.team.gather_equal(torch.tensor(own, dtype=torch.float64)))
+        rss, *cuda = peaks.amax(dim=0).tolist()
+        names = ("peak_cuda_allocated_mib", "peak_cuda_reserved_mib")
+        on_cuda = {} if allocated is None else dict(zip(names, cuda, strict=True))
+        self._earlier = self._earlier.after(Spent(peak_rss_mib=rss, **on_cuda))
+
     def spent(self) -> Spent:
         """Return seconds and peaks of memory over all sessions, as far as they are known."""
         allocated, reserved = _peak_cuda_mib(self._device)

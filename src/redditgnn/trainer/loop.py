@@ -170,20 +170,16 @@ class Trainer:
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
         step = self._step(model, forward, optimizer, class_weight)
-        shared = None
+        shared = captured = None
         if deal.batches_per_step > 1:
             refuse_capture(sampler)
             shared = SharedSteps(step, deal, team, seed)
+        else:
+            captured = captured_training(sampler, step, optimizer, self._device)
+        total = self._epochs * len(sampler)
+        bar = progress_bar(total, state.num_steps, is_silent=team.rank > 0)
         loop = Running(
-            state,
-            step,
-            captured=None if shared else captured_training(sampler, step, optimizer, self._device),
-            shared=shared,
-            evaluate=evaluate,
-            between_epochs=between_epochs,
-            checkpointer=checkpointer,
-            team=team,
-            bar=progress_bar(self._epochs * len(sampler), state.num_steps, is_silent=team.rank > 0),
+            state, step, captured, shared, evaluate, between_epochs, checkpointer, team, bar
         )
         try:
             self._run_epochs(loop, record)
