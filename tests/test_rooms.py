@@ -27,31 +27,40 @@ ALLOWED = {
     "tracker": {"errors", "record"},
     "dataset": {"errors", "graph", "runtime"},
     "histories": {"errors", "graph", "record", "runtime"},
-    "distributed": {"errors", "runtime"},
+    "distributed": {"errors", "graph", "runtime"},
     "kernels": {"errors", "graph", "runtime"},
     "partition": {"errors", "graph", "runtime"},
     "verify": {"config", "errors", "graph", "metric", "record"},
     "nn": {"errors", "graph", "kernels", "runtime"},
     "report": {"config", "errors", "graph", "metric", "record", "verify"},
-    "sampler": {"errors", "graph", "histories", "partition", "record", "runtime"},
+    "sampler": {"distributed", "errors", "graph", "histories", "partition", "record", "runtime"},
     "model": {"errors", "graph", "kernels", "nn"},
     "evaluation": {"distributed", "graph", "kernels", "metric", "model", "record", "runtime"}
     | {"sampler"},
     "embedding": {"errors", "evaluation", "graph", "kernels", "model", "nn", "runtime", "sampler"},
     "trainer": {"distributed", "errors", "graph", "metric", "record", "runtime", "sampler"},
-    "parts": {"config", "embedding", "errors", "evaluation", "graph", "kernels", "metric", "model"}
-    | {"runtime", "sampler", "trainer"},
+    "parts": {"config", "distributed", "embedding", "errors", "evaluation", "graph", "kernels"}
+    | {"metric", "model", "runtime", "sampler", "trainer"},
     "maps": {"errors", "graph", "partition", "runtime"},
     "evolution": {"dataset", "errors", "graph", "maps", "metric", "partition", "record"}
     | {"runtime"},
     "prediction": {"errors", "evaluation", "graph", "model", "runtime"},
-    "memory": {"config", "errors", "evaluation", "graph", "histories", "metric", "model", "parts"}
-    | {"runtime", "sampler", "trainer"},
+    "memory": {"config", "distributed", "errors", "evaluation", "graph", "histories", "metric"}
+    | {"model", "parts", "runtime", "sampler", "trainer"},
     "run": {"config", "distributed", "errors", "evaluation", "graph", "memory", "metric", "model"}
     | {"optimizer", "parts", "prediction", "record", "runtime", "sampler", "tracker", "trainer"},
     "sweep": {"config", "dataset", "errors", "graph", "metric", "parts", "record", "run"}
     | {"runtime"},
-    "command": {"config", "dataset", "embedding", "errors", "evaluation", "evolution", "graph"}
+    "command": {
+        "config",
+        "dataset",
+        "distributed",
+        "embedding",
+        "errors",
+        "evaluation",
+        "evolution",
+        "graph",
+    }
     | {"kernels", "maps", "memory", "metric", "parts", "partition", "prediction", "record"}
     | {"report", "run", "runtime", "sweep", "verify"},
     "cli": {"errors", "runtime"},

@@ -18,6 +18,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from redditgnn.config.settings import EMBEDDING, Settings
+from redditgnn.distributed.batch_norm import synchronize_norms
+from redditgnn.distributed.halo import HaloSettings
+from redditgnn.distributed.team import Alone, Team
 from redditgnn.embedding.base import INDUCTIVE, Embedding
 from redditgnn.embedding.inputs import features_part, normalized, with_inputs
 from redditgnn.embedding.table import EmbeddingTable
@@ -27,10 +30,12 @@ from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.graph.temporal import TemporalSplit
 from redditgnn.kernels.backend import use_backend
-from redditgnn.metric.class_weight import ClassWeight, class_weights
+from redditgnn.metric.class_weight import class_weights
 from redditgnn.model.base import Backbone
 from redditgnn.runtime.hardware import resolve_device
-from redditgnn.sampler.base import Sampler
+from redditgnn.sampler.base import Sampler, refuse_missing_edges
+from redditgnn.sampler.part import PartSampler, part_data
+from redditgnn.trainer.class_weight import check_class_weight
 from redditgnn.trainer.loop import Trainer
 
 
@@ -42,9 +47,15 @@ class Parts:
         device: The device that it computes on.
     """
 
-    def __init__(self, settings: Settings, *, graph: GraphData | None = None) -> None:
-        """Take `graph` instead of loading the dataset, if there is one."""
+    def __init__(
+        self, settings: Settings, *, graph: GraphData | None = None, team: Team | None = None
+    ) -> None:
+        """Take `graph` instead of loading the dataset, if there is one.
+
+        `team`: the processes that train together, None for this one alone.
+        """
         self.settings, self.device = settings, resolve_device(settings.device)
+        self._team = team or Alone()
         if graph is not None:
             self.graph = graph
 
@@ -95,6 +106,8 @@ class Parts:
         """
         model: Backbone = self.settings.build("model", self.train_graph.spec).to(self.device)
         _refuse_ignored_weights(model.takes_edge_weight, "model", self)
+        if self.settings.parallel.is_partition:
+            synchronize_norms(model, self._team)
         return model
 
     @cached_property
@@ -110,13 +123,24 @@ class Parts:
             "device": self.device,
             "seed": self.settings.seed,
         }
-        sampler: Sampler = self.settings.build(
-            "sampler", self.train_graph, **facts, **self._sampler_changes
-        )
-        _refuse_missing_edges(self.model, sampler, self.settings)
+        sampler: Sampler
+        if self.settings.parallel.is_partition:
+            sampler = self._part_sampler(facts)
+        else:
+            sampler = self.settings.build(
+                "sampler", self.train_graph, **facts, **self._sampler_changes
+            )
+        if self.model.whole_graph_only:
+            refuse_missing_edges(sampler, self.settings.choices["sampler"])
         gives_weights = getattr(sampler, "gives_edge_weight", False)
         _refuse_ignored_weights(gives_weights or not self.model.reads_edges, "sampler", self)
         return sampler
+
+    def _part_sampler(self, facts: dict[str, Any]) -> PartSampler:
+        parallel, graph = self.settings.parallel, self.train_graph
+        stored = self.model.propagation is None
+        data = part_data(graph, self._team, parallel.partition, self.settings.seed, stored=stored)
+        return PartSampler(graph, data, self._team, HaloSettings(**parallel.halo), **facts)
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -150,7 +174,7 @@ class Parts:
         if weight is None:
             return None
         y = graph.y[graph.train_mask]
-        _refuse_class_weight(weight, y, graph)
+        check_class_weight(weight, y, graph)
         return class_weights(y, graph.num_classes, weight).to(self.device)
 
     @property
@@ -191,7 +215,7 @@ class Parts:
         """
         if self.model.propagation is None:
             return self
-        parts = Parts(self.settings, graph=self.graph)
+        parts = Parts(self.settings, graph=self.graph, team=self._team)
         parts.trainer, parts.model = self.trainer, self.model
         parts.train_graph = self.precomputed(self.train_graph)
         if self.train_graph is self.graph:
@@ -256,36 +280,6 @@ def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint
     }
     part = features_part(graph.fingerprint, width, inputs.text, settings.embedding, **reads)
     return replace(graph.fingerprint, features=part)
-
-
-def _refuse_class_weight(weight: ClassWeight, y: Tensor, graph: GraphData) -> None:
-    name = f"trainer.class_weight={weight}"
-    require(
-        y.dim() == 1,
-        f"{name} needs one label a node, and nodes of dataset={graph.name} may have several; "
-        "use trainer.class_weight=null",
-    )
-    if weight == "balanced":
-        return
-    require(
-        len(weight) == graph.num_classes,
-        f"{name} must have a number for each of the {graph.num_classes} classes of "
-        f"dataset={graph.name}, got {len(weight)}",
-    )
-    require(
-        any(weight[c] > 0 for c in y.unique().tolist()),
-        f"{name} must be positive for a class that training nodes have",
-    )
-
-
-def _refuse_missing_edges(model: Backbone, sampler: Sampler, settings: Settings) -> None:
-    if model.whole_graph_only and sampler.has_halo:
-        raise ConfigError(
-            f"sampler={settings.choices['sampler']} would give wrong numbers: this convolution "
-            "reads more than a node's own in-edges (degrees of its sources, or several hops), and "
-            "the outermost nodes of a batch have none; use sampler=full, sampler=cluster or "
-            "sampler=saint_rw"
-        )
 
 
 KNOWS_WEIGHTS = {

@@ -9,10 +9,14 @@ import torch
 from redditgnn.command.doctor import align_columns
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
+from redditgnn.distributed.balance import balance_of, imbalance
+from redditgnn.distributed.halo import HaloSettings
+from redditgnn.distributed.team import Alone, Rehearsal, Team
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.memory.estimate import Estimate, estimate
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
+from redditgnn.partition.parts import owners_of
 from redditgnn.parts import Parts
 from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.run.parallel import resolve_parallel
@@ -32,7 +36,7 @@ def describe_run(settings: Settings) -> str:
     """
     settings = resolve_batch_size(resolve_parallel(settings))
     settings.check()
-    parts = Parts(settings)
+    parts = Parts(settings, team=_imagined_team(settings))
     memory = MemoryWatch(settings, parts.device)
     with parts.in_effect(), memory.during(Phase.LOADING):
         graph = parts.graph
@@ -40,7 +44,32 @@ def describe_run(settings: Settings) -> str:
         batch, num_batches = next(iter(parts.sampler)), len(parts.sampler)
         estimated = estimate(parts, batch, num_batches)
         rows = _part_rows(settings, graph, batch, num_batches, estimated)
+        if settings.parallel.is_partition:
+            rows += _balance_rows(parts, estimated)
         return align_columns([*rows, *_memory_rows(estimated, parts.device)])
+
+
+def _imagined_team(settings: Settings) -> Team:
+    """Return the team of rank 0, whose part is that of a run on this many processes."""
+    processes = settings.parallel.processes
+    if not settings.parallel.is_partition or processes == "auto":
+        return Alone()
+    return Rehearsal(0, processes)
+
+
+def _balance_rows(parts: Parts, estimated: Estimate) -> list[Row]:
+    """Describe how evenly processes share the graph, and what they send each other in a step."""
+    parallel, graph = parts.settings.parallel, parts.train_graph
+    assert parallel.processes != "auto"
+    owner = owners_of(graph, parallel.processes, parallel.partition, parts.settings.seed)
+    balance = balance_of(graph, owner, parallel.processes)
+    sizes = {"nodes": balance.nodes, "edges": balance.edges, "halo rows": balance.halo}
+    shares = (f"{max(n):,} {name} ({imbalance(n):.2f} x the mean)" for name, n in sizes.items())
+    sent = balance.sent_bytes(estimated.exchanged, HaloSettings(**parallel.halo))
+    return [
+        (f"parallel.partition={parallel.partition}", f"the largest parts have {', '.join(shares)}"),
+        ("sent in a step", f"{_format_mib(sent)} by {parallel.processes} processes together"),
+    ]
 
 
 def _part_rows(

@@ -7,7 +7,7 @@ examples:
   redditgnn train -m dataset=sbm dataset.scale=0.02 model=sage,gcn seed=0,1,2
 
 groups   dataset, model, sampler, optimizer, scheduler, trainer, experiment, embedding,
-         protocol=transductive|inductive|temporal  parallel=none|data ('redditgnn list')
+         protocol=transductive|inductive|temporal  parallel=none|data|partition ('redditgnn list')
 keys     seed  device=auto|cpu|cuda|cuda:1  data_dir  results_dir
          and those of each group: model.hidden_channels, sampler.batch_size, trainer.epochs, ...
 -m       run every combination of the values that are separated by commas; skip those that runs.csv

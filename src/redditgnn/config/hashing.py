@@ -89,7 +89,8 @@ def hash_of_config(settings: Settings) -> str:
         }
         for group, values in settings.with_embedding(settings.components).items()
     }
-    text = json.dumps([settings.protocol_keys, components], sort_keys=True)
+    parallel = [settings.parallel.hashed] if settings.parallel.hashed else []
+    text = json.dumps([settings.protocol_keys, components, *parallel], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

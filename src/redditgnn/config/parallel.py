@@ -1,6 +1,7 @@
 """The group `parallel`: how many processes train one model together, and how they share the work.
 
-Their number is a fact about hardware, as that of threads: no key here is part of `config_hash`.
+Their number is a fact about hardware, as that of threads, and no part of `config_hash`. Only what
+makes `parallel=partition` depart from `sampler=full` is.
 """
 
 from __future__ import annotations
@@ -13,20 +14,31 @@ from typing import Any, Literal, get_args
 from redditgnn.config.arguments import check_types
 from redditgnn.errors import ConfigError, require
 
-Mode = Literal["none", "data"]
+Mode = Literal["none", "data", "partition"]
 Backend = Literal["auto", "gloo", "nccl"]
+Cut = Literal["metis", "random", "order"]
+EXACT = {"staleness": 0, "smoothing": 0, "boundary_rate": 1, "wire_dtype": "fp32"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parallel:
-    """The keys of the group, as conf/parallel/data.yaml describes them; the defaults are `none`."""
+    """The keys of the group, as the files of conf/parallel describe them.
+
+    The defaults are those of `none`, and of exact partition parallel training.
+    """
 
     name: Mode = "none"
     processes: int | Literal["auto"] = 1
     backend: Backend = "auto"
     timeout: str = "10min"
+    partition: Cut = "metis"
+    staleness: int = 0
+    smoothing: int | float = 0
+    boundary_rate: int | float = 1
+    wire_dtype: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
+        self._check_halo()
         require(
             self.processes == "auto" or self.processes > 0,
             f"parallel.processes must be positive, or auto, got {self.processes}",
@@ -36,6 +48,47 @@ class Parallel:
     def is_none(self) -> bool:
         """Whether the run is one process."""
         return self.name == "none"
+
+    @property
+    def is_partition(self) -> bool:
+        """Whether each process trains on a part of the graph."""
+        return self.name == "partition"
+
+    @property
+    def halo(self) -> dict[str, Any]:
+        """The keys that say how exact the states of other processes' nodes are."""
+        return {key: getattr(self, key) for key in EXACT}
+
+    @property
+    def hashed(self) -> dict[str, Any]:
+        """The keys that a score may depend on: none as long as training is exact."""
+        changes = {key: value for key, value in self.halo.items() if value != EXACT[key]}
+        if not changes:
+            return {}
+        return {**changes, "partition": self.partition, "processes": self.processes}
+
+    def _check_halo(self) -> None:
+        require(
+            self.staleness in (0, 1),
+            f"parallel.staleness must be 0 or 1 steps, got {self.staleness}",
+        )
+        require(
+            0 < self.boundary_rate <= 1,
+            f"parallel.boundary_rate must be above 0 and at most 1, got {self.boundary_rate}",
+        )
+        require(
+            0 <= self.smoothing < 1,
+            f"parallel.smoothing must be at least 0 and below 1, got {self.smoothing}",
+        )
+        require(
+            self.smoothing == 0 or self.staleness == 1,
+            f"parallel.smoothing={self.smoothing} has no effect without parallel.staleness=1",
+        )
+        require(
+            self.boundary_rate == 1 or self.staleness == 0,
+            f"parallel.boundary_rate={self.boundary_rate} draws other rows in every step, and "
+            "parallel.staleness=1 reads those of the step before; set one of them",
+        )
 
 
 def read_parallel(node: Any, choice: str | None) -> Parallel:

@@ -13,6 +13,8 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from redditgnn.distributed.batch_norm import TeamBatchNorm
+
 
 class RunningStatistics:
     """The running means and variances of a model as one vector.
@@ -23,7 +25,9 @@ class RunningStatistics:
 
     def __init__(self, model: nn.Module) -> None:
         modules = (module for module in model.modules() if isinstance(module, _BatchNorm))
-        self._norms = [norm for norm in modules if norm.track_running_stats]
+        # What is normalised over the rows of all ranks has the same statistics everywhere.
+        own = (norm for norm in modules if not isinstance(norm, TeamBatchNorm))
+        self._norms = [norm for norm in own if norm.track_running_stats]
         self.size = sum(buffer.numel() for _, buffer in self._buffers())
         self._before: list[Tensor] = []
         self._counts: list[int] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,6 +67,12 @@ class Team(Protocol):
         """
         ...
 
+    def begin_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
+    ) -> Callable[[], Tensor]:
+        """Begin an `exchange`; the result waits for what arrives, and returns it."""
+        ...
+
     def gather(self, rows: Tensor) -> list[Tensor]:
         """Return the rows of every rank. Their numbers may differ."""
         ...
@@ -114,6 +120,11 @@ class Alone:
     def exchange(self, rows: Tensor, sent: Sequence[int], received: Sequence[int]) -> Tensor:
         return rows
 
+    def begin_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
+    ) -> Callable[[], Tensor]:
+        return lambda: rows
+
     def gather(self, rows: Tensor) -> list[Tensor]:
         return [rows]
 
@@ -128,6 +139,17 @@ class Alone:
 
     def close(self) -> None:
         pass
+
+
+class Rehearsal(Alone):
+    """One rank of a team that is not there, to build what it would: others send zeros."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        super().__init__()
+        self.rank, self.size = rank, size
+
+    def exchange(self, rows: Tensor, sent: Sequence[int], received: Sequence[int]) -> Tensor:
+        return rows.new_zeros((sum(received), *rows.shape[1:]))
 
 
 class Processes:
@@ -159,12 +181,22 @@ class Processes:
         return tensor if whole is tensor else tensor.copy_(whole)
 
     def exchange(self, rows: Tensor, sent: Sequence[int], received: Sequence[int]) -> Tensor:
-        own = self._reachable(rows.contiguous())
+        return self.begin_exchange(rows, sent, received)()
+
+    def begin_exchange(
+        self, rows: Tensor, sent: Sequence[int], received: Sequence[int]
+    ) -> Callable[[], Tensor]:
+        own, away = self._reachable(rows.contiguous()), sum(sent) - sent[self.rank]
         arrived = own.new_empty((sum(received), *rows.shape[1:]))
-        away = sum(sent) - sent[self.rank]
         with self._counted(rows.nbytes * away / max(1, len(rows))):
-            dist.all_to_all_single(arrived, own, list(received), list(sent))
-        return arrived.to(rows.device)
+            work = dist.all_to_all_single(arrived, own, list(received), list(sent), async_op=True)
+
+        def wait() -> Tensor:
+            with self._counted(0):
+                work.wait()
+            return arrived.to(rows.device)
+
+        return wait
 
     def gather(self, rows: Tensor) -> list[Tensor]:
         counts = torch.zeros(self.size, dtype=torch.int64)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int32, Int64, Real
 from torch import Tensor
 
-from redditgnn.graph.csr import CSR, row_sums
+from redditgnn.graph.csr import CSR, HaloCSR, row_sums
 from redditgnn.graph.data import tensors_on
 from redditgnn.graph.features import Rows
 
@@ -30,6 +30,7 @@ class Block:
             all of them. If the edges of a row were equally likely to be drawn, each has the scale
             `row_scale`: the degree divided by the number drawn. A mean then needs no scales.
             Otherwise `row_scale` is None.
+        halo_scale: The same for each edge whose source is no destination. Other edges count 1.
 
     Where there are scales and weights, a sum multiplies by both. A mean divides by the sum of the
     weights that were drawn if the scales of a row are equal (the ratio estimator). Otherwise it
@@ -45,12 +46,16 @@ class Block:
         edge_scale: Float[Tensor, " edges"] | None = None,
         row_scale: Float[Tensor, " num_dst"] | None = None,
         edge_weight: Float[Tensor, " edges"] | None = None,
+        halo_scale: float | None = None,
     ) -> None:
-        assert edge_scale is None or row_scale is None, "scales are per edge or per row"
+        scales = (edge_scale, row_scale, halo_scale)
+        assert scales.count(None) >= 2, "scales are per edge, per row or of the halo"
         self.rowptr, self.col, self.num_src = rowptr, col, num_src
         self.num_dst = len(rowptr) - 1
         self.degree, self.row_scale, self._edge_scale = degree, row_scale, edge_scale
-        self.edge_weight = edge_weight
+        self.edge_weight, self.halo_scale = edge_weight, halo_scale
+        if halo_scale is not None:
+            self._edge_scale = torch.where(col < self.num_dst, 1.0, halo_scale)
 
     @property
     def has_equal_scales(self) -> bool:
@@ -94,6 +99,8 @@ class Block:
         col = self.col.new_empty(len(self.col) + self.num_dst)
         col[torch.arange(len(self.col), device=self.col.device) + self.csr.row] = self.col
         col[rowptr[1:] - 1] = rows[:-1].to(col.dtype)
+        if self.halo_scale is not None:
+            return HaloCSR(rowptr, col, self.num_src, self.halo_scale)
         return CSR(rowptr, col, self.num_src)
 
     @cached_property
@@ -125,6 +132,7 @@ class Batch:
     edge_scale: Float[Tensor, " edges"] | None = None
     row_scale: Float[Tensor, " rows"] | None = None
     edge_weight: Float[Tensor, " edges"] | None = None
+    halo_scale: float | None = None
     histories: Histories | None = None
     _blocks: dict[tuple[int, int], Block] = field(default_factory=dict, repr=False, compare=False)
 
@@ -150,6 +158,7 @@ class Batch:
                 None if self.edge_scale is None else self.edge_scale[:num_edges],
                 None if self.row_scale is None else self.row_scale[:num_dst],
                 None if self.edge_weight is None else self.edge_weight[:num_edges],
+                self.halo_scale,
             )
         return self._blocks[num_dst, num_src]
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int32, Int64, Integer
+from jaxtyping import Bool, Float, Int32, Int64, Integer
 from torch import Tensor
 
 from redditgnn.runtime.numba_threads import numba_works
@@ -60,6 +60,43 @@ class CSR:
         return _edge_of_transpose(self)
 
 
+class HaloCSR(CSR):
+    """Rows whose sources are destinations, near, or halo: an edge from there counts repeatedly.
+
+    Attributes:
+        halo_scale: How many times it counts.
+    """
+
+    def __init__(
+        self,
+        rowptr: Int64[Tensor, " dst_plus_1"],
+        col: Integer[Tensor, " edges"],
+        num_src: int,
+        halo_scale: float,
+    ) -> None:
+        super().__init__(rowptr, col, num_src)
+        self.halo_scale = halo_scale
+
+    @property
+    def edge_scale(self) -> Float[Tensor, " edges"]:
+        """How many times each edge counts."""
+        return torch.where(self.col < self.num_dst, 1.0, self.halo_scale)
+
+    @cached_property
+    def near(self) -> CSR:
+        """The edges from destinations."""
+        return self._edges_where(self.col < self.num_dst)
+
+    @cached_property
+    def far(self) -> CSR:
+        """The edges from the halo."""
+        return self._edges_where(self.col >= self.num_dst)
+
+    def _edges_where(self, mask: Bool[Tensor, " edges"]) -> CSR:
+        before = pointers(mask)
+        return CSR(before[self.rowptr], self.col[mask], self.num_src)
+
+
 @torch.compiler.disable  # Numba does not compile while torch.compile traces
 def _transpose(csr: CSR) -> Transpose:
     if csr.col.device.type == "cpu" and numba_works():
@@ -83,7 +120,9 @@ def _edge_of_transpose(csr: CSR) -> Int64[Tensor, " edges"]:
     return csr.col.argsort(stable=True)
 
 
-def pointers(counts: Integer[Tensor, " rows"]) -> Int64[Tensor, " rows_plus_1"]:
+def pointers(
+    counts: Integer[Tensor, " rows"] | Bool[Tensor, " rows"],
+) -> Int64[Tensor, " rows_plus_1"]:
     """Return the CSR row pointers of rows with these numbers of entries."""
     rowptr = torch.zeros(len(counts) + 1, dtype=torch.int64, device=counts.device)
     torch.cumsum(counts, 0, out=rowptr[1:])

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from redditgnn.distributed.exchange import ExactHalo
 from redditgnn.evaluation.exact import CUT_BYTES_PER_EDGE, ExactInference
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
@@ -37,6 +38,7 @@ class Estimate:
     Attributes:
         weights: Parameters, buffers and the optimizer's state.
         histories: Of `sampler=gas`, wherever it keeps them.
+        exchanged: What layers give of a node to histories, or to other processes.
         batches: Those that exist at once, except what is the graph's own; on CUDA with that.
         precomputed: What takes the place of the features, see `evaluation.exact.precomputed`.
         step: Activations, gradients and temporaries of a training step, at their peak.
@@ -49,6 +51,7 @@ class Estimate:
     num_parameters: int
     weights: int | float
     histories: int | float
+    exchanged: int | float
     batches: int | float
     precomputed: int | float
     step: int | float
@@ -89,6 +92,8 @@ def estimate(parts: Parts, batch: Batch, num_batches: int) -> Estimate:
         limit = mini.inference(graph).most_edges(mini.model)
         evaluation = mini.evaluation(graph, limit)
     step = partial(_peak, trace, sizes)
+    is_part = isinstance(batch.histories, ExactHalo)  # the only batch of this process
+    num_batches = 1 if is_part else num_batches
     num_edges = max(sizes.real.edges, default=0)
     on_gpu, whole = device.type == "cuda", len(batch.node_ids) == train_graph.num_nodes
     if on_gpu and limit is None and not whole:
@@ -97,7 +102,8 @@ def estimate(parts: Parts, batch: Batch, num_batches: int) -> Estimate:
     return Estimate(
         num_parameters=sum(parameter.numel() for parameter in mini.model.parameters()),
         weights=tensor_bytes(mini.held),
-        histories=mini.histories * train_graph.num_nodes,
+        histories=mini.histories * train_graph.num_nodes if not is_part else 0.0,
+        exchanged=mini.histories,
         batches=coming * tensor_bytes(tensors_of(batch), () if on_gpu else tensors_of(train_graph)),
         precomputed=mini.copies * dense_bytes(train_graph.x) if mini.model.propagation else 0.0,
         step=step(),

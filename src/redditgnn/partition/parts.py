@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,7 @@ from redditgnn.partition.balance import leiden_parts
 from redditgnn.runtime.files import whole_file
 
 log = logging.getLogger(__name__)
+Cut = Literal["metis", "random", "order"]
 
 
 def parts_of(
@@ -34,6 +37,23 @@ def parts_of(
     order = part.argsort(stable=True)
     sizes = torch.bincount(part, minlength=num_parts)
     return [ids for ids in order.split(sizes.tolist()) if len(ids)]
+
+
+def owners_of(
+    graph: GraphData, num_ranks: int, partition: Cut, seed: int
+) -> Int64[Tensor, " nodes"]:
+    """Return the rank that owns each node.
+
+    `metis`: ranks have equally many edges, and few nodes that other ranks read. `random`: equally
+    many nodes, drawn from `seed`. `order`: equally many successive nodes. A rank may own none.
+    """
+    if partition == "metis":
+        return torch.from_numpy(_load_or_compute(graph, num_ranks, "metis-volume"))
+    owners = torch.arange(graph.num_nodes) * num_ranks // graph.num_nodes
+    if partition == "random":
+        generator = torch.Generator().manual_seed(seed)
+        return owners[torch.randperm(graph.num_nodes, generator=generator)]
+    return owners
 
 
 def random_parts(
@@ -57,7 +77,12 @@ def check_num_parts(graph: GraphData, num_parts: int) -> None:
 
 
 def _load_or_compute(graph: GraphData, num_parts: int, partition: str) -> np.ndarray:
-    compute = {"metis": _compute_metis, "leiden": leiden_parts}[partition]
+    computations: dict[str, Callable[[GraphData, int], np.ndarray]] = {
+        "metis": _compute_metis,
+        "metis-volume": partial(_compute_metis, objective="volume"),
+        "leiden": leiden_parts,
+    }
+    compute = computations[partition]
     if graph.cache_dir is None:
         return compute(graph, num_parts)
     edges = graph.fingerprint.edges.replace(":", "-")  # a partition depends on nothing else
@@ -90,13 +115,23 @@ def _save_partition(path: Path, part: np.ndarray) -> None:
         log.warning("the partition could not be saved: %s", error)
 
 
-def _compute_metis(graph: GraphData, num_parts: int) -> np.ndarray:
+NEEDS_METIS: dict[metis.Objective, tuple[str, str]] = {  # what, and the way out
+    "cut": ("sampler=cluster and sampler=gas need", "sampler.partition=leiden or random"),
+    "volume": ("parallel.partition=metis needs", "parallel.partition=random or order"),
+}
+
+
+def _compute_metis(
+    graph: GraphData, num_parts: int, objective: metis.Objective = "cut"
+) -> np.ndarray:
     if num_parts == 1:
         return np.zeros(graph.num_nodes, np.int64)
+    folder = graph.writable_cache_dir
     try:
-        return metis.partition(*symmetric_csr(graph), num_parts, graph.writable_cache_dir)
+        return metis.partition(*symmetric_csr(graph), num_parts, folder, objective)
     except ImportError as error:
+        what, way_out = NEEDS_METIS[objective]
         raise ConfigError(
-            "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "
-            "pip install pymetis (sampler.partition=leiden or random needs none)"
+            f"{what} METIS, and pymetis is not installed: pip install pymetis ({way_out} needs "
+            "none)"
         ) from error

@@ -84,7 +84,7 @@ def run(settings: Settings) -> tuple[RunRow, Path]:
 
 
 def _run(settings: Settings, team: Team) -> tuple[RunRow, Path]:
-    parts = Parts(settings)
+    parts = Parts(settings, team=team)
     record = _record_of(settings, parts.device, team)
     with Interruption(lambda: record.record("interrupted")) as interruption:
         status, message = "failed", None

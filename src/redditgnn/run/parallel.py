@@ -45,6 +45,9 @@ def resolve_parallel(settings: Settings) -> Settings:
     processes = _num_processes(settings)
     parallel = replace(parallel, processes=processes, backend=_backend(settings, processes))
     settings = replace(settings, parallel=parallel)
+    if parallel.is_partition:
+        _refuse_but_whole_graph(settings)
+        return settings
     if processes > 1:
         _refuse_sampler(settings)
     return _with_batches_per_step(settings, processes)
@@ -133,6 +136,26 @@ def _refuse_sampler(settings: Settings) -> None:
     raise ConfigError(
         f"parallel={settings.parallel.name} cannot share sampler={name}: {reason}; use "
         "sampler=neighbor, cluster or saint_rw, or parallel=none"
+    )
+
+
+def _refuse_but_whole_graph(settings: Settings) -> None:
+    """Refuse what training on parts of the whole graph cannot have."""
+    trainer, sampler = settings.components["trainer"], settings.choices["sampler"]
+    require(
+        sampler == "full",
+        f"parallel=partition trains on the whole graph in each step, got sampler={sampler}; use "
+        "sampler=full, or parallel=data",
+    )
+    require(
+        trainer.get(BATCHES) in (None, 1),
+        f"parallel=partition has one step an epoch, got trainer.{BATCHES}={trainer.get(BATCHES)}; "
+        "leave it out",
+    )
+    require(
+        not trainer.get("compile"),
+        "trainer.compile=true cannot generate code for what processes send each other; use "
+        "trainer.compile=false with parallel=partition",
     )
 
 

@@ -92,6 +92,13 @@ class Divisible(Protocol):
         ...
 
 
+@runtime_checkable
+class OneStep(Protocol):
+    """A sampler whose batches are all of one step, one of each process."""
+
+    has_one_step: Literal[True]
+
+
 Record = TypeVar("Record")
 
 
@@ -180,3 +187,18 @@ def resolve_capture(
     if cuda_graph == "auto":
         return "auto" if possible and worth_it else False
     return cuda_graph
+
+
+def refuse_missing_edges(sampler: Sampler, name: str | None) -> None:
+    """Refuse a sampler that leaves out edges, for a model that needs those of every node.
+
+    `name`: its option.
+    """
+    chosen = "parallel=partition" if isinstance(sampler, OneStep) else f"sampler={name}"
+    require(
+        not sampler.has_halo,
+        f"{chosen} would give wrong numbers: this convolution reads more than a node's own "
+        "in-edges (degrees of its sources, or several hops), and the outermost nodes of a batch "
+        "have none; use sampler=full, sampler=cluster or sampler=saint_rw, and not "
+        "parallel=partition",
+    )

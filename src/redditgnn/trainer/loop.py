@@ -27,7 +27,7 @@ from redditgnn.runtime.measure import Stopwatch
 from redditgnn.runtime.memory import memory_limit
 from redditgnn.runtime.precision import Precision, check_precision, float32_products
 from redditgnn.runtime.progress import progress_bar
-from redditgnn.sampler.base import BetweenEpochs, Sampler, nothing_between_epochs
+from redditgnn.sampler.base import BetweenEpochs, OneStep, Sampler, nothing_between_epochs
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
 from redditgnn.trainer.cuda_graph import captured_training, refuse_capture
 from redditgnn.trainer.epoch import EpochClock
@@ -160,7 +160,8 @@ class Trainer:
             KeyboardInterrupt: the process was asked to end; `checkpointer` has the state.
         """
         monitor, team = Monitor(self._monitor, self._patience), team or Alone()
-        deal = Deal(len(sampler), self._batches_per_step, team.rank, team.size)
+        fixed = len(sampler) if isinstance(sampler, OneStep) else None
+        deal = Deal(len(sampler), fixed or self._batches_per_step, team.rank, team.size)
         state = TrainingState(
             model, optimizer, scheduler, sampler, monitor, self._device, deal.is_own
         )
@@ -245,7 +246,7 @@ class Trainer:
                 state.losses = list(loop.captured.run_epoch(loop.bar.update).unbind())
             return
         if loop.shared is not None:
-            steps = loop.shared.take(len(state.rows) + 1, len(state.losses), clock)
+            steps = loop.shared.take(len(state.rows) + 1, state.num_taken, clock)
         else:
             steps = single_steps(loop.step, clock)
         for losses in steps:

@@ -22,6 +22,7 @@ from redditgnn.record.rows import EpochRow
 from redditgnn.sampler.base import (
     IsChosen,
     KeepsHistories,
+    OneStep,
     Sampler,
     every_batch,
     sampler_position,
@@ -72,10 +73,17 @@ class TrainingState:
         """Batches trained on in all epochs."""
         return len(self.rows) * len(self.sampler) + len(self.losses)
 
+    @property
+    def num_taken(self) -> int:
+        """Batches of the epoch at hand that are done, whatever the number of processes was."""
+        if self.losses and isinstance(self.sampler, OneStep):  # which has one step an epoch
+            return len(self.sampler)
+        return len(self.losses)
+
     def begin_epoch(self) -> EpochClock:
         """Take down where the sampler is, before it is iterated over; start to count seconds."""
         self._position = sampler_position(self.sampler)
-        batches = batches_from(self.sampler, len(self.losses), self._is_own)
+        batches = batches_from(self.sampler, self.num_taken, self._is_own)
         return EpochClock(batches, self._seconds, self._device)
 
     def end_epoch(self, row: EpochRow) -> None:

@@ -22,8 +22,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from redditgnn.errors import require
-from redditgnn.graph.csr import CSR
+from redditgnn.graph.csr import CSR, HaloCSR
 from redditgnn.kernels.attention.coefficients import has_listener, tell_coefficients
+from redditgnn.kernels.attention.halo import AttendInPieces, attend_in_torch
 from redditgnn.kernels.backend import BACKENDS, backend_for
 
 
@@ -95,6 +96,11 @@ def _attend(
     dtypes = BACKENDS[backend].dtypes
     inputs = [t if t.dtype in dtypes else t.float() for t in (value, left, right)]
     key = torch.randint(2**32, (), device=value.device) if dropout else None
+    if isinstance(csr, HaloCSR):
+        implementation = partial(_implementation, kind, backend)
+        attend = attend_in_torch if backend == "torch" else AttendInPieces.apply
+        out = attend(implementation, csr, negative_slope, dropout, key, *inputs)
+        return out.to(value.dtype)
     needs_transpose = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     transpose = csr.transpose if needs_transpose else (None, None)
     operator = getattr(torch.ops.redditgnn, f"{kind}_attention")
