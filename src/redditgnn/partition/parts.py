@@ -1,4 +1,4 @@
-"""Parts for samplers: METIS (Karypis and Kumar 1998) or Leiden, stored in the cache, or random."""
+"""Parts for samplers: METIS (Karypis and Kumar 1998) or Leiden, cached; random; in node order."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def random_parts(
     check_num_parts(graph, num_parts)
     permutation = torch.randperm(graph.num_nodes, generator=generator)
     return [ids.sort().values for ids in permutation.tensor_split(num_parts)]
+
+
+def contiguous_parts(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
+    """Cut the sequence of node ids into `num_parts` ranges whose sizes differ by at most one."""
+    check_num_parts(graph, num_parts)
+    return list(torch.arange(graph.num_nodes).tensor_split(num_parts))
 
 
 def check_num_parts(graph: GraphData, num_parts: int) -> None:
@@ -98,5 +104,5 @@ def _compute_metis(graph: GraphData, num_parts: int) -> np.ndarray:
     except ImportError as error:
         raise ConfigError(
             "sampler=cluster and sampler=gas need METIS, and pymetis is not installed: "
-            "pip install pymetis (sampler.partition=leiden or random needs none)"
+            "pip install pymetis (sampler.partition=leiden, random or order needs none)"
         ) from error
