@@ -24,7 +24,6 @@ from redditgnn.metric.classification import per_node_loss
 from redditgnn.record import checkpoint
 from redditgnn.record.rows import EpochRow
 from redditgnn.runtime.duration import seconds_of
-from redditgnn.runtime.hardware import compile_obstacle
 from redditgnn.runtime.measure import Stopwatch
 from redditgnn.runtime.memory import memory_limit
 from redditgnn.runtime.precision import (
@@ -39,6 +38,7 @@ from redditgnn.sampler.base import BetweenEpochs, Sampler, nothing_between_epoch
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
 from redditgnn.trainer.cuda_graph import CapturedTraining, TakeStep, captured_training
 from redditgnn.trainer.epoch import EpochClock
+from redditgnn.trainer.forward import Recompute, check_forward
 from redditgnn.trainer.monitor import Monitor, check_criterion
 from redditgnn.trainer.state import TrainingState
 
@@ -70,6 +70,8 @@ class Trainer:
         precision: What matrix products are computed in, see `redditgnn.runtime.precision`.
         compile: Generate code for the training step's forward pass with `torch.compile`, which
             takes a minute or so at first; evaluation, one pass an epoch, runs without.
+        recompute: `layers`: backward passes compute layers again from their inputs, so that what is
+            inside of layers need not be kept (`redditgnn.model.recompute`). None: it is kept.
         memory_limit_gib: Most memory of the CUDA device, or of the process on a CPU; None: all.
         checkpoint_every: Epochs or a duration (`60s`) between two checkpoints; None: there are
             none. Only a duration, and a signal, interrupt an epoch.
@@ -89,6 +91,7 @@ class Trainer:
         eval_chunk_edges: int | None,
         precision: Precision,
         compile: bool,
+        recompute: Recompute,
         memory_limit_gib: int | float | None,
         checkpoint_every: int | str | None,
         max_time: int | float | str | None,
@@ -112,8 +115,7 @@ class Trainer:
             f"trainer.memory_limit_gib must be positive, or null, got {memory_limit_gib}",
         )
         check_precision("trainer.precision", precision, device)
-        if compile:
-            _refuse_to_compile(compile_obstacle())
+        check_forward(compile, recompute)
         self.eval_chunk_edges, self.precision = eval_chunk_edges, precision
         self.class_weight = class_weight
         self._compile, self._memory_limit_gib, self._device = compile, memory_limit_gib, device
@@ -289,11 +291,3 @@ class _Loop:
 def _refuse_not_finite(kind: str, loss: float) -> None:
     if not math.isfinite(loss):
         raise TrainingDiverged(f"{kind} loss became {loss}; lower optimizer.lr")
-
-
-def _refuse_to_compile(obstacle: str | None) -> None:
-    require(
-        obstacle is None,
-        f"trainer.compile=true cannot generate code here: {obstacle}; install what is missing "
-        "(Debian: g++ and python3-dev; or name a compiler in CXX), or use trainer.compile=false",
-    )
