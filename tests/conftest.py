@@ -6,6 +6,7 @@ import ast
 import contextlib
 import gc
 import io
+import itertools
 import logging
 import os
 import shutil
@@ -236,6 +237,20 @@ def fork(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
     yield started
     for process in forks:
         process.kill()
+
+
+@pytest.fixture
+def in_team(fork: Callable[..., Fork], tmp_path: Path) -> Callable[..., list[Any]]:
+    """Run a function in several processes that are one team; see `tests.teams`."""
+    from tests.teams import run_in_team
+
+    numbers = itertools.count()
+
+    def run(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        folder = tmp_path / f"team{next(numbers)}"
+        return run_in_team(fork, folder, size, function, *arguments)
+
+    return run
 
 
 @pytest.fixture(name="call", scope="session")

@@ -14,6 +14,7 @@ from redditgnn.graph.csr import pointers
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.sampler import neighbor_numba, subgraph_numba
+from redditgnn.sampler.base import Divisible
 from redditgnn.sampler.cluster import ClusterSampler
 from redditgnn.sampler.gas import GASSampler
 from redditgnn.sampler.neighbor import NeighborSampler
@@ -292,3 +293,23 @@ def test_a_graph_of_one_node_gives_a_batch_of_one_node() -> None:
         assert batch.node_ids.tolist() == [0]
         assert batch.rowptr.tolist() == [0, 0]
         assert len(batch.col) == 0
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gas"])
+def test_chosen_batches_are_those_of_an_epoch_that_builds_all(
+    name: str, make_graph: Callable[..., GraphData]
+) -> None:
+    graph = make_graph(num_nodes=60, num_edges=200)
+    whole, divided = SAMPLERS[name](graph), SAMPLERS[name](graph)
+    assert isinstance(divided, Divisible)
+    for _ in range(2):
+        expected = list(whole)[1::2]
+        chosen = list(divided.select(lambda number: number % 2 == 1))
+        assert chosen
+        assert_equal_batches(chosen, expected)
+
+
+def test_histories_forbid_to_build_batches_apart_from_each_other(
+    make_graph: Callable[..., GraphData],
+) -> None:
+    assert not isinstance(SAMPLERS["gas"](make_graph(num_nodes=60)), Divisible)

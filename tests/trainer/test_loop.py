@@ -30,6 +30,7 @@ USUAL = {
     "precision": "fp32",
     "compile": False,
     "recompute": None,
+    "batches_per_step": None,
     "memory_limit_gib": None,
     "checkpoint_every": None,
     "max_time": None,

@@ -25,12 +25,14 @@ HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
     "trainer.class_weight",
     "trainer.max_time",
     "trainer.recompute",
+    "trainer.batches_per_step",
     *(f"dataset.{key}" for key in ("edge_weight", "labels", "train_ratio", "val_ratio")),
     "dataset.undirected",
     *("dataset.edge_time", "dataset.node_time"),
     "sampler.partition",
     "dataset.inputs",
 )
+NEUTRAL = {"trainer.batches_per_step": 1}  # values that do the same as none
 EARLIER_DEFAULTS = {"dataset.folder": "WikiCS"}  # of keys that are null by default since then
 
 # The first rows were hashed by import path. Options of that time keep that path, wherever the code
@@ -99,7 +101,8 @@ def _hashed_value(group: str, key: str, value: Any) -> Any:
 
 def is_hashed(key: str, value: Any) -> bool:
     """Whether a score may depend on the setting `key` of this `value`."""
-    return key not in NOT_HASHED and not (key in HASHED_IF_SET and value is None)
+    is_unset = value is None or NEUTRAL.get(key) == value
+    return key not in NOT_HASHED and not (key in HASHED_IF_SET and is_unset)
 
 
 def with_later_keys(components: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

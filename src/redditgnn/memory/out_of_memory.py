@@ -18,7 +18,7 @@ from redditgnn.memory.estimate import Estimate
 from redditgnn.metric.base import Scores
 from redditgnn.runtime.measure import MIB
 from redditgnn.runtime.memory import free_memory
-from redditgnn.trainer.loop import Evaluate
+from redditgnn.trainer.running import Evaluate
 
 SIGNS = (
     *("can't allocate memory", "out of memory", "ALLOC_FAILED", "Cannot allocate memory"),

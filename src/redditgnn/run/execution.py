@@ -36,7 +36,8 @@ from redditgnn.runtime.signals import Interruption
 from redditgnn.sampler.base import BetweenEpochs, Resumable
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.trainer.checkpointing import NEVER, Checkpointer
-from redditgnn.trainer.loop import Evaluate, TrainingResult
+from redditgnn.trainer.loop import TrainingResult
+from redditgnn.trainer.running import Evaluate
 
 log = logging.getLogger(__name__)
 

@@ -18,13 +18,28 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BOUNDARY_S = 5.0  # time for the training loop to reach a boundary
 FORCED_S = 8.0  # after the signal the process ends, whatever the main thread does
 AT_ONCE_S = 1.0  # the same after a second signal
 OVER = 0  # wakes the thread when there is nothing left to watch, since no signal has number 0
+
+
+@runtime_checkable
+class Stop(Protocol):
+    """A request to end, which `leave` obeys.
+
+    Attributes:
+        is_requested: Whether a signal has come.
+    """
+
+    is_requested: bool
+
+    def leave(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come."""
+        ...
 
 
 class Interruption:

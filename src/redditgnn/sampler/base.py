@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,34 @@ class KeepsHistories(Protocol):
     def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
         """Restore a `state_dict` taken after `num_epochs` epochs."""
         ...
+
+
+IsChosen = Callable[[int], bool]
+"""Whether the batch of this number, counted from 0 in its epoch, is to be built."""
+
+
+def every_batch(number: int) -> bool:
+    """Choose all batches of an epoch."""
+    return True
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A sampler whose batches can be built apart from each other, in several processes."""
+
+    def select(self, is_chosen: IsChosen) -> Iterator[Batch]:
+        """Draw an epoch as iteration does, and build only the chosen ones of its batches."""
+        ...
+
+
+Record = TypeVar("Record")
+
+
+def build_chosen(
+    plan: Iterable[Record], build: Callable[[Record], Batch], is_chosen: IsChosen
+) -> Iterator[Batch]:
+    """Build the chosen batches of an epoch from `plan`, which has a small record of each."""
+    return (build(record) for number, record in enumerate(plan) if is_chosen(number))
 
 
 @runtime_checkable

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.csr import row_sums
 from redditgnn.graph.data import GraphData
 from redditgnn.partition.parts import contiguous_parts, parts_of, random_parts
+from redditgnn.sampler.base import IsChosen, build_chosen, every_batch
 from redditgnn.sampler.subgraph import build_subgraphs, subgraph_batch
 
 Partition = Literal["metis", "leiden", "random", "order"]
@@ -56,19 +59,26 @@ class ClusterSampler:
         return len(self._drawer)
 
     def __iter__(self) -> Iterator[Batch]:
-        for node_ids in self._drawer:
-            rowptr, col = self._subgraphs.edges(node_ids)
-            weight = self._subgraphs.weights(node_ids)
-            yield subgraph_batch(
-                self._graph,
-                node_ids,
-                rowptr,
-                col,
-                num_layers=self._num_layers,
-                loss_weight=self._drawer.loss_weight.index_select(0, node_ids),
-                degree=rowptr.diff() if weight is None else row_sums(rowptr, weight),
-                edge_weight=weight,
-            )
+        return self.select(every_batch)
+
+    def select(self, is_chosen: IsChosen) -> Iterator[Batch]:
+        """Draw an epoch, and build the chosen ones of its batches."""
+        return build_chosen(self._drawer.plan(), self._batch, is_chosen)
+
+    def _batch(self, numbers: Tensor) -> Batch:
+        node_ids = self._drawer.nodes(numbers)
+        rowptr, col = self._subgraphs.edges(node_ids)
+        weight = self._subgraphs.weights(node_ids)
+        return subgraph_batch(
+            self._graph,
+            node_ids,
+            rowptr,
+            col,
+            num_layers=self._num_layers,
+            loss_weight=self._drawer.loss_weight.index_select(0, node_ids),
+            degree=rowptr.diff() if weight is None else row_sums(rowptr, weight),
+            edge_weight=weight,
+        )
 
 
 class PartDrawer:
@@ -118,7 +128,11 @@ class PartDrawer:
         num_batches = -(-len(self._parts) // self._batch_size)
         return num_batches if self._max_steps is None else min(num_batches, self._max_steps)
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def plan(self) -> Iterator[Int64[Tensor, " parts"]]:
+        """Shuffle the parts, and yield the numbers of those in each batch."""
         order = torch.randperm(len(self._parts), generator=self._generator)
-        for numbers in order.split(self._batch_size)[: len(self)]:
-            yield torch.cat([self._parts[number] for number in numbers.tolist()])
+        yield from order.split(self._batch_size)[: len(self)]
+
+    def nodes(self, numbers: Int64[Tensor, " parts"]) -> Int64[Tensor, " nodes"]:
+        """Return the nodes of the parts with these numbers."""
+        return torch.cat([self._parts[number] for number in numbers.tolist()])

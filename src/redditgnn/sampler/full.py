@@ -10,7 +10,7 @@ from torch import Tensor
 
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
-from redditgnn.sampler.base import CudaGraph, resolve_capture
+from redditgnn.sampler.base import CudaGraph, IsChosen, every_batch, resolve_capture
 
 FEW_EDGES = 2**20
 """Up to here `auto` captures: launching a kernel takes longer than the kernel itself.
@@ -67,7 +67,12 @@ class FullSampler:
         return 1
 
     def __iter__(self) -> Iterator[Batch]:
-        yield self._batch
+        return self.select(every_batch)
+
+    def select(self, is_chosen: IsChosen) -> Iterator[Batch]:
+        """Yield the one batch if it is chosen."""
+        if is_chosen(0):
+            yield self._batch
 
     def epoch(self) -> tuple[Int64[Tensor, "1 nodes"], Float[Tensor, "1 nodes"]]:
         """Return the targets of the one batch, and their loss weights."""

@@ -99,8 +99,7 @@ class GASSampler:
         return len(self._drawer)
 
     def __iter__(self) -> Iterator[Batch]:
-        for node_ids in self._drawer:
-            yield self._batch(node_ids)
+        return (self._batch(self._drawer.nodes(numbers)) for numbers in self._drawer.plan())
 
     def listener(self, epoch: int) -> Listener | None:
         """Return a listener that refreshes the histories or measures their error, if due."""

@@ -19,6 +19,7 @@ from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.placement import FeatureTier, place
 from redditgnn.runtime.numba_threads import numba_works
+from redditgnn.sampler.base import IsChosen, build_chosen, every_batch
 from redditgnn.sampler.side_stream import SideStream
 
 
@@ -72,19 +73,27 @@ class NeighborSampler:
         return -(-len(self._targets) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._stream.build(self._batches())
+        return self.select(every_batch)
 
-    def _batches(self) -> Iterator[Batch]:
+    def select(self, is_chosen: IsChosen) -> Iterator[Batch]:
+        """Draw an epoch, and build the chosen ones of its batches."""
+        return self._stream.build(build_chosen(self._plan(), self._batch, is_chosen))
+
+    def _plan(self) -> Iterator[tuple[Tensor, int]]:
+        """Draw the targets of each batch, and the key that its neighbours are sampled with."""
         order = torch.randperm(len(self._targets), generator=self._generator)
         for targets in self._targets[order].split(self._batch_size):
-            yield self.batch_of(targets)
+            yield targets, self._draw_key()
 
     def batch_of(self, targets: Int64[Tensor, " targets"]) -> Batch:
         """Sample the neighbourhoods of these nodes, which must be distinct, into a batch."""
-        key = int(torch.randint(2**62, (), generator=self._generator))
-        return self._batch(targets.to(self._placed.device), key)
+        return self._batch((targets, self._draw_key()))
 
-    def _batch(self, targets: Int64[Tensor, " targets"], key: int) -> Batch:
+    def _draw_key(self) -> int:
+        return int(torch.randint(2**62, (), generator=self._generator))
+
+    def _batch(self, record: tuple[Tensor, int]) -> Batch:
+        targets, key = record[0].to(self._placed.device), record[1]
         node_ids, rowptr, col, weights = self._sample(targets, key)
         batch = sampled_batch(
             self._placed.graph,

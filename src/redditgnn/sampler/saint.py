@@ -25,6 +25,7 @@ from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.runtime.memory import GIB, free_memory
 from redditgnn.runtime.numba_threads import numba_works
+from redditgnn.sampler.base import IsChosen, build_chosen, every_batch
 from redditgnn.sampler.subgraph import Inclusions, build_subgraphs, subgraph_batch
 
 log = logging.getLogger(__name__)
@@ -114,22 +115,35 @@ class SaintSampler(ABC):
         return self._num_steps
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.select(every_batch)
+
+    def select(self, is_chosen: IsChosen) -> Iterator[Batch]:
+        """Draw an epoch, and build the chosen ones of its batches.
+
+        All of them are drawn, because one generator draws them. That takes little time.
+        """
+        draws = (self.draw() for _ in range(self._num_steps))
+        return build_chosen(draws, self._batch, is_chosen)
+
+    @cached_property
+    def _loss_weight(self) -> Float[Tensor, " nodes"]:
         mask = self._graph.train_mask
-        loss_weight = mask / (self.node_probability * mask.sum())
-        for _ in range(self._num_steps):
-            node_ids = self._subgraphs.distinct(self.draw())
-            rowptr, col, edge_scale = self._subgraphs.scaled_edges(node_ids, self._inclusions)
-            yield subgraph_batch(
-                self._graph,
-                node_ids,
-                rowptr,
-                col,
-                num_layers=self._num_layers,
-                loss_weight=loss_weight.index_select(0, node_ids),
-                degree=self._degree.index_select(0, node_ids),
-                edge_weight=self._subgraphs.weights(node_ids),
-                edge_scale=edge_scale,
-            )
+        return mask / (self.node_probability * mask.sum())
+
+    def _batch(self, draws: Int64[Tensor, " draws"]) -> Batch:
+        node_ids = self._subgraphs.distinct(draws)
+        rowptr, col, edge_scale = self._subgraphs.scaled_edges(node_ids, self._inclusions)
+        return subgraph_batch(
+            self._graph,
+            node_ids,
+            rowptr,
+            col,
+            num_layers=self._num_layers,
+            loss_weight=self._loss_weight.index_select(0, node_ids),
+            degree=self._degree.index_select(0, node_ids),
+            edge_weight=self._subgraphs.weights(node_ids),
+            edge_scale=edge_scale,
+        )
 
     def _refuse_too_large(self, free: int) -> None:
         limit = free // 2 // self.bytes_per_draw

@@ -10,7 +10,7 @@ from typing import Any
 from redditgnn.errors import DataError, require
 from redditgnn.record import checkpoint
 from redditgnn.runtime.duration import seconds_of
-from redditgnn.runtime.signals import Interruption
+from redditgnn.runtime.signals import Stop
 from redditgnn.trainer.state import TrainingState
 
 PAUSE = 20  # a checkpoint that takes a second is not written again for 20 seconds
@@ -43,6 +43,7 @@ class Checkpointer:
     checkpoint, not the training: the one before stays.
 
     Args:
+        stop: The request to end, at which the state is written.
         spent: Returns seconds and memory of the run so far, which are saved under `run`.
         resumed_from: The state that an earlier process left; None: the training begins anew.
     """
@@ -51,12 +52,12 @@ class Checkpointer:
         self,
         path: Path,
         cadence: Cadence,
-        interruption: Interruption,
+        stop: Stop,
         spent: Callable[[], dict[str, Any]],
         resumed_from: dict[str, Any] | None,
     ) -> None:
         self._path, self._resumed_from = path, resumed_from
-        self._cadence, self._interruption, self._spent = cadence, interruption, spent
+        self.stop, self._cadence, self._spent = stop, cadence, spent
         self._epochs, self._due = 0, self._next_time(0.0)
 
     def restore(self, state: TrainingState) -> None:
@@ -82,11 +83,11 @@ class Checkpointer:
             KeyboardInterrupt: the process was asked to end, and has written it.
         """
         self._epochs += ends_epoch
-        if not (self._interruption.is_requested or self._is_due(ends_epoch)):
+        if not (self.stop.is_requested or self._is_due(ends_epoch)):
             return 0.0
         seconds = 0.0 if self._cadence.is_never else self._write_checkpoint(state)
         self._epochs, self._due = 0, self._next_time(seconds)
-        self._interruption.leave()
+        self.stop.leave()
         return seconds
 
     def _is_due(self, ends_epoch: bool) -> bool:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from redditgnn.errors import ConfigError
+from redditgnn.errors import ConfigError, require
 from redditgnn.graph.batch import Batch
 from redditgnn.sampler.base import Sampler, StaticSampler
 
@@ -188,6 +188,19 @@ def captured_training(
     if isinstance(sampler, StaticSampler) and sampler.cuda_graph:
         return CapturedTraining(sampler, take_step, optimizer, device)
     return None
+
+
+def refuse_capture(sampler: Sampler) -> None:
+    """Refuse a sampler that insists on captured steps: a step of several batches is not one.
+
+    Raises:
+        ConfigError: it does.
+    """
+    require(
+        not isinstance(sampler, StaticSampler) or sampler.cuda_graph is not True,
+        "sampler.cuda_graph=true needs trainer.batches_per_step=1, since a captured step has one "
+        "batch; use sampler.cuda_graph=auto",
+    )
 
 
 def make_capturable(optimizer: Optimizer, device: torch.device) -> None:

@@ -6,20 +6,34 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import Generic, TypeVar
 
 import torch
 
 from redditgnn.graph.batch import Batch
 from redditgnn.runtime.measure import Phases, Stopwatch
-from redditgnn.sampler.base import Sampler
+from redditgnn.sampler.base import Divisible, IsChosen, Sampler
 
 SECONDS = ("epoch_s", "sample_s", "transfer_s", "compute_s")
 
 
+def batches_from(sampler: Sampler, first: int, is_own: IsChosen) -> Iterator[Batch]:
+    """Yield the batches of an epoch from number `first` on, of those that `is_own` chooses.
+
+    Others are not built where the sampler can leave them out.
+    """
+
+    def is_chosen(number: int) -> bool:
+        return number >= first and is_own(number)
+
+    if isinstance(sampler, Divisible):
+        yield from sampler.select(is_chosen)
+    else:
+        yield from (batch for number, batch in enumerate(sampler) if is_chosen(number))
+
+
 class EpochClock:
-    """Gives the batches of an epoch that are still to come, and adds up its seconds.
+    """Gives `batches`, those of an epoch that are still to come, and adds up its seconds.
 
     What an earlier process has spent on the epoch is counted, too.
 
@@ -28,15 +42,15 @@ class EpochClock:
     """
 
     def __init__(
-        self, sampler: Sampler, num_taken: int, earlier: dict[str, float], device: torch.device
+        self, batches: Iterable[Batch], earlier: dict[str, float], device: torch.device
     ) -> None:
         self._watch, self.phases = Stopwatch(device), Phases(device)
-        self._batches, self._num_taken = Prefetched(sampler, device), num_taken
+        self._batches = Prefetched(batches, device)
         self._earlier, self._paused_s = earlier, 0.0
 
     def batches(self) -> Iterator[Batch]:
-        """Prepare all batches, and give those that no step was taken on."""
-        return islice(self._batches, self._num_taken, None)
+        """Prepare the batches in the background."""
+        return iter(self._batches)
 
     def pause(self, seconds: float) -> None:
         """Leave out `seconds`, which went into something else."""

@@ -6,44 +6,36 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm import tqdm
 
+from redditgnn.distributed.deal import Deal
+from redditgnn.distributed.team import Alone, Team
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph.batch import Batch
-from redditgnn.graph.data import Split
 from redditgnn.metric.base import Scores
 from redditgnn.metric.class_weight import ClassWeight
-from redditgnn.metric.classification import per_node_loss
 from redditgnn.record import checkpoint
 from redditgnn.record.rows import EpochRow
 from redditgnn.runtime.duration import seconds_of
 from redditgnn.runtime.measure import Stopwatch
 from redditgnn.runtime.memory import memory_limit
-from redditgnn.runtime.precision import (
-    Precision,
-    at_least_float32,
-    autocast,
-    check_precision,
-    float32_products,
-)
+from redditgnn.runtime.precision import Precision, check_precision, float32_products
 from redditgnn.runtime.progress import progress_bar
 from redditgnn.sampler.base import BetweenEpochs, Sampler, nothing_between_epochs
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
-from redditgnn.trainer.cuda_graph import CapturedTraining, TakeStep, captured_training
+from redditgnn.trainer.cuda_graph import captured_training, refuse_capture
 from redditgnn.trainer.epoch import EpochClock
 from redditgnn.trainer.forward import Recompute, check_forward
 from redditgnn.trainer.monitor import Monitor, check_criterion
+from redditgnn.trainer.running import Evaluate, Running
+from redditgnn.trainer.shared import SharedSteps
 from redditgnn.trainer.state import TrainingState
-
-Forward = Callable[[Batch], Tensor]
-Evaluate = Callable[[nn.Module, Split], tuple[float, Scores]]
+from redditgnn.trainer.step import Forward, Step, single_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +64,8 @@ class Trainer:
             takes a minute or so at first; evaluation, one pass an epoch, runs without.
         recompute: `layers`: backward passes compute layers again from their inputs, so that what is
             inside of layers need not be kept (`redditgnn.model.recompute`). None: it is kept.
+        batches_per_step: A step is the mean over so many batches. None: 1, or as many as there
+            are processes.
         memory_limit_gib: Most memory of the CUDA device, or of the process on a CPU; None: all.
         checkpoint_every: Epochs or a duration (`60s`) between two checkpoints; None: there are
             none. Only a duration, and a signal, interrupt an epoch.
@@ -92,6 +86,7 @@ class Trainer:
         precision: Precision,
         compile: bool,
         recompute: Recompute,
+        batches_per_step: int | None,
         memory_limit_gib: int | float | None,
         checkpoint_every: int | str | None,
         max_time: int | float | str | None,
@@ -114,6 +109,8 @@ class Trainer:
             memory_limit_gib is None or memory_limit_gib > 0,
             f"trainer.memory_limit_gib must be positive, or null, got {memory_limit_gib}",
         )
+        self._batches_per_step = 1 if batches_per_step is None else batches_per_step
+        require_positive("trainer.batches_per_step", self._batches_per_step)
         check_precision("trainer.precision", precision, device)
         check_forward(compile, recompute)
         self.eval_chunk_edges, self.precision = eval_chunk_edges, precision
@@ -151,36 +148,55 @@ class Trainer:
         between_epochs: BetweenEpochs = nothing_between_epochs,
         checkpointer: Checkpointer | None = None,
         class_weight: Tensor | None = None,
+        team: Team | None = None,
+        seed: int = 0,
     ) -> TrainingResult:
         """Train `model` in place and leave it with the weights of the best epoch.
 
         The best weights are also written to `best_weights`, even if the training is cut short. It
         resumes from what `checkpointer` has. `class_weight` has each class's factor in the loss.
+        The processes of `team` share the steps. What a batch of theirs draws follows from `seed`.
 
         Raises:
             TrainingDiverged: the loss is not finite.
             KeyboardInterrupt: the process was asked to end; `checkpointer` has the state.
         """
-        monitor = Monitor(self._monitor, self._patience)
-        state = TrainingState(model, optimizer, scheduler, sampler, monitor, self._device)
+        monitor, team = Monitor(self._monitor, self._patience), team or Alone()
+        deal = Deal(len(sampler), self._batches_per_step, team.rank, team.size)
+        state = TrainingState(
+            model, optimizer, scheduler, sampler, monitor, self._device, deal.is_own
+        )
         if checkpointer is not None:
             checkpointer.restore(state)
         # A second name for the same weights: `model` itself is what is saved and evaluated.
         forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
-        take_step = partial(self.step, model, forward, optimizer, class_weight=class_weight)
-        captured = captured_training(sampler, take_step, optimizer, self._device)
-        bar = progress_bar(self._epochs * len(sampler), state.num_steps)
-        loop = _Loop(state, take_step, captured, evaluate, between_epochs, checkpointer, bar)
+        step = self._step(model, forward, optimizer, class_weight)
+        shared = None
+        if deal.batches_per_step > 1:
+            refuse_capture(sampler)
+            shared = SharedSteps(step, deal, team, seed)
+        loop = Running(
+            state,
+            step,
+            captured=None if shared else captured_training(sampler, step, optimizer, self._device),
+            shared=shared,
+            evaluate=evaluate,
+            between_epochs=between_epochs,
+            checkpointer=checkpointer,
+            team=team,
+            bar=progress_bar(self._epochs * len(sampler), state.num_steps),
+        )
         try:
             self._run_epochs(loop, record)
         finally:
-            bar.close()
+            loop.bar.close()
             if state.best_weights is not None:
                 model.load_state_dict(state.best_weights)
-                checkpoint.save(state.best_weights, best_weights)
+                if team.rank == 0:
+                    checkpoint.save(state.best_weights, best_weights)
         return TrainingResult(state.rows, monitor.best)
 
-    def _run_epochs(self, loop: _Loop, record: Callable[[EpochRow], None]) -> None:
+    def _run_epochs(self, loop: Running, record: Callable[[EpochRow], None]) -> None:
         state = loop.state
         if state.is_new:
             with loop.between_epochs(0, state.model):
@@ -195,7 +211,7 @@ class Trainer:
         """Whether training ends after `epoch` because there were enough, or time is up."""
         return epoch == self._epochs or (self._max_s is not None and train_s >= self._max_s)
 
-    def _epoch(self, loop: _Loop) -> EpochRow:
+    def _epoch(self, loop: Running) -> EpochRow:
         state, device = loop.state, self._device
         rate = float(state.optimizer.param_groups[0]["lr"])  # a tensor where steps are captured
         epoch, clock = len(state.rows) + 1, state.begin_epoch()
@@ -203,7 +219,7 @@ class Trainer:
         self._take_steps(loop, clock)
         train_loss = torch.stack(state.losses).mean().item()
         _refuse_not_finite("training", train_loss)
-        seconds, watch = clock.seconds(), Stopwatch(device)
+        seconds, watch = loop.team.broadcast(clock.seconds()), Stopwatch(device)
         val_loss: float | None = None
         scores: Scores | None = None
         with loop.between_epochs(epoch, state.model):
@@ -224,21 +240,23 @@ class Trainer:
             eval_s=watch.seconds(),
         )
 
-    def _take_steps(self, loop: _Loop, clock: EpochClock) -> None:
-        """Take the steps that the epoch still has, one a batch.
+    def _take_steps(self, loop: Running, clock: EpochClock) -> None:
+        """Take the steps that the epoch still has.
 
         Their losses stay on the device: one wait an epoch, not one a batch.
         """
+        state = loop.state
         if loop.captured is not None:
             with clock.phases.phase("compute"):
-                loop.state.losses = list(loop.captured.run_epoch(loop.bar.update).unbind())
+                state.losses = list(loop.captured.run_epoch(loop.bar.update).unbind())
             return
-        for batch in clock.batches():
-            with clock.phases.phase("transfer"):
-                batch = batch.to(self._device)
-            with clock.phases.phase("compute"):
-                loop.state.losses.append(loop.take_step(batch))
-            loop.bar.update()
+        if loop.shared is not None:
+            steps = loop.shared.take(len(state.rows) + 1, len(state.losses), clock)
+        else:
+            steps = single_steps(loop.step, clock)
+        for losses in steps:
+            state.losses += losses
+            loop.bar.update(len(losses))
             clock.pause(loop.maybe_save(clock))
 
     def step(
@@ -250,41 +268,23 @@ class Trainer:
         class_weight: Tensor | None = None,
     ) -> Tensor:
         """Take one step of the optimizer; return the loss before it. Nothing else changes."""
-        batch.begin()
-        with autocast(self.precision, self._device):
-            logits = forward(batch)
-            penalty = batch.penalty(model)
-        per_node = per_node_loss(at_least_float32(logits), batch.y, class_weight)
-        loss = (batch.loss_weight * per_node).sum()
-        if penalty is not None:
-            loss = loss + penalty
-        optimizer.zero_grad(set_to_none=True)
-        if next(model.parameters(), None) is not None:  # label propagation has no weights
-            loss.backward()
-        if self._grad_clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), self._grad_clip)
-        optimizer.step()
-        return loss.detach()
+        return self._step(model, forward, optimizer, class_weight)(batch)
 
-
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """What the epochs of one training share."""
-
-    state: TrainingState
-    take_step: TakeStep
-    captured: CapturedTraining | None
-    evaluate: Evaluate
-    between_epochs: BetweenEpochs
-    checkpointer: Checkpointer | None
-    bar: tqdm
-
-    def maybe_save(self, clock: EpochClock | None = None, *, ends_epoch: bool = False) -> float:
-        """Say that here a checkpoint may be written; return the seconds that this took."""
-        if self.checkpointer is None:
-            return 0.0
-        return self.checkpointer.maybe_save(
-            partial(self.state.state_dict, clock), ends_epoch=ends_epoch
+    def _step(
+        self,
+        model: nn.Module,
+        forward: Forward,
+        optimizer: Optimizer,
+        class_weight: Tensor | None,
+    ) -> Step:
+        return Step(
+            model,
+            forward,
+            optimizer,
+            precision=self.precision,
+            device=self._device,
+            class_weight=class_weight,
+            grad_clip=self._grad_clip,
         )
 
 

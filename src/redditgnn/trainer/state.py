@@ -19,8 +19,15 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from redditgnn.errors import DataError
 from redditgnn.record.checkpoint import Weights
 from redditgnn.record.rows import EpochRow
-from redditgnn.sampler.base import KeepsHistories, Sampler, sampler_position, set_sampler_position
-from redditgnn.trainer.epoch import SECONDS, EpochClock
+from redditgnn.sampler.base import (
+    IsChosen,
+    KeepsHistories,
+    Sampler,
+    every_batch,
+    sampler_position,
+    set_sampler_position,
+)
+from redditgnn.trainer.epoch import SECONDS, EpochClock, batches_from
 from redditgnn.trainer.monitor import Monitor
 
 
@@ -31,7 +38,7 @@ class TrainingState:
         rows: The epochs that are over.
         train_s: Their seconds, evaluation not counted.
         best_weights: Those of the best of them; None before an evaluation.
-        losses: Of the steps taken in the epoch at hand.
+        losses: Of the batches trained on in the epoch at hand.
     """
 
     def __init__(
@@ -42,9 +49,12 @@ class TrainingState:
         sampler: Sampler,
         monitor: Monitor,
         device: torch.device,
+        is_own: IsChosen = every_batch,
     ) -> None:
+        """Begin; `is_own` chooses the batches that this process computes."""
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.sampler, self.monitor, self._device = sampler, monitor, device
+        self._is_own = is_own
         self.rows: list[EpochRow] = []
         self.train_s = 0.0
         self.best_weights: Weights | None = None
@@ -59,13 +69,14 @@ class TrainingState:
 
     @property
     def num_steps(self) -> int:
-        """Steps taken in all epochs."""
+        """Batches trained on in all epochs."""
         return len(self.rows) * len(self.sampler) + len(self.losses)
 
     def begin_epoch(self) -> EpochClock:
         """Take down where the sampler is, before it is iterated over; start to count seconds."""
         self._position = sampler_position(self.sampler)
-        return EpochClock(self.sampler, len(self.losses), self._seconds, self._device)
+        batches = batches_from(self.sampler, len(self.losses), self._is_own)
+        return EpochClock(batches, self._seconds, self._device)
 
     def end_epoch(self, row: EpochRow) -> None:
         """Take in an epoch that was evaluated."""
