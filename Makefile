@@ -132,6 +132,9 @@ pipeline-study: $(VENV)/installed  ## what chunks cost GAT on PubMed, and the cu
 	    results_dir=results/pipeline
 	$(BENCH).pipeline_study $(BENCH_ARGS)
 
+peers-study: $(VENV)/installed  ## train GAT on PubMed here, in PyG and in DGL ('make dgl' puts it there)
+	$(BENCH).peers_study $(BENCH_ARGS)
+
 # The next call resumes after the last completed stage. A rehearsal: docs/gpu.md.
 DEVICE ?= cuda
 SCALE ?= 1

@@ -31,7 +31,7 @@ from scripts.tables.documents import commits, distinct, insert, table_row
 RESULTS, DOCUMENT = Path("results/pipeline"), Path("docs/chunks.md")
 PICTURE, EXPERIMENT = "chunks.png", "pubmed_gat"
 BEGIN, END = "<!-- chunks: made by 'make pipeline-study' -->", "<!-- end of chunks -->"
-WHOLE = "whole graph"
+WHOLE, MISSING = "whole graph", "not run"
 WAYS = {  # sampler and sampler.partition of the runs
     ("cluster", "order"): "node order, edges between chunks dropped",
     ("cluster", "metis"): "METIS, edges between chunks dropped",
@@ -125,10 +125,12 @@ def table(runs: pd.DataFrame, graph: GraphData, *, with_seconds: bool) -> list[s
         lines.append(table_row(f"edges inside of chunks {name}", *(f"{s:.0%}" for s in shares)))
     for way in WAYS.values():
         by_chunks = points(runs, way).groupby("chunks")
-        lines.append(table_row(way, *by_chunks.accuracy.apply(_mean_and_spread)))
+        scores = by_chunks.accuracy.apply(_mean_and_spread)
+        lines.append(table_row(way, *scores.reindex(numbers, fill_value=MISSING)))
         if with_seconds:
-            seconds = by_chunks.epoch_median_s.median()
-            lines.append(table_row("seconds of an epoch", *(f"{s:.3g}" for s in seconds)))
+            seconds = by_chunks.epoch_median_s.median().map("{:.3g}".format)
+            cells = seconds.reindex(numbers, fill_value=MISSING)
+            lines.append(table_row("seconds of an epoch", *cells))
     return lines
 
 

@@ -55,6 +55,14 @@ def test_a_table_has_the_scores_of_each_way_beside_the_edges_that_chunks_keep(
     assert pipeline_study.origin(runs).startswith("Test accuracy in percent; 2 seeds, 100 epochs")
 
 
+def test_a_table_says_which_runs_are_missing(
+    runs: pd.DataFrame, make_graph: Callable[..., GraphData]
+) -> None:
+    is_missing = (runs.way == WAYS["gas", "metis"]) & (runs.chunks == 4)
+    *_, last = pipeline_study.table(runs[~is_missing], make_graph(), with_seconds=True)
+    assert last == "| seconds of an epoch | 0.5 | 1 | not run |"
+
+
 def test_a_plot_is_drawn_with_and_without_seconds(runs: pd.DataFrame, tmp_path: Path) -> None:
     sizes = {}
     for with_seconds in (False, True):
