@@ -95,7 +95,7 @@ def draw(runs: pd.DataFrame, path: Path, *, with_seconds: bool) -> None:
     first = runs.iloc[0]
     figure.suptitle(
         f"GAT on PubMed, {first.epochs} epochs of one step: mean and standard deviation over "
-        f"{runs.seed.nunique()} seeds\n{first.device_name}, torch {first.torch_version}, "
+        f"up to {runs.seed.nunique()} seeds\n{first.device_name}, torch {first.torch_version}, "
         f"PyG {first.pyg_version}",
         fontsize=9,
     )
@@ -136,8 +136,10 @@ def table(runs: pd.DataFrame, graph: GraphData, *, with_seconds: bool) -> list[s
 
 def origin(runs: pd.DataFrame) -> str:
     """Say how many runs there were, and where."""
+    counts = sorted(set(runs.groupby(["way", "chunks"]).seed.nunique().tolist()))
     return (
-        f"Test accuracy in percent; {runs.seed.nunique()} seeds, {runs.epochs.max()} epochs; "
+        f"Test accuracy in percent; {' or '.join(map(str, counts))} seeds, "
+        f"{runs.epochs.max()} epochs; "
         f"{distinct(runs.device_name)}, torch {distinct(runs.torch_version)}, "
         f"PyG {distinct(runs.pyg_version)}; code: {commits(runs)}."
     )
