@@ -67,11 +67,12 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
 def study_runs(results_dir: Path) -> pd.DataFrame:
     """Return the completed runs with the columns `way`, `chunks` and `accuracy` in percent."""
     runs = redditgnn.load_results(results_dir)
-    runs = runs[(runs.status == "completed") & (runs.experiment == EXPERIMENT)].copy()
-    whole = runs.sampler == "full"
-    keys = zip(runs.sampler, runs["sampler.partition"], strict=True)
-    runs["way"] = [WAYS.get(key, WHOLE) for key in keys]
-    runs["chunks"] = runs["sampler.num_parts"].where(~whole, 1).astype(int)
+    runs = runs[runs.status == "completed"].drop_duplicates(["config_hash", "seed"])
+    is_whole = runs.sampler == "full"
+    ways = [WAYS.get(key) for key in zip(runs.sampler, runs["sampler.partition"], strict=True)]
+    runs["way"] = pd.Series(ways, runs.index).mask(is_whole, WHOLE)
+    runs = runs[runs.way.notna()]
+    runs["chunks"] = runs["sampler.num_parts"].mask(is_whole, 1).astype(int)
     runs["accuracy"] = 100 * runs.test_accuracy
     return runs
 

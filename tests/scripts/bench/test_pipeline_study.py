@@ -10,6 +10,7 @@ import pytest
 
 from redditgnn.graph.data import GraphData
 from redditgnn.sweep.plan import Planner
+from scripts import ROOT
 from scripts.bench import pipeline_study
 from scripts.bench.pipeline_study import WAYS, WHOLE
 
@@ -38,6 +39,15 @@ def test_the_sweep_takes_one_step_over_all_chunks_of_every_way() -> None:
     ]
     assert all(step == sampler["num_parts"] for sampler, step in others)
     assert all(sampler["batch_size"] == 1 for sampler, _ in others)
+
+
+def test_committed_runs_belong_to_the_ways_of_the_study() -> None:
+    runs = pipeline_study.study_runs(ROOT / pipeline_study.RESULTS)
+    assert {*runs.way} == {WHOLE, *WAYS.values()}
+    assert {*runs[runs.way == WHOLE].chunks} == {1}
+    assert {*runs[runs.way != WHOLE].chunks} <= {2, 4, 8, 16}
+    assert (runs["trainer.batches_per_step"].fillna(1) == runs.chunks).all()
+    assert {*runs.experiment} == {pipeline_study.EXPERIMENT}
 
 
 def test_a_table_has_the_scores_of_each_way_beside_the_edges_that_chunks_keep(
