@@ -95,7 +95,7 @@ class Parts:
         """
         model: Backbone = self.settings.build("model", self.train_graph.spec).to(self.device)
         _refuse_ignored_weights(model.takes_edge_weight, "model", self)
-        model.recompute = self.settings.components["trainer"]["recompute"] is not None
+        model.recompute = self.settings.components["trainer"].get("recompute") is not None
         return model
 
     @cached_property
