@@ -23,7 +23,7 @@ TABLES = $(BIN)/python -m scripts.tables
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
     table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
-    compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
+    pipeline-study peers-study compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -124,6 +124,16 @@ bench-memory: $(VENV)/installed  ## memory of a training step against the size o
 
 staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
 	$(BENCH).staleness experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
+
+# The next call resumes: runs that are there are not repeated. Fewer seeds: STUDY_SEEDS=0,1,2
+STUDY_SEEDS ?= 0,1,2,3,4,5,6,7,8,9
+pipeline-study: $(VENV)/installed  ## what chunks cost GAT on PubMed, and the cure: runs, table and plot
+	$(BIN)/redditgnn train -m sweep=chunks experiment=pubmed_gat device=cpu seed=$(STUDY_SEEDS) \
+	    results_dir=results/pipeline
+	$(BENCH).pipeline_study $(BENCH_ARGS)
+
+peers-study: $(VENV)/installed  ## train GAT on PubMed here, in PyG and in DGL ('make dgl' puts it there)
+	$(BENCH).peers_study $(BENCH_ARGS)
 
 # The next call resumes after the last completed stage. A rehearsal: docs/gpu.md.
 DEVICE ?= cuda

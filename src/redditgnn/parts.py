@@ -108,6 +108,7 @@ class Parts:
         _refuse_ignored_weights(model.takes_edge_weight, "model", self)
         if self.settings.parallel.is_partition:
             synchronize_norms(model, self._team)
+        model.recompute = self.settings.components["trainer"].get("recompute") is not None
         return model
 
     @cached_property

@@ -156,6 +156,7 @@ def test_a_run_beyond_the_limit_is_a_row_that_says_what_to_lower(
         "the estimate is 1,5",
         "MiB were free",
         "lower model.hidden_channels=256",
+        "set trainer.recompute=layers",
         "raise trainer.memory_limit_gib",
         "sampler=gas",
     ):

@@ -32,6 +32,7 @@ USUAL = {
     "lipschitz_noise": 0.1,
     "log_staleness": False,
 }
+CLUSTER_KEYS = ("num_layers", "device", "seed", "num_parts", "batch_size", "partition")
 
 
 def two_cliques() -> GraphData:
@@ -146,6 +147,22 @@ def test_a_random_partition_has_parts_of_equal_size_and_another_for_each_seed(
     assert sorted(map(len, found[0])) == [10, 10, 10, 11]
     assert frozenset.union(*found[0]) == set(range(41))
     assert found[0] == found[1] != found[2]
+
+
+def test_a_partition_by_order_has_equal_ranges_of_node_ids_whatever_the_seed(
+    make_graph: Callable[..., GraphData],
+) -> None:
+    graph = make_graph(num_nodes=41)
+    keys = USUAL | {"num_parts": 4, "partition": "order"}
+    cluster_keys = {key: keys[key] for key in CLUSTER_KEYS}
+    ranges = torch.arange(41).split([11, 10, 10, 10])
+    for seed in (0, 1):
+        for sampler in (
+            GASSampler(graph, **keys | {"seed": seed}),
+            ClusterSampler(graph, **cluster_keys | {"seed": seed}),
+        ):
+            parts = sorted((b.node_ids[: b.num_targets] for b in sampler), key=lambda ids: ids[0])
+            assert all(map(torch.equal, parts, ranges))
 
 
 def test_a_random_partition_is_not_kept(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ USUAL = {
     "eval_chunk_edges": None,
     "precision": "fp32",
     "compile": False,
+    "recompute": None,
     "batches_per_step": None,
     "memory_limit_gib": None,
     "checkpoint_every": None,

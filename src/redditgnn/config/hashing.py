@@ -24,6 +24,7 @@ NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph", "dataset.times")
 HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
     "trainer.class_weight",
     "trainer.max_time",
+    "trainer.recompute",
     "trainer.batches_per_step",
     *(f"dataset.{key}" for key in ("edge_weight", "labels", "train_ratio", "val_ratio")),
     "dataset.undirected",

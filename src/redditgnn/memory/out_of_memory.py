@@ -58,6 +58,7 @@ REMEDIES = (
     Remedy("trainer.eval_chunk_edges", "set {key} (now {value})", EVALUATING),
     Remedy("model.hidden_channels", "lower {key}={value}", COMPUTING, (1,)),
     Remedy("model.num_layers", "lower {key}={value}", COMPUTING, (1,)),
+    Remedy("trainer.recompute", "set {key}=layers", {Phase.TRAINING}, ("layers",)),
     Remedy("dataset.scale", "lower {key}={value}", {Phase.LOADING}),
     Remedy(
         "dataset.feature_dtype", "set {key}=fp16", set(Phase) - {Phase.LOADING}, ("fp16", "bf16")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from redditgnn.graph.batch import Batch, Block
 from redditgnn.graph.features import Rows
 from redditgnn.model.propagation import Propagation
+from redditgnn.model.recompute import recomputed
 
 
 class Backbone(nn.Module, ABC):
@@ -44,6 +45,9 @@ class Backbone(nn.Module, ABC):
 
     reads_h0 = False
     """Layers after the first read the output of `encode`. Otherwise their `h0` may be anything."""
+
+    recompute = False
+    """`forward` keeps the inputs of layers, and their backward passes compute the rest again."""
 
     @property
     def reads_every_layer(self) -> bool:
@@ -95,12 +99,21 @@ class Backbone(nn.Module, ABC):
         states: list[Tensor] = []
         for index in range(self.num_layers):
             block = batch.block(index)
-            h = self.layer(index, h, block, h0[: block.num_src])
+            h = self._compute(index, h, block, h0[: block.num_src])
             if self.reads_every_layer or index == self.num_layers - 1:
                 states.append(h[: batch.num_targets])
             if index < self.num_layers - 1:
                 h = batch.exchange(index, h)
         return self.decode(states)
+
+    def _compute(self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows) -> Tensor:
+        """Call `layer`, so that training keeps only its inputs if it should compute it again.
+
+        The last layer is kept: its backward pass is the first, when everything else is still there.
+        """
+        if self.recompute and index < self.num_layers - 1:
+            return recomputed(self, self.layer, index, h, block, h0)
+        return self.layer(index, h, block, h0)
 
 
 class PerNodeModel(Backbone):

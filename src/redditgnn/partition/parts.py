@@ -1,4 +1,4 @@
-"""Parts for samplers: METIS (Karypis and Kumar 1998) or Leiden, stored in the cache, or random."""
+"""Parts for samplers: METIS (Karypis and Kumar 1998) or Leiden, cached; random; in node order."""
 
 from __future__ import annotations
 
@@ -65,6 +65,12 @@ def random_parts(
     return [ids.sort().values for ids in permutation.tensor_split(num_parts)]
 
 
+def contiguous_parts(graph: GraphData, num_parts: int) -> list[Int64[Tensor, " part"]]:
+    """Cut the sequence of node ids into `num_parts` ranges whose sizes differ by at most one."""
+    check_num_parts(graph, num_parts)
+    return list(torch.arange(graph.num_nodes).tensor_split(num_parts))
+
+
 def check_num_parts(graph: GraphData, num_parts: int) -> None:
     """Refuse more parts than nodes."""
     suggestion = max(1, graph.num_nodes // 100)
@@ -116,7 +122,7 @@ def _save_partition(path: Path, part: np.ndarray) -> None:
 
 
 NEEDS_METIS: dict[metis.Objective, tuple[str, str]] = {  # what, and the way out
-    "cut": ("sampler=cluster and sampler=gas need", "sampler.partition=leiden or random"),
+    "cut": ("sampler=cluster and sampler=gas need", "sampler.partition=leiden, random or order"),
     "volume": ("parallel.partition=metis needs", "parallel.partition=random or order"),
 }
 

@@ -13,11 +13,11 @@ from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.csr import row_sums
 from redditgnn.graph.data import GraphData
-from redditgnn.partition.parts import parts_of, random_parts
+from redditgnn.partition.parts import contiguous_parts, parts_of, random_parts
 from redditgnn.sampler.base import IsChosen, build_chosen, every_batch
 from redditgnn.sampler.subgraph import build_subgraphs, subgraph_batch
 
-Partition = Literal["metis", "leiden", "random"]
+Partition = Literal["metis", "leiden", "random", "order"]
 
 
 class ClusterSampler:
@@ -86,7 +86,8 @@ class PartDrawer:
 
     `max_steps`: the most batches an epoch, None: all parts. Each epoch draws from all parts, also
     after an epoch that left some out. `partition`: `metis`, `leiden` for equal pieces of
-    communities, or `random` for parts of equal size drawn from `seed`.
+    communities, `random` for parts of equal size drawn from `seed`, or `order` for equal ranges of
+    node ids.
 
     Attributes:
         loss_weight: Weight of every node. A training node's weights, summed over an epoch's batches
@@ -114,6 +115,8 @@ class PartDrawer:
         self.generators = (self._generator,)
         if partition == "random":
             self._parts = random_parts(graph, num_parts, self._generator)
+        elif partition == "order":
+            self._parts = contiguous_parts(graph, num_parts)
         else:
             self._parts = parts_of(graph, num_parts, partition)
         self._batch_size, self._max_steps = batch_size, max_steps

@@ -35,6 +35,7 @@ class GASSampler:
     Args:
         partition: `metis`: few edges leave a part. `leiden`: parts are pieces of communities.
             `random`: parts of equal size, drawn from the run's seed, to measure the benefit.
+            `order`: ranges of node ids of equal size, to measure what an order loses.
         history_device: Where the histories live. `auto`: on the training device. `cpu`: in host
             memory. For a CUDA device that memory is page-locked, and a separate stream copies it
             from the start of a batch's forward pass. `disk`: memory-mapped, next to the dataset's

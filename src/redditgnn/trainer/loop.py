@@ -22,7 +22,6 @@ from redditgnn.metric.class_weight import ClassWeight
 from redditgnn.record import checkpoint
 from redditgnn.record.rows import EpochRow
 from redditgnn.runtime.duration import seconds_of
-from redditgnn.runtime.hardware import compile_obstacle
 from redditgnn.runtime.measure import Stopwatch
 from redditgnn.runtime.memory import memory_limit
 from redditgnn.runtime.precision import Precision, check_precision, float32_products
@@ -31,6 +30,7 @@ from redditgnn.sampler.base import BetweenEpochs, OneStep, Sampler, nothing_betw
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
 from redditgnn.trainer.cuda_graph import captured_training, refuse_capture
 from redditgnn.trainer.epoch import EpochClock
+from redditgnn.trainer.forward import Recompute, check_forward
 from redditgnn.trainer.monitor import Monitor, check_criterion
 from redditgnn.trainer.running import Evaluate, Running
 from redditgnn.trainer.shared import SharedSteps
@@ -62,6 +62,8 @@ class Trainer:
         precision: What matrix products are computed in, see `redditgnn.runtime.precision`.
         compile: Generate code for the training step's forward pass with `torch.compile`, which
             takes a minute or so at first; evaluation, one pass an epoch, runs without.
+        recompute: `layers`: backward passes compute layers again from their inputs, so that what is
+            inside of layers need not be kept (`redditgnn.model.recompute`). None: it is kept.
         batches_per_step: A step is the mean over so many batches. None: 1, or as many as there
             are processes.
         memory_limit_gib: Most memory of the CUDA device, or of the process on a CPU; None: all.
@@ -83,6 +85,7 @@ class Trainer:
         eval_chunk_edges: int | None,
         precision: Precision,
         compile: bool,
+        recompute: Recompute,
         batches_per_step: int | None,
         memory_limit_gib: int | float | None,
         checkpoint_every: int | str | None,
@@ -109,8 +112,7 @@ class Trainer:
         self._batches_per_step = 1 if batches_per_step is None else batches_per_step
         require_positive("trainer.batches_per_step", self._batches_per_step)
         check_precision("trainer.precision", precision, device)
-        if compile:
-            _refuse_to_compile(compile_obstacle())
+        check_forward(compile, recompute)
         self.eval_chunk_edges, self.precision = eval_chunk_edges, precision
         self.class_weight = class_weight
         self._compile, self._memory_limit_gib, self._device = compile, memory_limit_gib, device
@@ -286,11 +288,3 @@ class Trainer:
 def _refuse_not_finite(kind: str, loss: float) -> None:
     if not math.isfinite(loss):
         raise TrainingDiverged(f"{kind} loss became {loss}; lower optimizer.lr")
-
-
-def _refuse_to_compile(obstacle: str | None) -> None:
-    require(
-        obstacle is None,
-        f"trainer.compile=true cannot generate code here: {obstacle}; install what is missing "
-        "(Debian: g++ and python3-dev; or name a compiler in CXX), or use trainer.compile=false",
-    )
