@@ -141,10 +141,10 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
     reset_peak_cuda(device)
     watch, memory = Stopwatch(device), MemoryWatch(settings, device)
     parts = dataset.with_precomputed_features()
-    memory.need = partial(estimate_sampler, dataset, parts.sampler)
+    with rank_zero_first(record.team):  # which fills the cache of the graph's parts
+        memory.need = partial(estimate_sampler, dataset, parts.sampler)
     _tell_changes(parts, memory)
-    with rank_zero_first(record.team):
-        _build_all(parts)
+    _build_all(parts)
     record.preprocess_s = watch.seconds()
     record.row = replace(
         record.row,
