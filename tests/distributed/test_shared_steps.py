@@ -29,6 +29,10 @@ SAMPLERS = {  # several batches an epoch, of which the last step of 3 has fewer
     "saint_rw": ("sampler=saint_rw", "sampler.batch_size=30", "sampler.num_steps=7"),
     "full": ("sampler=full",),
 }
+ALONE = {  # one process can have steps of several batches of every sampler
+    "gas": ("sampler=gas", "sampler.num_parts=14", "sampler.batch_size=2"),
+    "neighbor_tree": ("sampler=neighbor_tree", "sampler.batch_size=45"),
+}
 MODELS = {
     "sage": ("model=sage", "model.dropout=0.3"),
     "gcn": ("model=gcn", "model.norm=batch"),
@@ -41,7 +45,7 @@ SOME = [["sage", "neighbor"], ["gcn", "cluster"], ["gat", "saint_rw"], ["gin", "
 
 def overrides_of(model: str, sampler: str, data_dir: str, batches_per_step: int) -> list[str]:
     keys = f"trainer.batches_per_step={batches_per_step}", f"data_dir={data_dir}"
-    return [*SMALL, *MODELS[model], *SAMPLERS[sampler], *keys]
+    return [*SMALL, *MODELS[model], *(SAMPLERS | ALONE)[sampler], *keys]
 
 
 def weights_after(team: Team, pairs: list[list[str]], *arguments: Any) -> list[str]:
@@ -94,8 +98,10 @@ def test_processes_give_the_bits_of_one_with_every_sampler(
         )
 
 
-def test_the_number_of_batches_in_a_step_changes_the_training(data_dir):
-    assert len({weights_after(Alone(), SOME[:1], data_dir, k)[0] for k in (1, 2, 3)}) == 3
+@pytest.mark.parametrize("sampler", ["neighbor", *ALONE])
+def test_the_number_of_batches_in_a_step_changes_the_training(data_dir, sampler):
+    pair = [["sage", sampler]]
+    assert len({weights_after(Alone(), pair, data_dir, k)[0] for k in (1, 2, 3)}) == 3
 
 
 def parts_of(pair: list[str], data_dir: str, batches_per_step: int) -> Parts:

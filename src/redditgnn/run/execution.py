@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -141,10 +141,10 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
     reset_peak_cuda(device)
     watch, memory = Stopwatch(device), MemoryWatch(settings, device)
     parts = dataset.with_precomputed_features()
-    memory.need = partial(estimate_sampler, dataset, parts.sampler)
+    with _order_of_building(settings, record.team):
+        memory.need = partial(estimate_sampler, dataset, parts.sampler)
     _tell_changes(parts, memory)
-    with rank_zero_first(record.team):
-        _build_all(parts)
+    _build_all(parts)
     record.preprocess_s = watch.seconds()
     record.row = replace(
         record.row,
@@ -203,6 +203,14 @@ def _inference(dataset: Parts, parts: Parts, team: Team) -> ExactInference:
     if team.size == 1 or dataset.temporal is not None:
         return ExactInference(parts.graph, parts.device, **keywords)
     return SharedInference(parts.graph, parts.device, team=team, **keywords)
+
+
+def _order_of_building(settings: Settings, team: Team) -> AbstractContextManager[None]:
+    """Let rank 0 build the sampler first, which fills the cache of the graph's parts.
+
+    Ranks that train on parts tell each other what they read, so they build at the same time.
+    """
+    return nullcontext() if settings.parallel.is_partition else rank_zero_first(team)
 
 
 def _build_all(parts: Parts) -> None:

@@ -106,7 +106,7 @@ def _num_processes(settings: Settings) -> int:
 
 def _backend(settings: Settings, processes: int) -> Literal["gloo", "nccl"]:
     """Return `gloo` or `nccl`, which needs a GPU for each process of a machine."""
-    device, chosen, place = resolve_device(settings.device), settings.parallel.backend, None
+    device, chosen = resolve_device(settings.device), settings.parallel.backend
     require(
         processes == 1 or ":" not in settings.device,
         f"device={settings.device} is one GPU, and each of {processes} processes takes its own; "
