@@ -95,9 +95,9 @@ def draw(runs: pd.DataFrame, path: Path, *, with_seconds: bool) -> None:
     axes[0].legend(fontsize=8)
     first = runs.iloc[0]
     figure.suptitle(
-        f"GAT on PubMed, {first.epochs} epochs of one step: mean and standard deviation over "
-        f"up to {runs.seed.nunique()} seeds\n{first.device_name}, torch {first.torch_version}, "
-        f"PyG {first.pyg_version}",
+        f"GAT on PubMed, {first.epochs} epochs of one step\n"
+        f"mean and standard deviation over up to {runs.seed.nunique()} seeds\n"
+        f"{first.device_name}, torch {first.torch_version}, PyG {first.pyg_version}",
         fontsize=9,
     )
     figure.tight_layout()
