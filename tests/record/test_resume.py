@@ -93,7 +93,7 @@ def signalled_at(visit: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def visited(self: Checkpointer, state: Any, *, ends_epoch: bool) -> float:
         seen.append(ends_epoch)
         if len(seen) == visit:
-            self._interruption.is_requested = True
+            self.stop.is_requested = True
         return original(self, state, ends_epoch=ends_epoch)
 
     with monkeypatch.context() as patched:
