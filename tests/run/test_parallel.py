@@ -157,6 +157,13 @@ def test_mistakes_are_refused_before_a_process_starts(overrides, message):
     assert "\n" not in str(refusal.value)
 
 
+def test_processes_of_a_launcher_do_not_all_train_the_same_model(monkeypatch):
+    for name, value in {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"in each of the 4 processes .* add parallel=data"):
+        resolve_parallel(compose_settings(["dataset=sbm", "device=cpu"]))
+
+
 def test_a_step_has_a_batch_of_each_process_where_nothing_is_said():
     shared = ["dataset=sbm", "device=cpu", "parallel=data", "parallel.processes=3"]
     settings = resolve_parallel(compose_settings(shared))

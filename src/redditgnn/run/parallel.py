@@ -40,6 +40,7 @@ def resolve_parallel(settings: Settings) -> Settings:
     """
     parallel = settings.parallel
     if parallel.is_none:
+        _refuse_repetition()
         return settings
     seconds_of(TIMEOUT, parallel.timeout)
     processes = _num_processes(settings)
@@ -51,6 +52,20 @@ def resolve_parallel(settings: Settings) -> Settings:
     if processes > 1:
         _refuse_sampler(settings)
     return _with_batches_per_step(settings, processes)
+
+
+def _refuse_repetition() -> None:
+    """Refuse processes of torchrun that would all train the same model.
+
+    Tasks of SLURM may do so: a shell on several nodes is such a task.
+    """
+    place = place_of(os.environ)
+    size = 1 if place is None or "WORLD_SIZE" not in os.environ else place.size
+    require(
+        size == 1,
+        f"parallel=none would train the same model in each of the {size} processes that the "
+        "launcher has started; add parallel=data, or start one process",
+    )
 
 
 def starts_processes(settings: Settings) -> bool:
