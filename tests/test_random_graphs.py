@@ -168,7 +168,7 @@ def test_graphsaint_refuses_a_graph_none_of_whose_training_nodes_it_draws(sample
 
 
 @every_model
-@budget(max_examples=3, derandomize=True, **QUICK)
+@budget(max_examples=2, derandomize=True, **QUICK)
 @given(graph=graphs(), sampler=st.sampled_from(SAMPLERS))
 def test_a_model_takes_any_graph(model: str, sampler: str, graph: GraphData) -> None:
     hold(model, sampler, graph)

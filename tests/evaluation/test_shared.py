@@ -49,7 +49,9 @@ def digests(team: Team, max_edges: int | None, shared: bool) -> list[Any]:
     return results
 
 
-@pytest.mark.parametrize(("size", "max_edges"), [(2, 60), (3, 220)])
+@pytest.mark.parametrize(
+    ("size", "max_edges"), [(2, 60), pytest.param(3, 220, marks=pytest.mark.slow)]
+)
 def test_processes_that_share_chunks_give_the_bits_of_one(in_team, size, max_edges):
     alone = digests(Alone(), max_edges, shared=False)
     parts = in_team(size, digests, max_edges, True)

@@ -49,6 +49,13 @@ RECIPES = {
     "patience": "trainer.patience=2 trainer.monitor=val_micro_f1_and_loss trainer.eval_every=2",
     "inductive": "protocol=inductive trainer.grad_clip=0.1",
 }
+REPEATED = {
+    "gas_random",
+    "gas_lipschitz",
+    "sage",
+    "cosine",
+    "momentum",
+}  # like others
 SECONDS = ("epoch_s", "sample_s", "transfer_s", "compute_s", "eval_s")
 
 
@@ -157,9 +164,8 @@ def check_same(one: Settings, row: RunRow, other: Settings, whole: RunRow) -> No
 @pytest.mark.parametrize(
     "choice",
     [
-        *(pytest.param(choice, id=name) for name, choice in CHOICES.items()),
-        *(pytest.param(choice, id=name) for name, choice in MODELS.items()),
-        *(pytest.param(choice, id=name) for name, choice in RECIPES.items()),
+        pytest.param(choice, id=name, marks=pytest.mark.slow if name in REPEATED else ())
+        for name, choice in {**CHOICES, **MODELS, **RECIPES}.items()
     ],
 )
 def test_sessions_of_five_boundaries_give_what_one_session_gives(
