@@ -69,6 +69,7 @@ def test_a_sweep_survives_a_run_that_diverges(
     assert "Traceback" not in caplog.text + stderr
 
 
+@pytest.mark.slow  # tests of the plan of a sweep refuse the same
 def test_a_mistake_in_the_last_job_of_a_sweep_costs_nothing(
     call: Call, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -179,7 +179,10 @@ FLAGS = {
     "--config-name foo": "--config-name is no option of redditgnn; see 'redditgnn train --help'",
 }
 TABLE = GROUPS_AND_KEYS | TYPES | RANGES | COMBINATIONS | FLAGS
-PROCESSES = ["scheduler=step scheduler.step_size=0", "-x"]
+PROCESSES = [
+    pytest.param("scheduler=step scheduler.step_size=0", marks=pytest.mark.slow),  # imports torch
+    "-x",
+]
 
 
 @pytest.mark.parametrize(("arguments", "part"), TABLE.items(), ids=TABLE.keys())

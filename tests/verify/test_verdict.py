@@ -170,7 +170,9 @@ def test_a_true_reproduction_is_called_below_once_in_forty_at_most(
     assert shares.get("ABOVE", 0) <= 0.025 + NOISE
 
 
-@pytest.mark.parametrize(("published_runs", "share"), [(10, 0.07), (1, 0.25)])
+@pytest.mark.parametrize(
+    ("published_runs", "share"), [pytest.param(10, 0.07, marks=pytest.mark.slow), (1, 0.25)]
+)
 def test_a_mean_that_is_taken_as_exact_makes_more_mistakes(
     published_runs: int, share: float
 ) -> None:
