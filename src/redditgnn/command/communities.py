@@ -80,8 +80,8 @@ def main(argv: Sequence[str]) -> int:
 def _read(argv: Sequence[str]) -> Words:
     overrides, folder = split_option(argv, "communities", CONFIG_DIR)
     method, data = split_group(overrides, GROUP, "communities", KEYS, ("dataset",))
-    runs = [word for word in data if word.startswith(f"{RUN}=")]
-    run_id = runs[-1].removeprefix(f"{RUN}=") if runs else None
+    runs = [word for word in data if word.lstrip("+~").partition("=")[0] == RUN]
+    run_id = runs[-1].partition("=")[2] if runs else None
     data = [word for word in data if word not in runs]
     return Words(method, data, run_id, existing_folder(folder))
 

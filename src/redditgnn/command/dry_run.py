@@ -99,6 +99,8 @@ def _part_rows(
 def _sharing_rows(settings: Settings, num_batches: int, estimated: Estimate) -> list[Row]:
     """Describe the steps: those of several batches, and the processes that share them."""
     count = settings.components["trainer"].get("batches_per_step") or 1
+    if count == 1:
+        return []
     rows: list[Row] = [(f"steps of {count} batches", f"{-(-num_batches // count):,} an epoch")]
     parallel = settings.parallel
     assert parallel.processes != "auto"
@@ -111,7 +113,7 @@ def _sharing_rows(settings: Settings, num_batches: int, estimated: Estimate) -> 
                 f"{_format_mib(sent)} a step; memory below is that of one of them",
             )
         )
-    return rows if count > 1 else []
+    return rows
 
 
 def _memory_rows(estimated: Estimate, device: torch.device) -> list[Row]:

@@ -17,7 +17,7 @@ from redditgnn.errors import ConfigError, require
 Mode = Literal["none", "data", "partition"]
 Backend = Literal["auto", "gloo", "nccl"]
 Cut = Literal["metis", "random", "order"]
-EXACT = {"staleness": 0, "smoothing": 0, "boundary_rate": 1, "wire_dtype": "fp32"}
+OF_HALO = ("staleness", "smoothing", "boundary_rate", "wire_dtype")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,12 +57,13 @@ class Parallel:
     @property
     def halo(self) -> dict[str, Any]:
         """The keys that say how exact the states of other processes' nodes are."""
-        return {key: getattr(self, key) for key in EXACT}
+        return {key: getattr(self, key) for key in OF_HALO}
 
     @property
     def hashed(self) -> dict[str, Any]:
         """The keys that a score may depend on: none as long as training is exact."""
-        changes = {key: value for key, value in self.halo.items() if value != EXACT[key]}
+        exact = Parallel().halo
+        changes = {key: value for key, value in self.halo.items() if value != exact[key]}
         if not changes:
             return {}
         return {**changes, "partition": self.partition, "processes": self.processes}

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int32, Int64, Real
 from torch import Tensor
 
-from redditgnn.graph.csr import CSR, HaloCSR, row_sums
+from redditgnn.graph.csr import CSR, HaloCSR, row_sums, scales_of_halo
 from redditgnn.graph.data import tensors_on
 from redditgnn.graph.features import Rows
 
@@ -55,7 +55,7 @@ class Block:
         self.degree, self.row_scale, self._edge_scale = degree, row_scale, edge_scale
         self.edge_weight, self.halo_scale = edge_weight, halo_scale
         if halo_scale is not None:
-            self._edge_scale = torch.where(col < self.num_dst, 1.0, halo_scale)
+            self._edge_scale = scales_of_halo(col, self.num_dst, halo_scale)
 
     @property
     def has_equal_scales(self) -> bool:

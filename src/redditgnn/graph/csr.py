@@ -80,7 +80,7 @@ class HaloCSR(CSR):
     @property
     def edge_scale(self) -> Float[Tensor, " edges"]:
         """How many times each edge counts."""
-        return torch.where(self.col < self.num_dst, 1.0, self.halo_scale)
+        return scales_of_halo(self.col, self.num_dst, self.halo_scale)
 
     @cached_property
     def near(self) -> CSR:
@@ -95,6 +95,13 @@ class HaloCSR(CSR):
     def _edges_where(self, mask: Bool[Tensor, " edges"]) -> CSR:
         before = pointers(mask)
         return CSR(before[self.rowptr], self.col[mask], self.num_src)
+
+
+def scales_of_halo(
+    col: Integer[Tensor, " edges"], num_dst: int, halo_scale: float
+) -> Float[Tensor, " edges"]:
+    """Return `halo_scale` for each edge whose source is no destination, and 1 for others."""
+    return torch.where(col < num_dst, 1.0, halo_scale)
 
 
 @torch.compiler.disable  # Numba does not compile while torch.compile traces

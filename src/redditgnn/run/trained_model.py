@@ -134,8 +134,9 @@ class TrainedModel:
     @property
     def _weights(self) -> Path:
         """The file of the model's weights."""
-        has_own = updates_models(self.settings)
-        return weights_of_window(self.folder, (self.window if has_own else None) or 1)
+        if self.window is None or not updates_models(self.settings):
+            return weights_of_window(self.folder, 1)
+        return weights_of_window(self.folder, self.window)
 
     def _differences(self, graph: GraphData) -> str:
         now = graph.fingerprint.of_a_run(self.settings.protocol_part)

@@ -27,9 +27,7 @@ def gat_forward(
     """Return the attended rows, and the logarithm of the softmax's denominator."""
     row = row_of_edge(rowptr, len(col))
     logit = gat_edge_logit(value, score_src, score_dst, row, col, negative_slope)
-    logsumexp = log_sum_exp(logit, row, len(score_dst))
-    share = drop_coefficients((logit - logsumexp[row]).exp(), row, col, dropout, key)
-    return row_sums(share[:, :, None] * value[col], row, len(score_dst)), logsumexp
+    return attended_rows(logit, value, row, col, len(score_dst), dropout, key)
 
 
 def gat_backward(
@@ -69,6 +67,21 @@ def gat_edge_logit(
 ) -> Tensor:
     """Return what the softmax reads [edges, heads]. `value` is not read."""
     return F.leaky_relu(score_src[col] + score_dst[row], negative_slope)
+
+
+def attended_rows(
+    logit: Tensor,
+    value: Tensor,
+    row: Tensor,
+    col: Tensor,
+    num_rows: int,
+    dropout: float,
+    key: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Return what a forward pass does, given the logits [edges, heads]."""
+    logsumexp = log_sum_exp(logit, row, num_rows)
+    share = drop_coefficients((logit - logsumexp[row]).exp(), row, col, dropout, key)
+    return row_sums(share[:, :, None] * value[col], row, num_rows), logsumexp
 
 
 def log_sum_exp(logit: Tensor, row: Tensor, num_rows: int) -> Tensor:

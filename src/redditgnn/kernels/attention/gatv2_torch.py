@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from redditgnn.graph.csr import row_of_edge
 from redditgnn.kernels.attention.gat_torch import (
+    attended_rows,
     drop_coefficients,
     grad_of_logit,
-    log_sum_exp,
     row_sums,
 )
 
@@ -28,9 +28,7 @@ def gatv2_forward(
     """Return the attended rows, and the logarithm of the softmax's denominator."""
     row = row_of_edge(rowptr, len(col))
     logit = gatv2_edge_logit(value, query, att, row, col, negative_slope)
-    logsumexp = log_sum_exp(logit, row, len(query))
-    share = drop_coefficients((logit - logsumexp[row]).exp(), row, col, dropout, key)
-    return row_sums(share[:, :, None] * value[col], row, len(query)), logsumexp
+    return attended_rows(logit, value, row, col, len(query), dropout, key)
 
 
 def gatv2_backward(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from redditgnn.graph.csr import HaloCSR, row_of_edge
-from redditgnn.kernels.attention.gat_torch import drop_coefficients, log_sum_exp, row_sums
+from redditgnn.kernels.attention.gat_torch import attended_rows
 
 Implementation = Callable[[str], Any]
 """Returns the function of a backend for `forward`, `backward` or `edge_logit`."""
@@ -33,12 +33,11 @@ def attend_in_torch(
     right: Tensor,
 ) -> Tensor:
     """Attend edge by edge: the reference, differentiated by torch."""
-    num_rows, row = csr.num_dst, row_of_edge(csr.rowptr, len(csr.col))
+    row = row_of_edge(csr.rowptr, len(csr.col))
     logit = implementation("edge_logit")(value, left, right, row, csr.col, negative_slope)
     logit = logit + csr.edge_scale.to(logit).log()[:, None]
-    alpha = (logit - log_sum_exp(logit, row, num_rows)[row]).exp()
-    share = drop_coefficients(alpha, row, csr.col, dropout, key)
-    return row_sums(share[:, :, None] * value[csr.col], row, num_rows)
+    out, _ = attended_rows(logit, value, row, csr.col, csr.num_dst, dropout, key)
+    return out
 
 
 class AttendInPieces(torch.autograd.Function):
