@@ -75,7 +75,7 @@ class ClusterSampler:
             rowptr,
             col,
             num_layers=self._num_layers,
-            loss_weight=self._drawer.loss_weight,
+            loss_weight=self._drawer.loss_weight.index_select(0, node_ids),
             degree=rowptr.diff() if weight is None else row_sums(rowptr, weight),
             edge_weight=weight,
         )

@@ -139,7 +139,7 @@ class SaintSampler(ABC):
             rowptr,
             col,
             num_layers=self._num_layers,
-            loss_weight=self._loss_weight,
+            loss_weight=self._loss_weight.index_select(0, node_ids),
             degree=self._degree.index_select(0, node_ids),
             edge_weight=self._subgraphs.weights(node_ids),
             edge_scale=edge_scale,

@@ -77,19 +77,16 @@ def subgraph_batch(
     col: Int32[Tensor, " edges"],
     *,
     num_layers: int,
-    loss_weight: Float[Tensor, " all_nodes"],
+    loss_weight: Float[Tensor, " nodes"],
     degree: Real[Tensor, " nodes"],
     edge_weight: Float[Tensor, " edges"] | None = None,
     edge_scale: Float[Tensor, " edges"] | None = None,
 ) -> Batch:
-    """Build a batch from a subgraph, in which every layer computes every node.
-
-    `loss_weight` is that of all nodes of `graph`.
-    """
+    """Build a batch from a subgraph, in which every layer computes every node."""
     return Batch(
         features=graph.rows(node_ids),
         y=graph.y.index_select(0, node_ids),
-        loss_weight=loss_weight.index_select(0, node_ids),
+        loss_weight=loss_weight,
         node_ids=node_ids,
         rowptr=rowptr,
         col=col,
