@@ -7,7 +7,7 @@ import scipy.sparse
 import torch
 
 from redditgnn.graph import csr
-from redditgnn.graph.csr import CSR, pointers, row_of_edge
+from redditgnn.graph.csr import CSR, pointers, row_of_edge, with_self_loops
 from redditgnn.runtime.numba_threads import numba_works
 
 SHAPES = {"empty": (0, 4, 0), "no edges": (3, 2, 0), "tall": (30, 4, 100), "wide": (4, 50, 60)}
@@ -37,6 +37,21 @@ def test_the_transpose_is_that_of_scipy_and_its_edges_lead_back(shape, dtype):
     assert matrix.transpose.rowptr.tolist() == expected.indptr.tolist()
     assert matrix.transpose.row.tolist() == expected.indices.tolist()
     assert number[matrix.edge_of_transpose].tolist() == expected.data.tolist()
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.every_python
+def test_a_self_loop_stands_at_the_end_of_each_row_and_the_rest_stays(shape, dtype):
+    matrix = random_csr(*shape, dtype)
+    rowptr, col = with_self_loops(matrix)
+    assert col.dtype == dtype
+    for row in range(matrix.num_dst):
+        entries = matrix.col[matrix.rowptr[row] : matrix.rowptr[row + 1]].tolist()
+        assert col[rowptr[row] : rowptr[row + 1]].tolist() == [*entries, row]
+    assert len(rowptr) == matrix.num_dst + 1
+    assert len(col) == len(matrix.col) + matrix.num_dst
 
 
 def test_the_transpose_is_computed_once():

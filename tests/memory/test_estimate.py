@@ -72,7 +72,7 @@ class Run:
                 state += batch.histories.states.values()
             trace = TensorTrace([*self.model.parameters(), *tensors_of(batch), *state])
             with trace:
-                self.trainer.step(self.model, self.model, optimizer, batch)
+                self.trainer.step(self.model, optimizer, batch)
         return trace.peak()
 
     def evaluation(self) -> float:

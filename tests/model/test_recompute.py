@@ -42,7 +42,7 @@ def trained(overrides: str, graph: GraphData, recompute: str) -> dict[str, Tenso
     model, optimizer, sampler = parts.model.train(), parts.optimizer, parts.sampler
     for _ in range(2):
         for batch in sampler:
-            parts.trainer.step(model, model, optimizer, batch)
+            parts.trainer.step(model, optimizer, batch)
     histories = getattr(sampler, "histories", None)
     states = {} if histories is None else {str(n): t for n, t in histories.states.items()}
     return {**model.state_dict(), **states, "random": torch.rand(4)}

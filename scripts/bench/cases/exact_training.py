@@ -68,7 +68,7 @@ def exact_losses(graph: GraphData, overrides: Sequence[str], device: torch.devic
     with use_backend("torch", CPU):
         for _ in range(EPOCHS):
             losses = [
-                parts.trainer.step(model, model, parts.optimizer, _in_float64(batch, histories))
+                parts.trainer.step(model, parts.optimizer, _in_float64(batch, histories))
                 for batch in sampler
             ]
             means.append(float(torch.stack(losses).mean()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +48,7 @@ class OurTraining:
         self.sampler = sampler or parts.sampler
         self._best = folder / f"{id(self)}.pt"
         self.losses: list[float] = []
-        compiles = settings.components["trainer"]["compile"]
-        forward = torch.compile(self.model, dynamic=True) if compiles else self.model
-        take_step = partial(parts.trainer.step, self.model, forward, parts.optimizer)
+        take_step = parts.trainer.new_step(self.model, parts.optimizer)
         self._captured = captured_training(self.sampler, take_step, parts.optimizer, device)
 
     @property

@@ -1,6 +1,6 @@
 """Train one model, or a sweep of them, and append a row for each run to results_dir/runs.csv.
 
-usage: redditgnn train [-m | --dry-run] [GROUP=OPTION ...] [KEY=VALUE ...]
+usage: redditgnn train [-m | --dry-run | --profile] [GROUP=OPTION ...] [KEY=VALUE ...]
 
 examples:
   redditgnn train dataset=pubmed model=gat sampler=full
@@ -14,6 +14,7 @@ keys     seed  device=auto|cpu|cuda|cuda:1  data_dir  results_dir
          has as completed. sweep=NAME  sweep.jobs=N  sweep.rerun=true  sweep.search=optuna  ...
          (docs/sweeps.md)
 --dry-run            print what the run would be, and whether it fits in memory, and stop
+--profile            take ten steps, print what each phase and operator takes, and write a trace
 --cfg job            print the configuration and stop
 --config-dir DIR     look for options of your own in DIR/model/*.yaml, DIR/dataset/*.yaml, ...
 """
@@ -51,7 +52,7 @@ from redditgnn.record.ages import describe_ages
 from redditgnn.record.rows import cells_of
 from redditgnn.runtime.logs import log_to_stderr
 
-DRY_RUN = "--dry-run"
+DRY_RUN, PROFILE = "--dry-run", "--profile"
 HYDRA_ONLY = ("config_name", "config_path", "experimental_rerun", "hydra_help")
 MONITORED = "monitored"  # stands for the columns of the metric that chose the epoch
 COLUMNS = (
@@ -68,7 +69,8 @@ def main(argv: list[str]) -> int:
     if set(argv) & {*multirun.FLAGS}:
         return multirun.main(argv)
     refuse_sweeps(argv)
-    flags = flags_first([argument for argument in argv if argument != DRY_RUN])
+    actions = {DRY_RUN: describe_one, PROFILE: profile_one}
+    flags = flags_first([argument for argument in argv if argument not in actions])
     arguments = read_flags(flags)
     if arguments.cfg or arguments.info or arguments.shell_completion:
         check_overrides(arguments.overrides)
@@ -76,7 +78,7 @@ def main(argv: list[str]) -> int:
     log_to_stderr()
     folder = arguments.config_dir
     settings, _ = compose_experiment(arguments.overrides, folder and Path(folder))
-    action = describe_one if DRY_RUN in argv else train_one
+    action = next((actions[argument] for argument in argv if argument in actions), train_one)
     return exit_code_of(partial(action, settings))
 
 
@@ -165,6 +167,13 @@ def describe_one(settings: Settings) -> None:
     from redditgnn.command.dry_run import describe_run
 
     print(describe_run(settings))
+
+
+def profile_one(settings: Settings) -> None:
+    """Profile the steps that a run would take."""
+    from redditgnn.command.profile import describe_profile
+
+    print(describe_profile(settings))
 
 
 def table(row: Mapping[str, Any]) -> str:

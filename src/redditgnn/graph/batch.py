@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int32, Int64, Real
 from torch import Tensor
 
-from redditgnn.graph.csr import CSR, HaloCSR, row_sums, scales_of_halo
+from redditgnn.graph.csr import CSR, HaloCSR, row_sums, scales_of_halo, with_self_loops
 from redditgnn.graph.data import tensors_on
 from redditgnn.graph.features import Rows
 
@@ -94,11 +94,7 @@ class Block:
     @cached_property
     def csr_with_self_loops(self) -> CSR:
         """The edges and one self-loop for each destination, at the end of its row."""
-        rows = torch.arange(self.num_dst + 1, device=self.col.device)
-        rowptr = self.rowptr + rows
-        col = self.col.new_empty(len(self.col) + self.num_dst)
-        col[torch.arange(len(self.col), device=self.col.device) + self.csr.row] = self.col
-        col[rowptr[1:] - 1] = rows[:-1].to(col.dtype)
+        rowptr, col = with_self_loops(self.csr)
         if self.halo_scale is not None:
             return HaloCSR(rowptr, col, self.num_src, self.halo_scale)
         return CSR(rowptr, col, self.num_src)

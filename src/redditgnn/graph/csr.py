@@ -118,6 +118,24 @@ def _transpose(csr: CSR) -> Transpose:
 
 
 @torch.compiler.disable
+def with_self_loops(
+    csr: CSR,
+) -> tuple[Int64[Tensor, " dst_plus_1"], Integer[Tensor, " edges_and_dst"]]:
+    """Return row pointers and entries of the CSR with a self-loop at the end of each row."""
+    if csr.col.device.type == "cpu" and numba_works():
+        from redditgnn.graph.self_loops_numba import append_self_loops
+
+        rowptr, col = append_self_loops(csr.rowptr.numpy(), csr.col.numpy())
+        return torch.from_numpy(rowptr), torch.from_numpy(col)
+    rows = torch.arange(csr.num_dst + 1, device=csr.col.device)
+    rowptr = csr.rowptr + rows
+    col = csr.col.new_empty(len(csr.col) + csr.num_dst)
+    col[torch.arange(len(csr.col), device=csr.col.device) + csr.row] = csr.col
+    col[rowptr[1:] - 1] = rows[:-1].to(col.dtype)
+    return rowptr, col
+
+
+@torch.compiler.disable
 def _edge_of_transpose(csr: CSR) -> Int64[Tensor, " edges"]:
     if csr.col.device.type == "cpu" and numba_works():
         from redditgnn.graph.transpose_numba import find_transpose_edges

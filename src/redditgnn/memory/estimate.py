@@ -168,7 +168,7 @@ class Miniature:
             trace = TensorTrace([*self.held, *tensors_of(small), *states])
             self.model.train()
             with trace:
-                self._trainer.step(self.model, self.model, self._optimizer, small)
+                self._trainer.step(self.model, self._optimizer, small)
         return trace
 
     def evaluation(self, graph: GraphData, limit: int | None) -> float:

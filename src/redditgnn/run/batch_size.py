@@ -143,4 +143,4 @@ def _take_steps(parts: Parts, batch: Batch) -> None:
         return
     model.train()
     for _ in range(2):
-        parts.trainer.step(model, model, parts.optimizer, batch.to(parts.device))
+        parts.trainer.step(model, parts.optimizer, batch.to(parts.device))

@@ -151,8 +151,8 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         num_parameters=sum(parameter.numel() for parameter in parts.model.parameters()),
         hyperparameters=hyperparameters(settings, parts.components),
     )
-    inference = _inference(dataset, parts, record.team)
-    evaluator = _evaluator(dataset, parts, inference)
+    inference = inference_of(dataset, parts, record.team)
+    evaluator = evaluator_of(dataset, parts, inference)
     shared = inference if isinstance(inference, SharedInference) else None
     evaluate = shared_evaluation(memory.evaluator(evaluator), shared, record.team)
     facts = TrainingFacts.of(dataset.train_graph).as_dict()
@@ -183,7 +183,7 @@ def _record_answers(
             log.warning(evaluator.coverage.describe(graph.names.classes))
 
 
-def _evaluator(
+def evaluator_of(
     dataset: Parts, parts: Parts, inference: ExactInference
 ) -> Evaluator | TemporalEvaluator:
     """Return what scores the model, as the protocol says. `dataset` has features of its own."""
@@ -194,7 +194,7 @@ def _evaluator(
     return TemporalEvaluator(dataset.temporal, inference, dataset.precomputed)
 
 
-def _inference(dataset: Parts, parts: Parts, team: Team) -> ExactInference:
+def inference_of(dataset: Parts, parts: Parts, team: Team) -> ExactInference:
     """Return exact inference on the graph that is evaluated; windows of time are not shared."""
     keywords: dict[str, Any] = {
         "chunk_edges": parts.trainer.eval_chunk_edges,

@@ -169,9 +169,7 @@ class Trainer:
         )
         if checkpointer is not None:
             checkpointer.restore(state)
-        # A second name for the same weights: `model` itself is what is saved and evaluated.
-        forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
-        step = self._step(model, forward, optimizer, class_weight)
+        step = self.new_step(model, optimizer, class_weight)
         shared = captured = None
         if deal.batches_per_step > 1:
             refuse_capture(sampler)
@@ -256,16 +254,20 @@ class Trainer:
             loop.bar.update(len(losses))
             clock.pause(loop.maybe_save(clock))
 
-    def step(
-        self,
-        model: nn.Module,
-        forward: Forward,
-        optimizer: Optimizer,
-        batch: Batch,
-        class_weight: Tensor | None = None,
-    ) -> Tensor:
-        """Take one step of the optimizer; return the loss before it. Nothing else changes."""
-        return self._step(model, forward, optimizer, class_weight)(batch)
+    def new_step(
+        self, model: nn.Module, optimizer: Optimizer, class_weight: Tensor | None = None
+    ) -> Step:
+        """Return what trains `model`, with code generated for its forward pass if that is asked."""
+        # A second name for the same weights: `model` itself is what is saved and evaluated.
+        forward: Forward = torch.compile(model, dynamic=True) if self._compile else model
+        return self._step(model, forward, optimizer, class_weight)
+
+    def step(self, model: nn.Module, optimizer: Optimizer, batch: Batch) -> Tensor:
+        """Take one step of the optimizer; return the loss before it. Nothing else changes.
+
+        The model runs as it is: compiling it would take longer than the few steps this is for.
+        """
+        return self._step(model, model, optimizer, None)(batch)
 
     def _step(
         self,
