@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -43,6 +44,13 @@ def test_without_a_command_it_lists_all_of_them(argv, capsys):
 def test_version_is_the_one_of_the_package(capsys):
     assert cli.main(["--version"]) == 0
     assert re.fullmatch(r"redditgnn \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("value", [None, "0"])
+def test_large_tensors_lie_on_large_pages_unless_the_environment_says_otherwise(value, monkeypatch):
+    monkeypatch.setattr(os, "environ", {} if value is None else {cli.HUGE_PAGES: value})
+    assert cli.main(["--version"]) == 0
+    assert os.environ == {cli.HUGE_PAGES: value or "1"}
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

@@ -46,9 +46,14 @@ COMMANDS = {
 }
 
 
+HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""Torch reads it before its first tensor: "1" asks Linux for pages of 2 MiB under large tensors."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `redditgnn` with `argv` (default: the process's arguments) and return its exit code."""
     hide_third_party_warnings()
+    os.environ.setdefault(HUGE_PAGES, "1")
     try:
         code = _run_command(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()  # a closed pipe raises here, not while the interpreter exits
