@@ -60,7 +60,7 @@ def test_the_command_prints_the_table_and_the_operators(
 ):
     assert main(["train", "--profile", *SAGE, *folders]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("10 steps after warm-up")
+    assert printed.startswith("one step (mean of 10 after warm-up)")
     assert "forward: most expensive operators" in printed
     assert "aten::mm" in printed
     assert "trace, for ui.perfetto.dev: " in printed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from redditgnn.command.doctor import align_columns
 from redditgnn.config.settings import Settings
-from redditgnn.run.profile import PhaseCost, Profile, profile_run
+from redditgnn.run.profile import EVALUATION, PhaseCost, Profile, profile_run
 
 MOST_OPERATORS = 10
 LEAST_SHARE = 0.01  # of a phase: an operator below is not listed
@@ -22,13 +22,13 @@ def describe_profile(settings: Settings) -> str:
     profiled = profile_run(settings)
     peaks = profiled.peaks
     lines = [
-        f"{profiled.num_steps} steps after warm-up, and one evaluation of the validation nodes",
+        f"one step (mean of {profiled.num_steps} after warm-up), and one evaluation",
         align_columns([HEADER, *map(tuple, _phase_rows(profiled))]),
         f"this machine multiplies at {peaks.flop / 1e9:,.1f} GFLOP/s, and copies at "
         f"{peaks.bytes / 1e9:,.1f} GB/s",
     ]
     for name, cost in profiled.phases.items():
-        lines += ["", *_operator_lines(name, cost)]
+        lines += ["", *_operator_lines(name, cost, profiled.count(name))]
     return "\n".join([*lines, "", f"trace, for ui.perfetto.dev: {profiled.trace}"])
 
 
@@ -37,10 +37,10 @@ HEADER = ("phase", "seconds", "of step", "GFLOP", "of peak", "GB", "of bandwidth
 
 def _phase_rows(profiled: Profile) -> Iterator[tuple[str, ...]]:
     """Give what each phase takes of a step, and how near it is to what the machine can do."""
-    step_s = sum(c.seconds for name, c in profiled.phases.items() if name != "evaluation")
+    step_s = sum(c.seconds for name, c in profiled.phases.items() if name != EVALUATION)
     for name, cost in profiled.phases.items():
-        count = 1 if name == "evaluation" else profiled.num_steps
-        share = NONE if name == "evaluation" else f"{cost.seconds / step_s:.0%}"
+        count = profiled.count(name)
+        share = NONE if name == EVALUATION else f"{cost.seconds / step_s:.0%}"
         yield (
             name,
             f"{cost.seconds / count:.4f}",
@@ -54,12 +54,17 @@ def _amount(number: float, share: float) -> tuple[str, str]:
     return (f"{number / 1e9:.3g}", f"{share:.0%}") if number else (NONE, NONE)
 
 
-def _operator_lines(name: str, cost: PhaseCost) -> list[str]:
-    """List the most expensive operators of a phase."""
+def _operator_lines(name: str, cost: PhaseCost, count: int) -> list[str]:
+    """List the most expensive operators of a phase that was profiled `count` times."""
     total = sum(seconds for seconds, _ in cost.operators.values())
     largest = sorted(cost.operators.items(), key=lambda item: -item[1][0])[:MOST_OPERATORS]
     rows = [
-        (f"{seconds / total:4.0%}", f"{seconds:.4f} s", f"{calls:,} calls", operator)
+        (
+            f"{seconds / total:4.0%}",
+            f"{seconds / count:.4f} s",
+            f"{calls / count:g} calls",
+            operator,
+        )
         for operator, (seconds, calls) in largest
         if seconds > LEAST_SHARE * total
     ]

@@ -29,7 +29,8 @@ from redditgnn.runtime.operations import OperationCount
 from redditgnn.runtime.peaks import Peaks, measure_peaks
 from redditgnn.sampler.base import Sampler
 
-PHASES = ("sample", "transfer", "forward", "backward", "update", "evaluation")
+EVALUATION = "evaluation"
+PHASES = ("sample", "transfer", "forward", "backward", "update", EVALUATION)
 WARM_UP, MOST_STEPS, MOST_S = 3, 10, 20.0
 FOLDER = "profiles"
 QUIET = "99"  # Kineto, torch's profiler, writes lines of its own to stderr
@@ -65,6 +66,10 @@ class Profile:
     peaks: Peaks
     trace: Path
 
+    def count(self, phase: str) -> int:
+        """Return how often `phase` was profiled."""
+        return 1 if phase == EVALUATION else self.num_steps
+
 
 def profile_run(settings: Settings) -> Profile:
     """Profile the first steps of a run and one evaluation. Only a trace is left, and no row.
@@ -90,10 +95,11 @@ def profile_run(settings: Settings) -> Profile:
         peaks = measure_peaks(dataset.device, work.dtype)
         trace = _new_trace(settings)
         num_steps, phases = work.profile(trace)
+    profiled = Profile(num_steps, phases, peaks, trace)
     for name, cost in counted.items():
-        steps = 1 if name == "evaluation" else num_steps
-        phases[name].flop, phases[name].bytes = steps * cost.flop, steps * cost.bytes
-    return Profile(num_steps, phases, peaks, trace)
+        count = profiled.count(name)
+        phases[name].flop, phases[name].bytes = count * cost.flop, count * cost.bytes
+    return profiled
 
 
 class _Work:
@@ -162,7 +168,7 @@ class _Work:
             self._step.update()
 
     def _take_evaluation(self, enclosure: Enclosure) -> None:
-        with enclosure("evaluation"):
+        with enclosure(EVALUATION):
             self._evaluate(self._model, "val")
 
 
