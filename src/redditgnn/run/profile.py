@@ -24,7 +24,7 @@ from redditgnn.graph.batch import Batch
 from redditgnn.parts import Parts
 from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.run.execution import evaluator_of, inference_of
-from redditgnn.runtime.measure import Stopwatch
+from redditgnn.runtime.measure import synchronize
 from redditgnn.runtime.operations import OperationCount
 from redditgnn.runtime.peaks import Peaks, measure_peaks
 from redditgnn.sampler.base import Sampler
@@ -46,7 +46,7 @@ class PhaseCost:
     """What one phase took in all profiled steps together.
 
     Attributes:
-        seconds: By the clock. The device is waited for at both ends.
+        seconds: By the clock, until the device has finished.
         flop, bytes: Those of `OperationCount`.
         operators: For each operator the seconds in itself alone, and the number of calls.
     """
@@ -138,7 +138,7 @@ class _Work:
     def profile(self, trace: Path) -> tuple[int, dict[str, PhaseCost]]:
         """Return how many steps were profiled, and what each phase took; write the trace."""
         phases = {name: PhaseCost() for name in PHASES}
-        clock = _PhaseClock(self._device, phases)
+        named = _named(self._device)
         activities = [ProfilerActivity.CPU]
         if self._device.type == "cuda":
             activities.append(ProfilerActivity.CUDA)
@@ -146,11 +146,11 @@ class _Work:
         num_steps, end = 0, time.perf_counter() + MOST_S
         with profile(activities=activities) as profiler:
             while num_steps < MOST_STEPS and (num_steps == 0 or time.perf_counter() < end):
-                self._take_step(clock)
+                self._take_step(named)
                 num_steps += 1
-            self._take_evaluation(clock)
+            self._take_evaluation(named)
         profiler.export_chrome_trace(str(trace))
-        add_operators(phases, profiler.events() or (), self._device)
+        add_events(phases, profiler.events() or (), self._device)
         return num_steps, phases
 
     def _take_step(self, enclosure: Enclosure) -> None:
@@ -172,34 +172,32 @@ class _Work:
             self._evaluate(self._model, "val")
 
 
-class _PhaseClock:
-    """Names each phase in the trace, and adds up its seconds."""
-
-    def __init__(self, device: torch.device, phases: dict[str, PhaseCost]) -> None:
-        self._device, self._phases = device, phases
+def _named(device: torch.device) -> Enclosure:
+    """Return what names phases in the trace. What the device still does for one belongs to it."""
 
     @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        watch = Stopwatch(self._device)
+    def enclosure(phase: str) -> Iterator[None]:
         with record_function(phase):
             yield
-            seconds = watch.seconds()  # within the range: what the device still does belongs to it
-        self._phases[phase].seconds += seconds
+            synchronize(device)
+
+    return enclosure
 
 
-def add_operators(
+def add_events(
     phases: dict[str, PhaseCost], events: Iterable[FunctionEvent], device: torch.device
 ) -> None:
-    """Add up the operators that begin within the ranges of each phase, by their own seconds.
+    """Add up the ranges of each phase, and by their own seconds the operators that begin in them.
 
-    Those of other operators that they call are left out. On CUDA these are the seconds of the
-    kernels that the operator has started.
+    Seconds of other operators that they call are left out. On CUDA an operator has those of the
+    kernels that it has started.
     """
     on_cpu = sorted((e for e in events if not _is_kernel(e)), key=lambda e: e.time_range.start)
     phase, end = "", 0.0
     for event in on_cpu:
         if event.name in phases and event.time_range.start >= end:
             phase, end = event.name, event.time_range.end
+            phases[phase].seconds += event.time_range.elapsed_us() / 1e6
         elif event.time_range.start >= end:
             continue  # between two phases
         name = OUTSIDE if event.name in phases else _name_of(event)
