@@ -220,13 +220,15 @@ def test_seconds_are_summed_over_the_sessions(
     (path,) = Path(chosen.results_dir).glob("runs/*/checkpoint.pt")
     state = checkpoint.load(path)
     state["rows"][0]["epoch_s"], state["seconds"]["epoch_s"] = 1000.0, 100.0
-    state["run"] |= {"wall_s": 2000.0, "load_s": 10.0, "peak_rss_mib": 1e6}
+    state["run"] |= {"wall_s": 2000.0, "load_s": 10.0, "peak_rss_mib": 1e6, "cpu_energy_j": 5e6}
     checkpoint.save(state, path)
     row, _ = run.run(chosen)
     assert 1100 < row.train_s < 1200
     assert 2000 < row.wall_s < 2100
     assert 10 < row.load_s < 20
     assert row.peak_rss_mib == 1e6
+    assert row.cpu_energy_j is not None
+    assert row.cpu_energy_j >= 5e6  # where this machine tells it, that of this session is added
 
 
 def test_max_time_counts_all_sessions(

@@ -20,6 +20,7 @@ from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.record import checkpoint
 from redditgnn.run import execution as run
+from redditgnn.runtime.energy import Counter, EnergyMeter
 
 QUICK = [
     "model=gcn",
@@ -55,6 +56,19 @@ def settings(
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_energy_is_that_of_all_counters_until_the_end(
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = iter(range(1000))
+    monkeypatch.setattr(
+        "redditgnn.run.row.cpu_energy", lambda: EnergyMeter([Counter(lambda: next(reads), 1.0)])
+    )
+    row, path = run.run(settings())
+    assert row.cpu_energy_j == next(reads) - 1 >= 3  # read in every epoch
+    (written,) = rows_of(path)
+    assert written["gpu_energy_j"] == ""  # empty, not 0, on a CPU
 
 
 def test_a_run_leaves_a_row_its_epochs_and_its_provenance(

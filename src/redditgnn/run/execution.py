@@ -245,8 +245,7 @@ def _train(
 
     def record_epoch(row: EpochRow) -> None:
         recorder.record(row)
-        record.epochs.append(row)
-        record.tracker.epoch(row)
+        record.end_epoch(row)
 
     # Of other samplers nobody knows what they will draw next.
     is_saved = isinstance(parts.sampler, Resumable) and record.team.rank == 0

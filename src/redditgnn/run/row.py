@@ -23,6 +23,7 @@ from redditgnn.record.provenance import provenance
 from redditgnn.record.recorder import append_run, write_json
 from redditgnn.record.resume import RunFolder, claim, identity
 from redditgnn.record.rows import EpochRow, RunRow
+from redditgnn.runtime.energy import cpu_energy, gpu_energy
 from redditgnn.runtime.measure import MIB, peak_cuda_mib, peak_rss_mib
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.trainer.loop import TrainingResult
@@ -135,7 +136,7 @@ def epoch_median_s(epochs: list[EpochRow]) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spent:
-    """Seconds and peaks of memory of a run; None where they are not known."""
+    """Seconds, peaks of memory and energy of a run; None where they are not known."""
 
     load_s: float | None = None
     preprocess_s: float | None = None
@@ -143,6 +144,8 @@ class Spent:
     peak_cuda_allocated_mib: float | None = None
     peak_cuda_reserved_mib: float | None = None
     peak_rss_mib: float | None = None
+    cpu_energy_j: float | None = None
+    gpu_energy_j: float | None = None
 
     def after(self, earlier: Spent) -> Spent:
         """Return both sessions of a run that was interrupted together."""
@@ -157,6 +160,8 @@ class Spent:
                 max, self.peak_cuda_reserved_mib, earlier.peak_cuda_reserved_mib
             ),
             peak_rss_mib=_known(max, self.peak_rss_mib, earlier.peak_rss_mib),
+            cpu_energy_j=_known(sum, self.cpu_energy_j, earlier.cpu_energy_j),
+            gpu_energy_j=_known(sum, self.gpu_energy_j, earlier.gpu_energy_j),
         )
 
 
@@ -192,6 +197,7 @@ class RunRecord:
         self.preprocess_s: float | None = None
         self.path: Path | None = None
         self._earlier = Spent()
+        self._cpu_energy, self._gpu_energy = cpu_energy(), gpu_energy(device)
         self._folder: RunFolder | None = None
         self.results_dir, self._device = results_dir, device
         self._start, self._writing = time.perf_counter(), threading.Lock()
@@ -209,6 +215,13 @@ class RunRecord:
         self.tracker.started(self.row, self.results_dir, len(self.epochs))
         return folder
 
+    def end_epoch(self, row: EpochRow) -> None:
+        """Add an epoch, and read the meters of energy, whose counters begin anew at times."""
+        self.epochs.append(row)
+        self.tracker.epoch(row)
+        self._cpu_energy.joules()
+        self._gpu_energy.joules()
+
     def release(self, status: str) -> None:
         """Give the folder back, if there is one; its checkpoint goes with a final `status`."""
         if self._folder is not None:
@@ -225,7 +238,7 @@ class RunRecord:
         self._earlier = self._earlier.after(Spent(peak_rss_mib=rss, **on_cuda))
 
     def spent(self) -> Spent:
-        """Return seconds and peaks of memory over all sessions, as far as they are known."""
+        """Return what all sessions together have spent, as far as it is known."""
         allocated, reserved = _peak_cuda_mib(self._device)
         now = Spent(
             load_s=self.load_s,
@@ -234,6 +247,8 @@ class RunRecord:
             peak_cuda_allocated_mib=allocated,
             peak_cuda_reserved_mib=reserved,
             peak_rss_mib=peak_rss_mib(),
+            cpu_energy_j=self._cpu_energy.joules(),
+            gpu_energy_j=self._gpu_energy.joules(),
         )
         return now.after(self._earlier)
 
