@@ -50,6 +50,9 @@ MODELS = {
     ),
     "appnp": "model=appnp",
     "appnp, four steps": "model=appnp model.num_layers=4",
+    "dagnn": "model=dagnn",
+    "cheb": "model=cheb",
+    "cheb, second order": "model=cheb model.num_layers=4 model.order=2",
     "sgc": "model=sgc",
     "sign": "model=sign",
     "gin": "model=gin",
@@ -63,7 +66,7 @@ MODELS = {
     "pyg Transformer": "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",
 }
 STEPPING = ["mlp", "linear", "sage mean", "gat", "gatv2", "gcn", "gcn2", "appnp", "sgc", "sign"]
-STEPPING += ["gin", "pna", "pyg GraphConv"]
+STEPPING += ["gin", "pna", "pyg GraphConv", "dagnn", "cheb"]
 BOTH = ["model.hidden_channels=8", "model.num_layers=2"]
 NARROW = {
     "model=sgc": [],

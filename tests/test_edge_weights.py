@@ -33,6 +33,8 @@ MODELS = {
     "gcn": "model=gcn model.norm=layer",
     "gcn2": "model=gcn2 model.shared_weights=false",
     "appnp": "model=appnp",
+    "dagnn": "model=dagnn",
+    "cheb": "model=cheb",
     "sgc": "model=sgc",
     "sign": "model=sign",
     "gin": "model=gin",

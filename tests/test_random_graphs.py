@@ -32,6 +32,7 @@ MODELS = (
     *("model=sage model.aggr=gcn", "model=sage model.jk=cat model.norm=batch model.residual=true"),
     *("model=gat model.heads=2", "model=gat model.heads=2 model.jk=lstm model.norm=layer"),
     *("model=gatv2 model.heads=2", "model=gcn", "model=gcn2 model.norm=batch", "model=appnp"),
+    *("model=dagnn", "model=cheb"),
     *("model=sgc", "model=sign", "model=gin", "model=gin model.train_eps=true", "model=pna"),
     *("model=pna model.towers=2 model.residual=true", "model=pyg"),
     "model=pyg model.conv._target_=torch_geometric.nn.TransformerConv",

@@ -284,7 +284,7 @@ def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint
 
 
 KNOWS_WEIGHTS = {
-    "model": "model=gcn, gcn2, appnp, sgc, sign, gin or sage with model.aggr=mean",
+    "model": "model=gcn, gcn2, appnp, dagnn, cheb, sgc, sign, gin or sage with model.aggr=mean",
     "sampler": "sampler=full",
 }
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric import transforms
 from torch_geometric.data import Data
-from torch_geometric.nn import APPNP, GCN2Conv, SGConv
+from torch_geometric.nn import APPNP, ChebConv, GCN2Conv, SGConv
 
 from redditgnn.config.compose import compose_settings
+from redditgnn.errors import ConfigError
 from redditgnn.evaluation.exact import ExactInference, precomputed
 from redditgnn.graph.batch import Block
 from redditgnn.graph.data import GraphData
@@ -51,6 +52,44 @@ def test_appnp_is_that_of_pyg(graph: GraphData) -> None:
     expected = APPNP(K=5, alpha=0.2)(predicted, edge_index(graph), graph.edge_weight)
     torch.testing.assert_close(logits(model, graph), expected)
     assert model.nonreg_parameters() == [second.weight, second.bias]
+
+
+@torch.no_grad()
+def test_dagnn_adds_up_all_hops_by_gates_of_their_own(graph: GraphData) -> None:
+    model = built("model=dagnn model.num_layers=4", graph)
+    first, second = model.lins
+    states = [second(first(graph.x).relu())]
+    for _ in range(4):
+        step = APPNP(K=1, alpha=0.0)
+        states.append(step(states[-1], edge_index(graph), graph.edge_weight))
+    expected = sum(model.gate(state).sigmoid() * state for state in states)
+    torch.testing.assert_close(logits(model, graph), expected)
+    assert model.nonreg_parameters() == []
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@torch.no_grad()
+def test_chebyshev_filters_are_those_of_pyg(order: int, graph: GraphData) -> None:
+    if graph.edge_weight is not None:  # PyG's degrees are sums over the edges that leave a node
+        source, target = edge_index(graph)
+        graph = replace(graph, edge_weight=((source + 1) * (target + 1)).float())
+    model = built(f"model=cheb model.order={order} model.num_layers={2 * order}", graph)
+    h = graph.x
+    for lin, bias in zip(model.lins, model.biases, strict=True):
+        bias.normal_()
+        stock = ChebConv(h.shape[1], len(bias), K=order + 1)
+        weights = lin.weight.split(len(bias))
+        stock.load_state_dict(
+            {"bias": bias, **{f"lins.{k}.weight": weight for k, weight in enumerate(weights)}}
+        )
+        h = stock(h if lin is model.lins[0] else h.relu(), edge_index(graph), graph.edge_weight)
+    torch.testing.assert_close(logits(model, graph), h)
+    assert model.nonreg_parameters() == [model.lins[1].weight, model.biases[1]]
+
+
+def test_hops_that_chebyshev_filters_cannot_share_are_refused(graph: GraphData) -> None:
+    with pytest.raises(ConfigError, match="multiple of model.order=2, .* got 5; try 4"):
+        built("model=cheb model.order=2 model.num_layers=5", graph)
 
 
 @torch.no_grad()
