@@ -1,4 +1,4 @@
-"""Composition of command-line overrides into typed settings, by Hydra."""
+"""Composition of command-line overrides into typed settings, as Hydra composes them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from yaml import YAMLError
 from redditgnn import CONF_DIR
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.inputs import RAW, parse_inputs
+from redditgnn.config.merge import merge_files
 from redditgnn.config.parallel import read_parallel
 from redditgnn.config.protocol import read_protocol
 from redditgnn.config.settings import (
@@ -92,17 +93,33 @@ def compose_experiment(
 
     `config_dir` holds further options, as train's --config-dir does.
     """
-    GlobalHydra.instance().clear()
     check_overrides(overrides)
     try:
-        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = _compose_config([*search_path(config_dir), *prepare_overrides(overrides)])
-            choices = config.hydra.runtime.choices
-            with open_dict(config):
-                del config["hydra"]
-            return settings_from(config, choices), target_of(config)
+        config, choices = compose_config(prepare_overrides(overrides), config_dir)
+        return settings_from(config, choices), target_of(config)
     except ConfigurationError as error:
         raise ConfigError(one_line(error)) from error
+
+
+def compose_config(
+    overrides: Sequence[str], config_dir: Path | None
+) -> tuple[DictConfig, dict[str, Any]]:
+    """Compose conf/train.yaml; return the configuration, and the chosen option of each group."""
+    folders = [CONF_DIR] if config_dir is None else [CONF_DIR, config_dir]
+    return merge_files(overrides, folders) or compose_by_hydra(overrides, config_dir)
+
+
+def compose_by_hydra(
+    overrides: Sequence[str], config_dir: Path | None
+) -> tuple[DictConfig, dict[str, Any]]:
+    """Compose as `compose_config` does, whatever the form of overrides and files."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = _compose_config([*search_path(config_dir), *overrides])
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return config, choices
 
 
 def search_path(config_dir: Path | None) -> list[str]:

@@ -1,7 +1,7 @@
 """From one command line to jobs: expanded by Hydra's grammar, each composed separately.
 
-Hydra takes a fifth of a second to compose a configuration. Jobs with the same options differ only
-in values. So each set of options is composed once, and the values are put into copies.
+Jobs with the same options differ only in values. So each set of options is composed once, and the
+values are put into copies.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from redditgnn import CONF_DIR
 from redditgnn.config.compose import (
     ConfigurationError,
     check_overrides,
+    compose_config,
     one_line,
     prepare_overrides,
     settings_from,
@@ -75,6 +75,7 @@ class Planner:
     """
 
     def __init__(self, command_line: Sequence[str], config_dir: Path | None = None) -> None:
+        self._config_dir = config_dir
         self._loader = _build_loader(config_dir)
         self._configs: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
         self._checked_keys: set[str] = set()
@@ -212,13 +213,9 @@ class Planner:
         key = tuple(overrides)
         if key not in self._configs:
             try:
-                config = self._loader.load_configuration("train", list(key), run_mode=RunMode.RUN)
-            except (*ConfigurationError, ValueError) as error:  # ValueError: a group is null
+                self._configs[key] = compose_config(key, self._config_dir)
+            except ConfigurationError as error:
                 raise ConfigError(one_line(error)) from error
-            choices = dict(config.hydra.runtime.choices)
-            with open_dict(config):
-                del config["hydra"]
-            self._configs[key] = (config, choices)
         return self._configs[key]
 
 
