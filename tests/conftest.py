@@ -27,6 +27,7 @@ if not any(Path("/dev").glob("nvidia[0-9]*")):
 import pytest
 
 from tests import type_checks  # noqa: F401 - before anything of redditgnn
+from tests.tiers import mark_thorough
 
 if TYPE_CHECKING:
     from redditgnn.graph.data import GraphData
@@ -71,9 +72,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[ANCESTOR] = Ancestor()  # while no thread of OpenMP runs: see there
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     import torch
 
+    mark_thorough(items)
     without_gpu = pytest.mark.skip(reason="no CUDA device")
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
