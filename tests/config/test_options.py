@@ -127,7 +127,7 @@ def test_an_experiment_composes_as_by_hydra_and_the_command_line_beats_it(path):
     assert merged is not None
     assert merged[0] == hydras[0]
     assert merged[1].items() <= hydras[1].items()
-    assert merged[0].trainer.epochs == 12345
+    assert merged[0]["trainer"]["epochs"] == 12345
 
 
 @named(EXPERIMENTS)
