@@ -104,7 +104,7 @@ def resolve(values: Values) -> Values:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """Yield the words of all texts in `value` that OmegaConf has to read; '???' is one, too."""
+    """Yield each text in `value` that OmegaConf has to read, and its words: some may be keys."""
     if isinstance(value, str) and NEEDS_OMEGACONF.search(value):
         yield value
         yield from re.findall(r"\w+", value)
