@@ -21,7 +21,7 @@ BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore -
 TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
+.PHONY: help install demo test test-thorough test-python lint check docs chart report-picture smoke reference reddit \
     table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
     pipeline-study peers-study compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
 
@@ -33,8 +33,11 @@ install: $(VENV)/installed  ## make $(VENV) with the project in it
 demo: $(VENV)/installed  ## train GraphSAGE on a small synthetic Reddit: under a minute, no download
 	$(BIN)/redditgnn train dataset=sbm dataset.scale=0.02 model=sage sampler=neighbor trainer.epochs=5
 
-test: $(VENV)/installed-dev  ## run the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+test: $(VENV)/installed-dev  ## run the tests, of costly ones a few cases
+	$(BIN)/python -m pytest -m "not slow and not thorough" $(PYTEST_ARGS)
+
+test-thorough: $(VENV)/installed-dev  ## run the cases that 'make test' leaves out (tests/tiers.py)
+	$(BIN)/python -m pytest -m "thorough and not slow" $(PYTEST_ARGS)
 
 # The contracts, one test of each kernel and the demo, in an environment of that Python's own.
 test-python: $(VENV)/installed-test demo  ## what every Python has to pass: PYTHON=python3.12 VENV=DIR

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import gc
 import io
@@ -21,25 +20,14 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 # Threads that wait for each other leave the CPU to other test processes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Triton decides when a kernel is decorated: at its import, which a conftest.py may cause.
+if not any(Path("/dev").glob("nvidia[0-9]*")):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
 
-if sys.version_info < (3, 11):
-    # jaxtyping 0.3.7, the last for Python 3.10, adds checks where `no_type_check` forbids them.
-    # Numba's cache cannot pickle functions that have them. And beartype does not know the
-    # `Unpack` of typing_extensions, which is no part of typing there.
-    from jaxtyping._import_hook import JaxtypingTransformer
-
-    def add_checks(
-        self: ast.NodeVisitor,
-        node: ast.FunctionDef,
-        add: Callable[..., ast.AST] = JaxtypingTransformer.visit_FunctionDef,
-    ) -> ast.AST:
-        marks = [ast.unparse(decorator) for decorator in node.decorator_list]
-        kwargs = ast.unparse(node.args.kwarg) if node.args.kwarg else ""
-        return node if "no_type_check" in marks or "Unpack[" in kwargs else add(self, node)
-
-    JaxtypingTransformer.visit_FunctionDef = add_checks
+from tests import type_checks  # noqa: F401 - before anything of redditgnn
+from tests.tiers import mark_thorough
 
 if TYPE_CHECKING:
     from redditgnn.graph.data import GraphData
@@ -73,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     import torch
 
-    if not torch.cuda.is_available():  # Triton decides when a kernel is decorated: at its import
+    if not torch.cuda.is_available():  # a build of torch without CUDA
         os.environ.setdefault("TRITON_INTERPRET", "1")
     torch.set_num_threads(2)
     for name in IMPORTED_FIRST:
@@ -84,9 +72,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[ANCESTOR] = Ancestor()  # while no thread of OpenMP runs: see there
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     import torch
 
+    mark_thorough(items)
     without_gpu = pytest.mark.skip(reason="no CUDA device")
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Experiments are composed without Hydra, and exactly as Hydra composes them."""
+"""Experiments of the usual form are merged from files, and exactly as Hydra composes them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ import pytest
 from hydra.utils import get_object, instantiate
 
 from redditgnn import CONF_DIR
-from redditgnn.config import experiments
 from redditgnn.config import settings as config
 from redditgnn.config.arguments import parameters_of
-from redditgnn.config.compose import compose_experiment, compose_settings
-from redditgnn.config.experiments import Experiments
+from redditgnn.config.compose import compose_by_hydra, compose_settings
+from redditgnn.config.merge import merge_files
 from redditgnn.config.settings import SELECTABLE, partial_of
 from redditgnn.errors import ConfigError
 
@@ -123,13 +121,13 @@ def test_the_values_of_an_option_have_the_annotated_types(path):
 
 
 @named(EVERY_FIFTH_EXPERIMENT)
-def test_an_experiment_composes_as_by_hydra_and_the_command_line_beats_it(path, monkeypatch):
-    composed, target = compose_experiment([f"experiment={path.stem}", "trainer.epochs=12345"])
-    monkeypatch.delattr(experiments, "compose_experiment")
-    alone, same_target = Experiments([CONF_DIR]).compose(path.stem)
-    trainer = {**alone.components["trainer"], "epochs": 12345}
-    expected = replace(alone, components={**alone.components, "trainer": trainer})
-    assert (composed, target) == (expected, same_target)
+def test_an_experiment_composes_as_by_hydra_and_the_command_line_beats_it(path):
+    overrides = [f"experiment={path.stem}", "trainer.epochs=12345"]
+    merged, hydras = merge_files(overrides, [CONF_DIR]), compose_by_hydra(overrides, None)
+    assert merged is not None
+    assert merged[0] == hydras[0]
+    assert merged[1].items() <= hydras[1].items()
+    assert merged[0]["trainer"]["epochs"] == 12345
 
 
 @named(EXPERIMENTS)

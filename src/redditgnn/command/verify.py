@@ -55,7 +55,8 @@ from redditgnn.config.experiments import Experiments
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.errors import ConfigError, RunFailed, UserError, require
-from redditgnn.record.reading import files_of, read_runs
+from redditgnn.metric.base import TEST_SCORES
+from redditgnn.record.reading import FILE, TEXTS, files_of, read_runs
 from redditgnn.runtime.logs import log_to_stderr
 from redditgnn.verify.repetitions import (
     count_runs,
@@ -67,6 +68,7 @@ from redditgnn.verify.verdict import MOST_SEEDS, judge
 from redditgnn.verify.wording import describe_comparison, format_interval, format_sample
 
 NOT_MET = 4
+COLUMNS = (*TEXTS, *TEST_SCORES, FILE)  # of runs.csv, that verdicts read
 
 
 class Request(NamedTuple):
@@ -126,7 +128,7 @@ def verify(request: Request, name: str) -> int:
 def list_targets(request: Request) -> Iterator[str]:
     """Describe every experiment that has a target in a line: published, ours, verdict."""
     results_dir = Path(compose_settings(request.overrides).results_dir)
-    runs = read_runs(files_of(results_dir))
+    runs = read_runs(files_of(results_dir)).filter(COLUMNS)  # each choice of rows copies them all
     experiments = Experiments(_folders(request))
     names = [name for name in experiments.names if _has_target(experiments, name)]
     width = max(map(len, [*names, "experiment"]))

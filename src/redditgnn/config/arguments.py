@@ -7,7 +7,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 from beartype import BeartypeConf
@@ -96,11 +96,17 @@ def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
     """Return the types of the parameters of `target`, with those of `Unpack[...]` by key."""
-    hints = typing.get_type_hints(_constructor(target))
+    hints = dict(_own_hints(_constructor(target)))
     for name, keys in _unpacked_keys(target).items():
         del hints[name]
         hints |= keys
     return hints
+
+
+@cache
+def _own_hints(function: Any) -> Mapping[str, Any]:
+    """Return the annotations of `function`, which Python evaluates anew at every call."""
+    return typing.get_type_hints(function)
 
 
 def _unpacked_keys(target: Callable[..., Any]) -> dict[str, dict[str, Any]]:
@@ -108,10 +114,9 @@ def _unpacked_keys(target: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     constructor = _constructor(target)
     if not (_is_ours(target) or _is_ours(constructor)):
         return {}
-    hints = typing.get_type_hints(constructor)
     return {
-        name: typing.get_type_hints(typing.get_args(hint)[0])
-        for name, hint in hints.items()
+        name: dict(_own_hints(typing.get_args(hint)[0]))
+        for name, hint in _own_hints(constructor).items()
         if typing.get_origin(hint) is Unpack
     }
 

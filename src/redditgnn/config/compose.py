@@ -1,9 +1,10 @@
-"""Composition of command-line overrides into typed settings, by Hydra."""
+"""Composition of command-line overrides into typed settings, as Hydra composes them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from yaml import YAMLError
 from redditgnn import CONF_DIR
 from redditgnn.config.arguments import check_types, refuse_missing
 from redditgnn.config.inputs import RAW, parse_inputs
+from redditgnn.config.merge import merge_files
 from redditgnn.config.parallel import read_parallel
 from redditgnn.config.protocol import read_protocol
 from redditgnn.config.settings import (
@@ -31,24 +33,24 @@ from redditgnn.config.settings import (
     Kernels,
     Settings,
 )
+from redditgnn.config.values import Values, resolve
 from redditgnn.config.wording import describe_error
 from redditgnn.errors import ConfigError, require
 
 ConfigurationError = (HydraException, OmegaConfBaseException, YAMLError)
 
 
-def settings_from(config: DictConfig, choices: Mapping[str, Any]) -> Settings:
-    """Read a composed configuration; `choices` names the chosen option of each group.
+def settings_from(composed: Values, choices: Mapping[str, Any]) -> Settings:
+    """Read the values of a configuration; `choices` names the chosen option of each group.
 
     Raises:
         ConfigError: a key is missing or has a value of the wrong type.
     """
     try:
-        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        values = resolve(composed)
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
-    assert isinstance(values, dict)
-    top_level = {str(key): value for key, value in values.items() if key not in NOT_OF_A_RUN}
+    top_level = {key: value for key, value in values.items() if key not in NOT_OF_A_RUN}
     missing = [group for group in GROUPS if group not in top_level]
     if missing:
         raise ConfigError(f"{missing[0]} must be chosen: {missing[0]}=NAME, see 'redditgnn list'")
@@ -92,17 +94,35 @@ def compose_experiment(
 
     `config_dir` holds further options, as train's --config-dir does.
     """
-    GlobalHydra.instance().clear()
     check_overrides(overrides)
     try:
-        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = _compose_config([*search_path(config_dir), *prepare_overrides(overrides)])
-            choices = config.hydra.runtime.choices
-            with open_dict(config):
-                del config["hydra"]
-            return settings_from(config, choices), target_of(config)
+        values, choices = compose_values(prepare_overrides(overrides), config_dir)
+        return settings_from(values, choices), deepcopy(values.get("target"))
     except ConfigurationError as error:
         raise ConfigError(one_line(error)) from error
+
+
+def compose_values(
+    overrides: Sequence[str], config_dir: Path | None
+) -> tuple[Values, dict[str, Any]]:
+    """Compose conf/train.yaml; return its values, and the chosen option of each group."""
+    folders = [CONF_DIR] if config_dir is None else [CONF_DIR, config_dir]
+    return merge_files(overrides, folders) or compose_by_hydra(overrides, config_dir)
+
+
+def compose_by_hydra(
+    overrides: Sequence[str], config_dir: Path | None
+) -> tuple[Values, dict[str, Any]]:
+    """Compose as `compose_values` does, whatever the form of overrides and files."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = _compose_config([*search_path(config_dir), *overrides])
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    values = OmegaConf.to_container(config)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}, choices
 
 
 def search_path(config_dir: Path | None) -> list[str]:
@@ -164,12 +184,6 @@ def _embedding_of_inputs(overrides: Sequence[str]) -> list[str]:
         return []
     method = parse_inputs(value).method
     return [] if method is None else [f"{EMBEDDING}={method}"]
-
-
-def target_of(config: Any) -> Any:
-    """Return the key `target` of a configuration as plain values, None if there is none."""
-    target = config.get("target")
-    return OmegaConf.to_container(target) if OmegaConf.is_config(target) else target
 
 
 def one_line(error: BaseException) -> str:

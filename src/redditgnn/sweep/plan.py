@@ -1,14 +1,13 @@
 """From one command line to jobs: expanded by Hydra's grammar, each composed separately.
 
-Hydra takes a fifth of a second to compose a configuration. Jobs with the same options differ only
-in values. So each set of options is composed once, and the values are put into copies.
+Jobs with the same options differ only in values. So each set of options is composed once.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
 
 from redditgnn import CONF_DIR
 from redditgnn.config.compose import (
     ConfigurationError,
     check_overrides,
+    compose_values,
     one_line,
     prepare_overrides,
     settings_from,
@@ -32,6 +30,7 @@ from redditgnn.config.compose import (
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.config.splits import SPLIT_KEYS, Split, hash_without_split, split_of, with_split
+from redditgnn.config.values import Values, set_values
 from redditgnn.errors import ConfigError, UserError, require
 from redditgnn.run.batch_size import resolve_batch_size
 from redditgnn.run.parallel import resolve_parallel
@@ -75,8 +74,9 @@ class Planner:
     """
 
     def __init__(self, command_line: Sequence[str], config_dir: Path | None = None) -> None:
+        self._config_dir = config_dir
         self._loader = _build_loader(config_dir)
-        self._configs: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
+        self._configs: dict[tuple[str, ...], tuple[Values, dict[str, Any]]] = {}
         self._checked_keys: set[str] = set()
         self._num_splits: dict[str, int] = {}
         self._parsed_overrides: dict[str, Override] = {}
@@ -84,8 +84,8 @@ class Planner:
         own_overrides = [override for override in all_overrides if _group_name(override) == "sweep"]
         for override in own_overrides:
             require(not override.is_sweep_override(), f"{override.input_line}: one sweep at a time")
-        config, _ = self._compose([str(override.input_line) for override in own_overrides])
-        self.sweep: SweepSettings = sweep_settings(OmegaConf.to_container(config.sweep))
+        values, _ = self._compose([str(override.input_line) for override in own_overrides])
+        self.sweep: SweepSettings = sweep_settings(deepcopy(values.get("sweep")))
         job_overrides = [override for override in all_overrides if _group_name(override) != "sweep"]
         self.grids = [self._grid(params, job_overrides) for params in self.sweep.all_params]
 
@@ -194,12 +194,9 @@ class Planner:
             if text not in self._parsed_overrides:
                 (self._parsed_overrides[text],) = self._parse([text])
         objects = [self._parsed_overrides[text] for text in overrides]
-        config, choices = self._compose([str(o.input_line) for o in objects if self._is_option(o)])
-        config = copy.deepcopy(config)
-        ConfigLoaderImpl._apply_overrides_to_config(
-            [override for override in objects if not self._is_option(override)], config
-        )
-        return settings_from(config, choices)
+        values, choices = self._compose([str(o.input_line) for o in objects if self._is_option(o)])
+        rest = [override for override in objects if not self._is_option(override)]
+        return settings_from(set_values(values, rest), choices)
 
     def _is_option(self, override: Override) -> bool:
         """Whether it selects configuration files, or sets more than one value."""
@@ -207,18 +204,14 @@ class Planner:
             override.value(), dict
         )
 
-    def _compose(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
-        """Return the read-only configuration of these options, and the choices."""
+    def _compose(self, overrides: Sequence[str]) -> tuple[Values, dict[str, Any]]:
+        """Return the values of these options, which must not be changed, and the choices."""
         key = tuple(overrides)
         if key not in self._configs:
             try:
-                config = self._loader.load_configuration("train", list(key), run_mode=RunMode.RUN)
-            except (*ConfigurationError, ValueError) as error:  # ValueError: a group is null
+                self._configs[key] = compose_values(key, self._config_dir)
+            except ConfigurationError as error:
                 raise ConfigError(one_line(error)) from error
-            choices = dict(config.hydra.runtime.choices)
-            with open_dict(config):
-                del config["hydra"]
-            self._configs[key] = (config, choices)
         return self._configs[key]
 
 
