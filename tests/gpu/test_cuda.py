@@ -57,6 +57,7 @@ def neighbor(graph: GraphData, **settings: Any) -> NeighborSampler:
         "num_neighbors": [3, 2],
         "batch_size": 7,
         "feature_tier": "device",
+        "pack_gib": None,
     }
     return NeighborSampler(graph, **defaults | settings)
 
