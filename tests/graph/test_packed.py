@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+import redditgnn
 from redditgnn.errors import ConfigError
 from redditgnn.graph import packed
 from redditgnn.graph.batch import Batch
@@ -59,6 +60,20 @@ def test_batches_are_those_of_mmap(
         batches = [*zip(plain, packing, strict=True)]
         assert len(batches) == len(plain) > 2
         assert all(equal(*pair) for pair in batches)
+
+
+def test_training_has_the_bits_of_mmap(tmp_path: Path) -> None:
+    words = ["dataset=sbm", "dataset.scale=0.002", "model=sage", "sampler=neighbor"]
+    words += ["model.hidden_channels=8", "sampler.batch_size=64", "trainer.epochs=2"]
+    words += [f"data_dir={tmp_path}", "device=cpu"]
+    for tier in ("mmap", "packed"):
+        folder = tmp_path / tier
+        redditgnn.train([*words, f"results_dir={folder}", f"sampler.feature_tier={tier}"])
+    weights = [
+        torch.load(next((tmp_path / tier).rglob("best.pt")), weights_only=True)
+        for tier in ("mmap", "packed")
+    ]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
 def test_chosen_batches_are_packed_alone(graph: GraphData) -> None:
