@@ -22,7 +22,7 @@ TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
-    table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
+    table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-layers bench-memory staleness \
     pipeline-study peers-study compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
 
 help:  ## show this list
@@ -116,7 +116,10 @@ bench-step: $(VENV)/installed  ## training steps, evaluation, samplers beside Py
 bench-full: $(VENV)/installed  ## training at Reddit's full size beside PyG's (2 cores: an hour)
 	$(BENCH).full_size $(BENCH_ARGS)
 
-bench-scaling: $(VENV)/installed  ## time against edges: CSV and plot
+bench-scaling: $(VENV)/installed  ## training against edges, up to 4 times Reddit: CSV, plot, slopes; resumes
+	$(BENCH).growth $(BENCH_ARGS)
+
+bench-layers: $(VENV)/installed  ## layers against edges: CSV and plot
 	$(BENCH).scaling $(BENCH_ARGS)
 
 bench-memory: $(VENV)/installed  ## memory of a training step against the size of the graph: CSV and plot
