@@ -49,6 +49,7 @@ lint: $(VENV)/installed-dev  ## check style, types, and that README.md and docs 
 	fi
 	@if test -e README.md; then $(TABLES).performance --check; fi
 	@if test -e README.md; then $(TABLES).samplers --check; fi
+	@if test -e README.md; then $(TABLES).large_graphs --check; fi
 
 check: lint test  ## all that a change has to pass
 
@@ -99,6 +100,7 @@ chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lo
 table: $(VENV)/installed  ## put results/reference into README.md, and the matrix of samplers into docs
 	$(TABLES).results
 	$(TABLES).samplers
+	$(TABLES).large_graphs
 
 # Options of the programs: make bench-kernels BENCH_ARGS='--scale 0.05 --only "gat 8x8"'
 bench: $(VENV)/installed  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score
