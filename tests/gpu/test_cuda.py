@@ -143,6 +143,15 @@ def test_every_tier_gives_the_graphs_own_rows(
     torch.testing.assert_close(weight / len(sampler), expected)
 
 
+def test_packed_rows_are_those_of_mmap(graph: GraphData) -> None:
+    sides = (neighbor(graph, feature_tier=tier) for tier in ("mmap", "packed"))
+    for plain, packed in zip(*sides, strict=True):
+        one, two = plain.to(CUDA), packed.to(CUDA)
+        assert two.x.device == CUDA
+        assert torch.equal(one.node_ids, two.node_ids)
+        assert torch.equal(one.x, two.x)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("zero_copy", [True, False], ids=["zero-copy", "copied"])
 @pytest.mark.parametrize("num_hot", [0, 300, 5000])

@@ -10,13 +10,14 @@ The pack has no name, so it vanishes with the process, however that ends.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
+from threading import Event
 from typing import IO, NamedTuple
 
 import torch
@@ -63,8 +64,8 @@ class Packing:
     ) -> None:
         require(
             isinstance(table, Tensor) and Rows(table).sparse is None,
-            "sampler.feature_tier=packed needs dense features, and few of this dataset's are not "
-            "zero; use sampler.feature_tier=mmap",
+            "sampler.feature_tier=packed needs dense features, and nearly all of this dataset's "
+            "are zero; use sampler.feature_tier=mmap",
         )
         assert isinstance(table, Tensor)
         require(gib is None or gib > 0, f"sampler.pack_gib must be positive, got {gib}")
@@ -85,11 +86,12 @@ class Packing:
 
     def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Yield the same batches, with features that are read from a pack."""
-        windows = self._windows(batches)
+        is_left = Event()
+        windows = self._windows(takewhile(lambda _: not is_left.is_set(), batches))
 
         def pack_next() -> Pack | None:
             window = next(windows, None)
-            return None if window is None else self._pack(window)
+            return None if window is None else self._pack(window, is_left)
 
         with ThreadPoolExecutor(1, "packing") as pool:
             coming = pool.submit(pack_next)
@@ -98,7 +100,8 @@ class Packing:
                     coming = pool.submit(pack_next)
                     with pack.file:
                         yield from pack.batches()
-            finally:  # the epoch may be left early
+            finally:  # the epoch may be left early, and a signal does not wait for a pack
+                is_left.set()
                 if coming.exception() is None and (left := coming.result()) is not None:
                     left.file.close()
 
@@ -116,7 +119,7 @@ class Packing:
         if window:
             yield window
 
-    def _pack(self, window: Sequence[Batch]) -> Pack:
+    def _pack(self, window: Sequence[Batch], is_left: Event) -> Pack:
         segments: list[Segment] = []
         first_row = 0
         for batch in window:
@@ -127,7 +130,7 @@ class Packing:
             first_row += len(order)
         file = self._new_file(first_row * self._row_bytes)
         pack = Pack(file, segments, self._table[:0], self._row_bytes)
-        self._copy(pack)
+        self._copy(pack, is_left)
         return pack
 
     def _new_file(self, size: int) -> IO[bytes]:
@@ -144,12 +147,14 @@ class Packing:
             ) from error
         return file
 
-    def _copy(self, pack: Pack) -> None:
+    def _copy(self, pack: Pack, is_left: Event) -> None:
         """Go through the table once, and append each piece's rows to the segments."""
         rows = max(1, PIECE // max(1, self._row_bytes))
         bounds = torch.arange(0, len(self._table) + rows, rows)
         cuts = torch.stack([torch.searchsorted(each.node_ids, bounds) for each in pack.segments])
         for piece, (starts, ends) in enumerate(zip(cuts.T[:-1], cuts.T[1:], strict=True)):
+            if is_left.is_set():
+                return
             if (ends - starts).sum() > DENSE_SHARE * rows:
                 read_ahead(self._table[piece * rows : (piece + 1) * rows])
             for segment, start, end in zip(
@@ -169,10 +174,10 @@ class Pack(NamedTuple):
 
     def write(self, row: int, values: Float[Tensor, "rows features"]) -> None:
         """Write rows from number `row` on."""
-        buffer, offset = _bytes_of(values), row * self.row_bytes
+        self.file.seek(row * self.row_bytes)
+        buffer = _bytes_of(values)
         while len(buffer):
-            written = os.pwrite(self.file.fileno(), buffer, offset)
-            buffer, offset = buffer[written:], offset + written
+            buffer = buffer[self.file.write(buffer) :]
 
     def batches(self) -> Iterator[Batch]:
         """Read the segments one after the other."""
