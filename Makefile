@@ -21,8 +21,9 @@ BENCH = PYTHONPATH=$(DGL)$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -W ignore -
 TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-thorough test-python lint check docs chart report-picture smoke reference reddit \
-    table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
+.PHONY: help install demo test test-thorough test-python lint check docs chart report-picture smoke \
+    reference reddit table wheel clean bench bench-communities bench-kernels bench-step bench-full \
+    bench-scaling bench-layers bench-memory bench-parallel staleness \
     pipeline-study peers-study compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
 
 help:  ## show this list
@@ -52,6 +53,7 @@ lint: $(VENV)/installed-dev  ## check style, types, and that README.md and docs 
 	fi
 	@if test -e README.md; then $(TABLES).performance --check; fi
 	@if test -e README.md; then $(TABLES).samplers --check; fi
+	@if test -e README.md; then $(TABLES).large_graphs --check; fi
 
 check: lint test  ## all that a change has to pass
 
@@ -102,6 +104,7 @@ chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lo
 table: $(VENV)/installed  ## put results/reference into README.md, and the matrix of samplers into docs
 	$(TABLES).results
 	$(TABLES).samplers
+	$(TABLES).large_graphs
 
 # Options of the programs: make bench-kernels BENCH_ARGS='--scale 0.05 --only "gat 8x8"'
 bench: $(VENV)/installed  ## models x samplers, on Reddit where data_dir has it: seconds, memory, score
@@ -119,7 +122,10 @@ bench-step: $(VENV)/installed  ## training steps, evaluation, samplers beside Py
 bench-full: $(VENV)/installed  ## training at Reddit's full size beside PyG's (2 cores: an hour)
 	$(BENCH).full_size $(BENCH_ARGS)
 
-bench-scaling: $(VENV)/installed  ## time against edges: CSV and plot
+bench-scaling: $(VENV)/installed  ## training against edges, up to 4 times Reddit: CSV, plot, slopes; resumes
+	$(BENCH).growth $(BENCH_ARGS)
+
+bench-layers: $(VENV)/installed  ## layers against edges: CSV and plot
 	$(BENCH).scaling $(BENCH_ARGS)
 
 bench-memory: $(VENV)/installed  ## memory of a training step against the size of the graph: CSV and plot

@@ -143,6 +143,7 @@ def test_complete_neighborhoods_give_the_logits_of_the_full_graph(
         num_neighbors=[-1] * model.num_layers,
         batch_size=5,
         feature_tier="auto",
+        pack_gib=None,
     )
     expected = full_logits(model, graph)
     for batch in sampler:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.host_table import HostTable
 from redditgnn.graph.placement import most_read_nodes
 from redditgnn.runtime.measure import MIB
-from redditgnn.sampler.base import preserved_position
+from redditgnn.sampler.base import Sampler, preserved_position
+from scripts.bench.cases.page_cache import MappedFeatures, disk_bytes
 from scripts.bench.cases.training import OurTraining
 from scripts.bench.rows.row import Row
 from scripts.bench.step_bench import BATCH_SIZE, FANOUTS, HIDDEN, SAMPLED, StepBench
+from scripts.bench.timing.alternate import Side
 
 CACHED_SHARES = (0.2, 0.05, 0.0)  # of the rows: Reddit's features would fit as a whole
+
+ALWAYS = "always cold"
 
 
 class Tier(NamedTuple):
@@ -100,4 +105,71 @@ def _cached(bench: StepBench, share: float) -> Tier:
     return Tier(training, is_cached)
 
 
-TIERS: dict[str, Callable[[str, StepBench], list[Row]]] = {"feature tiers": feature_tiers}
+class AlwaysCold:
+    """The batches of a sampler, with features that are dropped from the page cache before each."""
+
+    def __init__(self, sampler: Sampler, features: MappedFeatures) -> None:
+        self._sampler, self._features, self.has_halo = sampler, features, sampler.has_halo
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._sampler:
+            self._features.forget()
+            yield batch
+
+
+class ColdEpochs:
+    """Epochs that begin with features on disk alone.
+
+    Attributes:
+        read, written: Bytes from and to the disk in the last epoch.
+    """
+
+    def __init__(self, training: OurTraining, features: MappedFeatures) -> None:
+        self._training, self._features = training, features
+        self.read = self.written = 0
+
+    def epoch(self) -> None:
+        """Drop the features from the page cache, and train on every batch once."""
+        self._features.forget()
+        read, written = disk_bytes()
+        self._training.epoch()
+        now_read, now_written = disk_bytes()
+        self.read, self.written = now_read - read, now_written - written
+
+
+def cold_tiers(work: str, bench: StepBench) -> list[Row]:
+    """Time an epoch of GraphSAGE from disk, with a page cache that is empty at first, or always.
+
+    The second is as if the features, and packs of them, were much larger than memory.
+    """
+    features = MappedFeatures(bench.graph)
+    trainings = {
+        f"{tier}, {when}": _from_tier(bench, tier)
+        for when in ("cold at first", ALWAYS)
+        for tier in ("mmap", "packed")
+    }
+    for name, training in trainings.items():
+        if name.endswith(ALWAYS):
+            training.sampler = AlwaysCold(training.sampler, features)
+    epochs = {name: ColdEpochs(training, features) for name, training in trainings.items()}
+    settings = {"fanouts": FANOUTS, "batch_size": BATCH_SIZE, "hidden": HIDDEN}
+    settings["batches"] = len(bench.train_graph.train_mask.nonzero()) // BATCH_SIZE
+    sides = [Side(name, each.epoch) for name, each in epochs.items()]
+    losses = {name: training.losses for name, training in trainings.items()}
+    rows = bench.compare(work, sides, settings, losses=losses)
+    return [with_disk(row, epochs[row.side]) for row in rows]
+
+
+def with_disk(row: Row, epochs: ColdEpochs) -> Row:
+    """Add what an epoch read from the disk and wrote to it."""
+    words = f"{epochs.read / MIB:,.0f} MiB read, {epochs.written / MIB:,.0f} MiB written"
+    return replace(row, note=row.note or words)
+
+
+TIERS: dict[str, Callable[[str, StepBench], list[Row]]] = {
+    "feature tiers": feature_tiers,
+    "cold feature tiers": cold_tiers,
+}

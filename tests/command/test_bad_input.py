@@ -150,6 +150,8 @@ COMBINATIONS = {
     "sampler=neighbor_tree sampler.num_neighbors=[5,-1]": "for all neighbours use sampler=neighbor",
     "sampler=neighbor_tree sampler.cuda_graph=true": "sampler.cuda_graph=true needs device=cuda",
     "sampler.feature_tier=pinned": "sampler.feature_tier=pinned needs device=cuda; use sampler.fea",
+    "sampler=neighbor_tree sampler.feature_tier=packed": "packed is for sampler=neighbor: trees",
+    "sampler=full sampler.feature_tier=packed": "sampler.feature_tier",
     "sampler=cluster sampler.num_parts=10": "sampler.batch_size must be at most sampler.num_parts",
     "model=gat model.heads=3": "model.hidden_channels must be a multiple of model.heads=3, got 8;",
     "model=pna model.towers=3": "model.hidden_channels must be a multiple of model.towers=3, got 8",

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redditgnn.dataset.blockmodel import MAX_DENSITY, class_sizes, quotas
+from redditgnn.dataset import blockmodel
+from redditgnn.dataset.blockmodel import MAX_DENSITY, class_sizes, quotas, symmetric_csr
 from redditgnn.errors import ConfigError
 from redditgnn.graph.csr import row_of_edge
 from redditgnn.graph.data import GraphData
@@ -122,3 +123,21 @@ def test_labels_are_noisy_as_asked(tmp_path, build):
     changed = float((clean.y != noisy.y).double().mean())
     assert 0.25 < changed < 0.5
     assert np.array_equal(clean.col, noisy.col)
+
+
+def test_both_directions_are_the_same_with_and_without_numba(monkeypatch):
+    source, target = np.triu_indices(30, 1)
+    kept = np.random.default_rng(0).permutation(len(source))[:200]
+    ends = [end[kept].astype(np.int32) for end in (source, target)]
+    compiled = symmetric_csr(*ends, 31)
+    monkeypatch.setattr(blockmodel, "numba_works", lambda: False)
+    for ours, others in zip(compiled, symmetric_csr(*ends, 31), strict=True):
+        assert ours.dtype == others.dtype
+        assert np.array_equal(ours, others)
+
+
+def test_draws_in_pieces_are_those_of_one_call(monkeypatch):
+    monkeypatch.setattr(blockmodel, "_DRAWS_AT_ONCE", 7)
+    stubs = np.arange(1000, dtype=np.int32)
+    drawn = blockmodel._draw_ends(stubs, 100, np.random.default_rng(1))
+    assert np.array_equal(drawn, np.random.default_rng(1).integers(0, 1000, size=(2, 100)))

@@ -267,6 +267,7 @@ def test_a_view_of_a_sampled_batch_scales_what_is_left_up_to_the_degree(graph):
         num_neighbors=[3, 3],
         batch_size=4,
         feature_tier="auto",
+        pack_gib=None,
     )
     batch = next(iter(sampler))
     view = drop_edges(batch, 0.5, generator())

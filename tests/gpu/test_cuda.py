@@ -57,6 +57,7 @@ def neighbor(graph: GraphData, **settings: Any) -> NeighborSampler:
         "num_neighbors": [3, 2],
         "batch_size": 7,
         "feature_tier": "device",
+        "pack_gib": None,
     }
     return NeighborSampler(graph, **defaults | settings)
 
@@ -140,6 +141,15 @@ def test_every_tier_gives_the_graphs_own_rows(
         weight.index_add_(0, node_ids[: batch.num_targets], batch.loss_weight.cpu())
     expected = graph.train_mask / graph.train_mask.sum()
     torch.testing.assert_close(weight / len(sampler), expected)
+
+
+def test_packed_rows_are_those_of_mmap(graph: GraphData) -> None:
+    sides = (neighbor(graph, feature_tier=tier) for tier in ("mmap", "packed"))
+    for plain, packed in zip(*sides, strict=True):
+        one, two = plain.to(CUDA), packed.to(CUDA)
+        assert two.x.device == CUDA
+        assert torch.equal(one.node_ids, two.node_ids)
+        assert torch.equal(one.x, two.x)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

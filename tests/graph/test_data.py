@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 import torch
 
+from redditgnn.graph import data
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 
@@ -45,3 +47,17 @@ def test_known_numbers_of_edges_give_the_same_blocks(make_graph: Callable[..., G
     for layer in range(2):
         assert torch.equal(batch.block(layer).col, with_count.block(layer).col)
         assert moved.block(layer).col.shape == with_count.block(layer).col.shape
+
+
+def test_a_subgraph_is_the_same_in_pieces(
+    make_graph: Callable[..., GraphData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = make_graph(num_nodes=30, num_edges=200)
+    graph = replace(graph, edge_weight=torch.rand(graph.num_edges))
+    keep = torch.arange(30) % 3 > 0
+    whole = graph.subgraph(keep)
+    monkeypatch.setattr(data, "ROWS_AT_ONCE", 3)
+    pieces = graph.subgraph(keep)
+    for name in ("rowptr", "col", "edge_weight", "x", "y"):
+        assert torch.equal(getattr(pieces, name), getattr(whole, name))
+    assert graph.subgraph(torch.zeros(30, dtype=torch.bool)).num_edges == 0

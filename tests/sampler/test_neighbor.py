@@ -118,6 +118,7 @@ def test_scales_make_sums_unbiased(make_graph: Callable[..., GraphData]) -> None
         num_neighbors=[4],
         batch_size=100,
         feature_tier="auto",
+        pack_gib=None,
     )
     total = torch.zeros(60, 5)
     for _ in range(400):
@@ -143,6 +144,7 @@ def test_an_epoch_shuffles_the_targets_anew(make_graph: Callable[..., GraphData]
         num_neighbors=[2, 2],
         batch_size=6,
         feature_tier="auto",
+        pack_gib=None,
     )
     epochs = [[b.node_ids[: b.num_targets].tolist() for b in sampler] for _ in range(2)]
     assert epochs[0] != epochs[1]

@@ -49,7 +49,7 @@ DRAWN_BY_TORCH: dict[str, Callable] = {
 SAMPLERS = {
     **DRAWN_BY_TORCH,
     "neighbor": lambda graph: NeighborSampler(
-        graph, num_neighbors=[3, 2], batch_size=10, feature_tier="auto", **COMMON
+        graph, num_neighbors=[3, 2], batch_size=10, feature_tier="auto", pack_gib=None, **COMMON
     ),
 }
 FIELDS = ("x", "y", "loss_weight", "node_ids", "rowptr", "col", "degree", "edge_scale")
@@ -285,7 +285,9 @@ def test_a_graph_of_one_node_gives_a_batch_of_one_node() -> None:
     graph = hub(0, without_neighbors=0)
     parts = {**COMMON, "num_parts": 1, "batch_size": 1, "partition": "metis"}
     for sampler in (
-        NeighborSampler(graph, num_neighbors=[-1, 5], batch_size=4, feature_tier="auto", **COMMON),
+        NeighborSampler(
+            graph, num_neighbors=[-1, 5], batch_size=4, feature_tier="auto", pack_gib=None, **COMMON
+        ),
         ClusterSampler(graph, **parts),
         GASSampler(graph, **{**GAS, **parts}),
     ):

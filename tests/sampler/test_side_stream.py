@@ -31,6 +31,7 @@ def test_every_tensor_of_a_batch_is_known_to_the_stream_that_uses_it(
         num_neighbors=[3, 2],
         batch_size=4,
         feature_tier="auto",
+        pack_gib=None,
     )
     batch = next(iter(sampler))
     known = {tensor.data_ptr() for tensor in batch_tensors(batch)}

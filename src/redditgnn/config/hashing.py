@@ -20,7 +20,8 @@ from redditgnn.config.settings import Settings
 
 # No score depends on these. Those of `protocol=temporal` depend on times, and their fingerprint
 # hashes the times themselves.
-NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph", "dataset.times")
+LATER_KEYS_NOT_HASHED = ("dataset.times", "sampler.pack_gib")
+NOT_HASHED = ("trainer.checkpoint_every", "sampler.cuda_graph", *LATER_KEYS_NOT_HASHED)
 HASHED_IF_SET = (  # keys added later: unset, they change no earlier hash
     "trainer.class_weight",
     "trainer.max_time",
@@ -110,7 +111,7 @@ def is_hashed(key: str, value: Any) -> bool:
 def with_later_keys(components: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Add the keys that the settings of an earlier run lack, unset."""
     completed = {group: dict(values) for group, values in components.items()}
-    for group, name in (key.split(".") for key in (*HASHED_IF_SET, "dataset.times")):
+    for group, name in (key.split(".") for key in (*HASHED_IF_SET, *LATER_KEYS_NOT_HASHED)):
         if group in completed and name in parameters_of(get_object(completed[group]["_target_"])):
             completed[group].setdefault(name, None)
     return completed

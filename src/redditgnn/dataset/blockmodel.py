@@ -8,14 +8,18 @@ is linked twice, and no node to itself. A class too small for its share of the e
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int8, Int32, Int64
 from numpy import ndarray
 
+from redditgnn.runtime.numba_threads import numba_works
+
 MAX_DENSITY = 0.5  # of the pairs inside a class
 MAX_DENSITY_BETWEEN = 0.2  # of the pairs between classes
 _MAX_RACE = 60_000_000  # pairs: above this, drawing with repetition takes less memory
+_DRAWS_AT_ONCE = 2**22  # the same numbers in pieces, which take less memory
 _STUBS_PER_NODE = 200  # resolution of the degrees that the draws follow
 
 
@@ -80,18 +84,17 @@ def block_model_edges(
     rng: np.random.Generator,
 ) -> tuple[Int32[ndarray, " edges"], Int32[ndarray, " edges"]]:
     """Draw undirected edges, each once. Expected degrees are proportional to `weights`."""
-    by_class = np.argsort(labels, kind="stable")
+    by_class = np.argsort(labels, kind="stable").astype(np.int32)
     sizes = np.bincount(labels)
     inside, between = quotas(sizes, num_edges, homophily)
-    first = np.cumsum(sizes) - sizes
-    parts = [
-        _draw_inside(weights[by_class[start : start + size]], int(quota), rng) + start
-        for start, size, quota in zip(first, sizes, inside, strict=True)
-    ]
-    parts.append(_draw_between(weights[by_class], labels[by_class], between, rng))
-    source, target = np.concatenate(parts, axis=1)
-    by_class = by_class.astype(np.int32)
-    return by_class[source], by_class[target]
+    ends = np.empty((2, int(inside.sum()) + between), np.int32)
+    done = 0
+    for start, size, quota in zip(np.cumsum(sizes) - sizes, sizes, inside.tolist(), strict=True):
+        pairs = _draw_inside(weights[by_class[start : start + size]], quota, rng)
+        ends[:, done : done + quota] = by_class[start : start + size][pairs]
+        done += quota
+    ends[:, done:] = by_class[_draw_between(weights[by_class], labels[by_class], between, rng)]
+    return ends[0], ends[1]
 
 
 def _draw_inside(
@@ -154,7 +157,12 @@ def _build_stubs(weights: Float64[ndarray, " nodes"]) -> Int32[ndarray, " stubs"
 def _draw_ends(
     stubs: Int32[ndarray, " stubs"], count: int, rng: np.random.Generator
 ) -> Int32[ndarray, "2 drawn"]:
-    return stubs[rng.integers(0, len(stubs), size=(2, count))]
+    ends = np.empty((2, count), np.int32)
+    for row in ends:
+        for start in range(0, count, _DRAWS_AT_ONCE):
+            piece = row[start : start + _DRAWS_AT_ONCE]
+            piece[:] = stubs[rng.integers(0, len(stubs), size=len(piece))]
+    return ends
 
 
 def _number_pairs(
@@ -197,6 +205,13 @@ def symmetric_csr(
     source: Int32[ndarray, " edges"], target: Int32[ndarray, " edges"], num_nodes: int
 ) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " symmetric"]]:
     """Return both directions of undirected edges as CSR with ascending columns."""
+    if numba_works():
+        from redditgnn.graph.undirected_numba import both_directions
+
+        rowptr, col = both_directions(source, target, num_nodes)
+        for start, end in pairwise(rowptr.tolist()):
+            col[start:end].sort()
+        return rowptr, col
     from scipy import sparse
 
     ones: Int8[ndarray, " edges"] = np.ones(len(source), dtype=np.int8)

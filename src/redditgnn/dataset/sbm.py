@@ -115,9 +115,9 @@ class BlockModel:
         return ConvertedGraph(arrays=arrays, num_classes=self.num_classes)
 
     def _refuse_too_large(self, free: int) -> None:
-        """Refuse a graph whose edges and features alone need more than `free` bytes."""
+        """Refuse a graph that needs more than `free` bytes: drawing its edges, or its features."""
         edges, features = REDDIT_EDGES * self.scale, self.num_nodes * self.num_features
-        needed = 12 * edges + 4 * features  # bytes: two 64-bit ends for two edges, and int32
+        needed = max(12 * edges, 4 * edges + 4 * features)  # bytes; drawing edges is measured
         require(
             needed <= free,
             f"dataset.scale must be smaller: {self.scale} takes {needed / GIB:,.0f} GiB to make, "

@@ -167,6 +167,7 @@ def node_batches(
         num_neighbors=settings["num_neighbors"],
         batch_size=size,
         feature_tier="auto",
+        pack_gib=None,
     )
 
 

@@ -117,9 +117,17 @@ class ExactInference:
         return model.decode([state.to(self._device) for state in states])
 
     def _rows(self, chunks: list[Chunk], compute: Callable[[Chunk], Tensor]) -> Tensor:
-        """Compute the rows of all chunks, in their order."""
-        parts = [compute(chunk) for chunk in chunks]
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        """Compute the rows of all chunks, in their order. They are in memory once."""
+        first = compute(chunks[0])
+        if len(chunks) == 1:
+            return first
+        joined = first.new_empty(sum(chunk.num_rows for chunk in chunks), *first.shape[1:])
+        joined[: len(first)] = first
+        done = len(first)
+        for chunk in chunks[1:]:
+            joined[done : done + chunk.num_rows] = compute(chunk)
+            done += chunk.num_rows
+        return joined
 
     def _encode(self, model: LayeredModel, chunk: Chunk) -> Tensor:
         """Encode a chunk's own nodes, once for all layers that read them."""
@@ -231,6 +239,10 @@ class Chunk:
         self._sources = node_ids
         self._loaded: tuple[Rows, Block] | None = None
         self.is_whole = node_ids is None
+
+    @property
+    def num_rows(self) -> int:
+        return self._graph.num_nodes if self._node_ids is None else len(self._node_ids)
 
     def load(self) -> tuple[Rows, Block]:
         """Return features of the sources, and the block; of the whole graph they are kept."""

@@ -29,6 +29,7 @@ from redditgnn.graph.sparse_features import (
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+ROWS_AT_ONCE = 2**14  # of a subgraph, whose edges take 40 bytes each while they are selected
 TIMES = ("node_time", "edge_time")  # arrays of a graph that no model reads
 
 
@@ -183,26 +184,42 @@ class GraphData:
         node_ids = keep.nonzero().view(-1)
         new_id = torch.full((self.num_nodes,), -1, dtype=torch.int32)
         new_id[node_ids] = torch.arange(len(node_ids), dtype=torch.int32)
-        _, rows, entries = entries_of_rows(self.rowptr, node_ids)
-        col = new_id[self.col[entries]]
-        inside = col >= 0
-        entries = entries[inside]
-        counts = torch.bincount(rows[inside], minlength=len(node_ids))
+        pieces = [self._edges_among(ids, new_id) for ids in node_ids.split(ROWS_AT_ONCE)]
+        counts, cols, weights, times = zip(*pieces, strict=True)
+        col = torch.cat(cols)
         return replace(
             self,
             x=selected_rows(self.x, node_ids),
-            rowptr=pointers(counts),
-            col=col[inside],
-            edge_weight=None if self.edge_weight is None else self.edge_weight[entries],
+            rowptr=pointers(torch.cat(counts)),
+            col=col,
+            edge_weight=_joined(weights),
             node_time=None if self.node_time is None else self.node_time[node_ids],
-            edge_time=None if self.edge_time is None else self.edge_time[entries],
+            edge_time=_joined(times),
             names=self._names_of(node_ids),
             y=self.y[node_ids],
             train_mask=self.train_mask[node_ids],
             val_mask=self.val_mask[node_ids],
             test_mask=self.test_mask[node_ids],
-            fingerprint=self.fingerprint.of_subgraph(len(entries)),
+            fingerprint=self.fingerprint.of_subgraph(len(col)),
         )
+
+    def _edges_among(
+        self, node_ids: Int64[Tensor, " rows"], new_id: Int32[Tensor, " nodes"]
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Return the edges into `node_ids` whose sources have a new id, which is not -1.
+
+        Their number for each node, their sources, and their weights and times if they have any.
+        """
+        _, rows, entries = entries_of_rows(self.rowptr, node_ids)
+        col = new_id[self.col[entries]]
+        inside = col >= 0
+        entries = entries[inside]
+        counts = torch.bincount(rows[inside], minlength=len(node_ids))
+        weight, time = (
+            None if values is None else values[entries]
+            for values in (self.edge_weight, self.edge_time)
+        )
+        return counts, col[inside], weight, time
 
     def _names_of(self, node_ids: Int64[Tensor, " rows"]) -> Names:
         nodes = self.names.nodes
@@ -234,6 +251,11 @@ class GraphData:
         local_id[local_nodes] = torch.arange(len(local_nodes), dtype=torch.int32, device=col.device)
         counts = torch.bincount(rows, minlength=len(node_ids))
         return local_nodes, pointers(counts), local_id[col]
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if known else None
 
 
 def tensors_on(holder: Any, device: torch.device, without: Sequence[str] = ()) -> dict[str, Any]:

@@ -5,6 +5,8 @@
   the bus. The features of the nodes with most out-edges are cached on the device.
 - `mmap`: both stay memory-mapped from disk. The background thread samples batches and gathers
   their features on the CPU. They are copied while the previous step is computed.
+- `packed`: as `mmap`, but batches are drawn ahead, and their features are copied into a file in the
+  order of use, see `redditgnn.graph.packed`.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from redditgnn.graph.host_table import HostTable
 from redditgnn.graph.sparse_features import dense_bytes
 from redditgnn.runtime.memory import GIB, free_memory
 
-Tier = Literal["device", "pinned", "mmap"]
-FeatureTier = Literal["auto", "device", "pinned", "mmap"]
+Tier = Literal["device", "pinned", "mmap", "packed"]
+FeatureTier = Literal["auto", "device", "pinned", "mmap", "packed"]
 
 RESERVED_SHARE = 0.25  # of the device's free memory, left to training and evaluation
 PINNED_SHARE = 0.5  # of the available host memory: others cannot use page-locked memory
@@ -104,7 +106,7 @@ def place(graph: GraphData, device: torch.device, tier: FeatureTier) -> PlacedGr
     if choice.tier == "device":
         graph = graph.to(device)
         return PlacedGraph(graph, graph.x)
-    if choice.tier == "mmap":
+    if choice.tier in ("mmap", "packed"):
         return PlacedGraph(graph, graph.x)
     hot_ids = most_read_nodes(graph, choice.num_cached)
     zero_copy = find_spec("triton") is not None
@@ -150,6 +152,8 @@ def describe_choice(choice: Choice, demand: Demand) -> str:
         "pinned": f"graph ({graph}) is on the device, which reads features ({features}) from "
         f"page-locked host memory, {cache_size}",
         "mmap": f"graph ({graph}) and features ({features}) stay memory-mapped on the host",
+        "packed": f"graph ({graph}) stays memory-mapped on the host, features ({features}) are "
+        "packed on disk",
     }
     return f"feature_tier={choice.tier}: {where[choice.tier]}: {choice.reason}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Int32, Int64
 from numpy import ndarray
@@ -29,11 +31,16 @@ def is_undirected(graph: GraphData) -> bool:
 def symmetric_csr(
     graph: GraphData,
 ) -> tuple[Int64[ndarray, " nodes_plus_1"], Int32[ndarray, " edges"]]:
-    """Return row pointers and ascending columns with every edge once in both directions."""
-    from scipy import sparse
+    """Return row pointers and ascending columns with every edge once in both directions.
 
+    They are the graph's own, without a copy, if it is undirected.
+    """
     if graph.edge_time is not None:
         graph = merge_repeated(graph, counts=False)
+    if is_undirected(replace(graph, edge_weight=None)):
+        return graph.rowptr.numpy(), graph.col.numpy()
+    from scipy import sparse
+
     ones, shape = np.ones(graph.num_edges, np.int8), (graph.num_nodes, graph.num_nodes)
     matrix = sparse.csr_matrix((ones, graph.col.numpy(), graph.rowptr.numpy()), shape)
     matrix = matrix.maximum(matrix.T).tocsr()

@@ -7,9 +7,7 @@ the same rows as pulling layer by layer.
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +23,7 @@ from torch import Tensor
 from redditgnn.errors import ConfigError
 from redditgnn.graph.batch import Histories
 from redditgnn.histories.copies import CopyStream, InFlight
+from redditgnn.runtime.files import reserve
 from redditgnn.runtime.memory import GIB
 
 ROWS_AT_ONCE = 2**16  # a table is overwritten in pieces, each copied to the host
@@ -142,7 +141,7 @@ def on_disk(folder: Path | None) -> NewTable:
         size = num_rows * width * dtype.itemsize
         with tempfile.TemporaryFile(dir=directory, prefix="histories-") as file:
             try:
-                _reserve(file.fileno(), size)
+                reserve(file.fileno(), size)
             except OSError as error:
                 free = shutil.disk_usage(directory).free
                 raise ConfigError(
@@ -156,11 +155,3 @@ def on_disk(folder: Path | None) -> NewTable:
         return torch.from_numpy(memory_map).view(dtype).view(num_rows, width)
 
     return new_table
-
-
-def _reserve(descriptor: int, size: int) -> None:
-    """Allocate the file's disk space now: writing to a page without any kills the process."""
-    if sys.platform == "linux":
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.truncate(descriptor, size)

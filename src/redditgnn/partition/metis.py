@@ -16,6 +16,7 @@ import numpy as np
 
 Objective = Literal["cut", "volume"]
 ARRAY_NAMES = ("indptr", "indices")
+BYTES_PER_EDGE = 48  # at its peak, measured on sbm of 4 and 23 million edges
 MAX_EDGES_IN_PROCESS = 2**20  # takes a second or two, and starting a process takes one
 
 
@@ -33,7 +34,7 @@ def partition(
 
     Raises:
         ImportError: pymetis is not installed.
-        MemoryError: the process was killed.
+        MemoryError: the process was killed, or had too little memory.
     """
     import pymetis  # noqa: F401  # before a process is started that needs it
 
@@ -48,7 +49,9 @@ def partition(
         if process.returncode < 0:
             raise MemoryError(f"METIS was killed by signal {-process.returncode}")
         if process.returncode:
-            raise RuntimeError(f"METIS failed: {process.stderr.strip().splitlines()[-1]}")
+            last = process.stderr.strip().splitlines()[-1]
+            failure = MemoryError if "memory" in last.lower() else RuntimeError
+            raise failure(f"METIS failed: {last}")
         return np.load(Path(directory, "part.npy"), allow_pickle=False)
 
 

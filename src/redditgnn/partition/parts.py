@@ -19,6 +19,7 @@ from redditgnn.graph.undirected import symmetric_csr
 from redditgnn.partition import metis
 from redditgnn.partition.balance import leiden_parts
 from redditgnn.runtime.files import whole_file
+from redditgnn.runtime.memory import GIB, free_memory
 
 log = logging.getLogger(__name__)
 Cut = Literal["metis", "random", "order"]
@@ -133,6 +134,7 @@ def _compute_metis(
     if num_parts == 1:
         return np.zeros(graph.num_nodes, np.int64)
     folder = graph.writable_cache_dir
+    _warn_of_memory(graph.num_edges, free_memory(torch.device("cpu")), NEEDS_METIS[objective][1])
     try:
         return metis.partition(*symmetric_csr(graph), num_parts, folder, objective)
     except ImportError as error:
@@ -141,3 +143,16 @@ def _compute_metis(
             f"{what} METIS, and pymetis is not installed: pip install pymetis ({way_out} needs "
             "none)"
         ) from error
+
+
+def _warn_of_memory(num_edges: int, free: int, way_out: str) -> None:
+    """Warn if METIS needs more than `free` bytes."""
+    needed = num_edges * metis.BYTES_PER_EDGE
+    if needed > free:
+        log.warning(
+            "METIS takes about %.1f GiB for %s edges, and %.1f GiB are free; if it fails, use %s",
+            needed / GIB,
+            f"{num_edges:,}",
+            free / GIB,
+            way_out,
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -95,6 +96,14 @@ def remove_half_written(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Allocate a file's disk space now: writing to a mapped page without any kills the process."""
+    if sys.platform == "linux":
+        os.posix_fallocate(descriptor, 0, max(1, size))
+    else:
+        os.truncate(descriptor, size)
 
 
 def flush_folder(folder: Path) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import torch
+from torch import Tensor
 
 from redditgnn.errors import require
 
 GIB = 2**30
+MADV_WILLNEED = 3  # of Linux
+PAGE_SIZE = mmap.PAGESIZE
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt: from this size on, blocks are mapped one by one
 FIRST_THRESHOLD, LAST_THRESHOLD = 2**17, 2**25  # bytes: glibc's first threshold, and its last one
 _limits: dict[torch.device, int] = {}  # bytes: torch itself records limits only after version 2.6
@@ -57,6 +61,15 @@ def private_bytes() -> int:
     """Return the bytes that count against RLIMIT_DATA: private writable memory, thread stacks."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmData")) * 1024
+
+
+def read_ahead(values: Tensor) -> None:
+    """Let Linux begin to read all of a contiguous tensor that is mapped from a file."""
+    start = values.data_ptr() // PAGE_SIZE * PAGE_SIZE
+    end = values.data_ptr() + values.numel() * values.element_size()
+    with suppress(OSError, AttributeError):  # elsewhere its pages are read when they are needed
+        advise = ctypes.CDLL("libc.so.6").madvise
+        advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_WILLNEED)
 
 
 @contextmanager

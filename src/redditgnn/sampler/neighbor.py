@@ -6,6 +6,7 @@ PyG's NeighborLoader. The paper samples again for every layer.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
@@ -17,10 +18,13 @@ from torch import Tensor
 from redditgnn.errors import require, require_positive
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
+from redditgnn.graph.packed import Packing
 from redditgnn.graph.placement import FeatureTier, place
 from redditgnn.runtime.numba_threads import numba_works
 from redditgnn.sampler.base import IsChosen, build_chosen, every_batch
 from redditgnn.sampler.side_stream import SideStream
+
+log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -40,8 +44,8 @@ class NeighborSampler:
     """Batches of training nodes, with `num_neighbors[h]` in-neighbours sampled per node at hop h.
 
     -1 takes all neighbours. `feature_tier` says where graph and features live with CUDA, see
-    `redditgnn.graph.placement`. A batch is the same in all tiers except `mmap`, where the CPU draws
-    it.
+    `redditgnn.graph.placement`. A batch is the same in all tiers except `mmap` and `packed`, where
+    the CPU draws it. `packed` may take `pack_gib` of disk, see `redditgnn.graph.packed`.
     """
 
     has_halo = True
@@ -57,10 +61,12 @@ class NeighborSampler:
         num_neighbors: list[int],
         batch_size: int,
         feature_tier: FeatureTier,
+        pack_gib: int | float | None,
     ) -> None:
         check_num_neighbors(num_neighbors, num_layers)
         require_positive("sampler.batch_size", batch_size)
         self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
+        self._pack = _packing(graph, feature_tier, pack_gib)
         self._neighborhoods = self._build_neighborhoods(self._placed.graph)
         self._num_neighbors, self._batch_size = num_neighbors, batch_size
         self._weight = self._placed.graph.edge_weight
@@ -77,7 +83,8 @@ class NeighborSampler:
 
     def select(self, is_chosen: IsChosen) -> Iterator[Batch]:
         """Draw an epoch, and build the chosen ones of its batches."""
-        return self._stream.build(build_chosen(self._plan(), self._batch, is_chosen))
+        batches = build_chosen(self._plan(), self._batch, is_chosen)
+        return self._stream.build(batches if self._pack is None else self._pack(batches))
 
     def _plan(self) -> Iterator[tuple[Tensor, int]]:
         """Draw the targets of each batch, and the key that its neighbours are sampled with."""
@@ -154,6 +161,18 @@ def sampled_batch(
         row_scale=degree[: len(num_sampled)] / num_sampled.clamp(min=1),
         num_dst=rows_per_layer(rowptr, col, num_targets, num_layers),
     )
+
+
+def _packing(graph: GraphData, tier: FeatureTier, gib: int | float | None) -> Packing | None:
+    require(
+        gib is None or tier == "packed",
+        f"sampler.pack_gib={gib} needs sampler.feature_tier=packed, got {tier}",
+    )
+    if tier != "packed":
+        return None
+    packing = Packing(graph.x, graph.writable_cache_dir, gib)
+    log.info(packing.describe())
+    return packing
 
 
 def _uses_numba(graph: GraphData) -> bool:

@@ -60,6 +60,11 @@ class TreeSampler:
             f"fixed shape, got {num_neighbors}; for all neighbours use sampler=neighbor",
         )
         require_positive("sampler.batch_size", batch_size)
+        require(
+            feature_tier != "packed",
+            "sampler.feature_tier=packed is for sampler=neighbor: trees have many rows repeatedly; "
+            "use sampler=neighbor, or sampler.feature_tier=mmap",
+        )
         self._placed, self._stream = place(graph, device, feature_tier), SideStream(device)
         self.cuda_graph = resolve_capture(
             cuda_graph,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -125,6 +126,14 @@ def test_tiers_say_what_they_move_and_how_often_the_cache_has_it(bench: StepBenc
     assert traffic["device"]["hit_share"] == 1 > shares[0] > shares[1] > shares[2] == 0
     assert shares[0] > 0.2, "nodes with many neighbours are read more often than others"
     assert traffic["device"]["moved_mib"] == 0 < traffic["mmap"]["moved_mib"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page cache is emptied as on Linux")
+def test_cold_tiers_say_what_they_read(bench: StepBench) -> None:
+    rows = step_tiers.cold_tiers("cold feature tiers", bench)
+    assert [row.side.split(",")[0] for row in rows] == ["mmap", "packed"] * 2
+    assert {row.status for row in rows} == {"completed"}
+    assert all("MiB read" in row.note for row in rows)
 
 
 def test_a_tier_that_gives_other_rows_is_wrong(bench: StepBench) -> None:
