@@ -121,9 +121,9 @@ def test_the_gradient_of_a_step_is_the_mean_over_its_batches(data_dir):
     batches, step = list(parts.sampler)[:3], step_of(parts)
     total = StepSum(parts.model, Deal(3, 3), Alone(), torch.device("cpu"))
     for number in total.begin(range(3)):
-        total.prepare(number)
         torch.manual_seed(number)
-        loss = step.loss(batches[number])
+        with total.forward(number):
+            loss = step.loss(batches[number])
         loss.backward()
         total.add(number, loss.detach())
     result = total.finish(stop=False)
@@ -147,8 +147,8 @@ def test_running_statistics_move_as_if_batches_came_one_after_another(momentum):
     total = StepSum(norm, deal := Deal(7, 3), Alone(), torch.device("cpu"))
     for step in deal.steps(0):
         for number in total.begin(step):
-            total.prepare(number)
-            loss = norm(batches[number]).square().sum()
+            with total.forward(number):
+                loss = norm(batches[number]).square().sum()
             loss.backward()
             total.add(number, loss.detach())
         total.finish(stop=False)
@@ -161,8 +161,8 @@ def test_a_parameter_without_a_gradient_stays_without_one():
     model = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
     total = StepSum(model, Deal(2, 2), Alone(), torch.device("cpu"))
     for number in total.begin(range(2)):
-        total.prepare(number)
-        loss = model[number](torch.ones(1, 2)).sum() if number == 0 else model[0].bias.sum()
+        with total.forward(number):
+            loss = model[number](torch.ones(1, 2)).sum() if number == 0 else model[0].bias.sum()
         loss.backward()
         total.add(number, loss.detach())
     total.finish(stop=False)
@@ -177,7 +177,8 @@ def stops(team: Team) -> list[bool]:
     answers = []
     for asks in (False, team.rank == team.size - 1):
         for number in total.begin(range(1)):
-            total.prepare(number)
+            with total.forward(number):
+                pass
             total.add(number, torch.tensor(1.0))
         answers.append(total.finish(stop=asks).is_stopped)
     return answers
