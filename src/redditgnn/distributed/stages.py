@@ -46,6 +46,11 @@ class Stages:
         most = max(len(self.stored_layers(rank)) for rank in range(self.size))
         return most / max(1, self.num_layers - 1)
 
+    def share_of_step(self, num_chunks: int) -> float:
+        """The activations that a rank keeps, divided by those of one chunk in all layers."""
+        num_kept = num_chunks if self.schedule == "gpipe" else min(num_chunks, self.size)
+        return num_kept * len(self.layers(0)) / self.num_layers
+
     def bubble(self, num_chunks: int) -> float:
         """Return the share of a step in which a rank is idle, if all take equally long."""
         return (self.size - 1) / (num_chunks + self.size - 1)

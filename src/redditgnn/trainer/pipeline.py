@@ -22,11 +22,10 @@ from redditgnn.distributed.stage_weights import StageWeights
 from redditgnn.distributed.stages import Schedule, Stages
 from redditgnn.distributed.team import Alone, Team, others_present
 from redditgnn.errors import TeamFailed, require
-from redditgnn.graph.data import GraphData
 from redditgnn.model.base import Backbone
 from redditgnn.sampler.base import GivesChunks, Sampler
-from redditgnn.sampler.subgraph import subgraph_batch
 from redditgnn.trainer.epoch import EpochClock
+from redditgnn.trainer.parcel_widths import parcel_widths
 from redditgnn.trainer.shared import SharedSteps
 from redditgnn.trainer.stage import SendingStage, Stage
 from redditgnn.trainer.step import Step
@@ -132,39 +131,12 @@ def pipeline_steps(
     """Return what takes the steps of this process's stage."""
     assert isinstance(step.model, Backbone)
     assert isinstance(sampler, GivesChunks)
-    encoded, *widths = state_widths(step.model, sampler.graph, step.device)
     layers, wire = stages.layers(team.rank), team.wire_device(step.device)
-
-    def parcels(layer: int) -> Parcels:
-        """Pack what `layer` gives."""
-        both = [widths[layer], encoded] if step.model.reads_h0 else [widths[layer]]
-        return Parcels(sampler.most_targets, both, step.device, wire)
-
-    arriving = parcels(layers.start - 1) if team.rank > 0 else None
-    leaving = parcels(layers.stop - 1) if team.rank < team.size - 1 else None
+    parcels = [
+        Parcels(sampler.most_targets, widths, step.device, wire)
+        for widths in parcel_widths(step.model, sampler.graph, step.device)
+    ]
+    arriving = parcels[layers.start - 1] if team.rank > 0 else None
+    leaving = parcels[layers.stop - 1] if team.rank < team.size - 1 else None
     stage = Stage(step, layers, arriving, leaving)
     return PipelineSteps(step, deal, team, seed, stage, stages.schedule)
-
-
-@torch.no_grad()
-def state_widths(model: Backbone, graph: GraphData, device: torch.device) -> list[int]:
-    """Return the widths of what `encode` gives and of each layer's outputs, by one node alone."""
-    node, was_training = torch.zeros(1, dtype=torch.int64), model.training
-    batch = subgraph_batch(
-        graph,
-        node,
-        torch.zeros(2, dtype=torch.int64),
-        torch.empty(0, dtype=torch.int32),
-        num_layers=model.num_layers,
-        loss_weight=torch.ones(1),
-        degree=torch.zeros(1, dtype=torch.int64),
-        edge_weight=None if graph.edge_weight is None else torch.empty(0),
-    ).to(device)
-    model.eval()
-    h = h0 = model.encode(batch.features)
-    widths = [h0.shape[1]]
-    for index in range(model.num_layers):
-        h = model.layer(index, h, batch.block(index), h0)
-        widths.append(h.shape[1])
-    model.train(was_training)
-    return widths

@@ -126,7 +126,7 @@ class SendingStage(PipelineStage):
             input_args=(one if stage.arriving is None else stage.arriving.empty(),),
             output_args=(one if stage.leaving is None else stage.leaving.empty(),),
         )
-        self._stage, self._traffic = stage, team.traffic
+        self._stage, self._team = stage, team
 
     def backward_one_chunk(self, bwd_chunk_id: int, *arguments: Any, **keywords: Any) -> None:
         """Add the gradient of a chunk to those of the step."""
@@ -142,5 +142,5 @@ class SendingStage(PipelineStage):
         return self._counted(super().get_bwd_send_ops(bwd_chunk_id))
 
     def _counted(self, sends: list[P2POp]) -> list[P2POp]:
-        self._traffic.sent_bytes += sum(send.tensor.nbytes for send in sends)
+        self._team.traffic.sent_bytes += sum(send.tensor.nbytes for send in sends)
         return sends
