@@ -12,6 +12,7 @@ import torch
 from redditgnn.config.compose import compose_settings
 from redditgnn.distributed.team import Team
 from redditgnn.parts import Parts
+from redditgnn.trainer.parcel_widths import largest_parcel
 
 
 def train(team: Team, cases: list[list[str]], data_dir: str) -> list[dict[str, Any]]:
@@ -48,5 +49,5 @@ def _train(team: Team, overrides: list[str]) -> dict[str, Any]:
         "states": len(parts.optimizer.state),
         "sent": team.traffic.sent_bytes,
         "steps": team.traffic.num_steps,
-        "wait_s": team.traffic.wait_s,
+        "parcel": largest_parcel(parts.model, parts.sampler, parts.device),
     }

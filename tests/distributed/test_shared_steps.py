@@ -15,6 +15,9 @@ from redditgnn.distributed.deal import Deal
 from redditgnn.distributed.gradients import StepSum
 from redditgnn.distributed.team import Alone, Team
 from redditgnn.parts import Parts
+from redditgnn.sampler.base import every_batch, sampler_position, set_sampler_position
+from redditgnn.trainer.epoch import SECONDS, EpochClock, batches_from
+from redditgnn.trainer.shared import SharedSteps
 from redditgnn.trainer.step import Step, seed_of_batch
 
 SMALL = (
@@ -137,6 +140,20 @@ def test_the_gradient_of_a_step_is_the_mean_over_its_batches(data_dir):
     assert torch.equal(result.losses, torch.stack(losses).detach())
     for parameter, gradient in zip(parts.model.parameters(), gradients, strict=True):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_an_epoch_without_a_step_left_is_drawn_all_the_same(data_dir):
+    parts = parts_of(["gcn", "cluster"], data_dir, 3)
+    sampler, position = parts.sampler, sampler_position(parts.sampler)
+    num_batches = len(list(sampler))
+    expected = sampler_position(sampler)
+    set_sampler_position(sampler, position)
+    cpu = torch.device("cpu")
+    batches = batches_from(sampler, num_batches, every_batch)
+    clock = EpochClock(batches, dict.fromkeys(SECONDS, 0.0), cpu)
+    shared = SharedSteps(step_of(parts), Deal(num_batches, 3), Alone(), 0)
+    assert list(shared.take(1, num_batches, clock)) == []
+    assert torch.equal(sampler_position(sampler)[0], expected[0])
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])

@@ -72,7 +72,7 @@ class Backbone(nn.Module, ABC):
         index: int,
         h: Float[Tensor, "src width"] | Rows,
         block: Block,
-        h0: Float[Tensor, "src _"] | Rows,
+        h0: Float[Tensor, "rows _"] | Rows,
     ) -> Float[Tensor, "dst out"]:
         """Compute the rows of `block` from its sources' states `h`, and `h0`, the encoded ones.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ from redditgnn.model.base import Backbone
 from redditgnn.sampler.base import GivesChunks, Sampler
 from redditgnn.trainer.epoch import EpochClock
 from redditgnn.trainer.parcel_widths import parcel_widths
-from redditgnn.trainer.shared import SharedSteps
+from redditgnn.trainer.shared import SharedSteps, exhaust
 from redditgnn.trainer.stage import SendingStage, Stage
 from redditgnn.trainer.step import Step
 
@@ -55,7 +56,8 @@ class PipelineSteps(SharedSteps):
 
     def take(self, epoch: int, first: int, clock: EpochClock) -> Iterator[list[Tensor]]:
         """Take the steps from the batch `first` on, and yield the losses of each one's batches."""
-        self._stage.begin_epoch(epoch, self._seed, clock, self._sum)
+        batches = clock.batches()
+        self._stage.begin_epoch(partial(self._seed_of, epoch), batches, clock.phases, self._sum)
         for step in self._deal.steps(first):
             self._sum.begin(step)
             self._stage.begin_step(step)
@@ -63,6 +65,7 @@ class PipelineSteps(SharedSteps):
             result = self._finish()
             self._stop.is_requested = result.is_stopped
             yield list(result.losses.unbind())
+        exhaust(batches)
         self._weights.share()
 
     def _run(self, num_chunks: int) -> None:

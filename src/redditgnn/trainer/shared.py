@@ -55,13 +55,23 @@ class SharedSteps:
                 self._step.update()
             self._stop.is_requested = result.is_stopped
             yield list(result.losses.unbind())
+        exhaust(batches)
 
     def _add(self, epoch: int, number: int, batch: Batch) -> None:
-        torch.manual_seed(seed_of_batch(self._seed, epoch, number))
+        torch.manual_seed(self._seed_of(epoch, number))
         with self._sum.forward(number):
             loss = self._step.loss(batch)
         self._step.differentiate(loss)
         self._sum.add(number, loss.detach())
+
+    def _seed_of(self, epoch: int, number: int) -> int:
+        return seed_of_batch(self._seed, epoch, number)
+
+
+def exhaust(batches: Iterator[Batch]) -> None:
+    """Draw the epoch to its end, also if no step was left: the next one's draws follow."""
+    for _ in batches:
+        pass
 
 
 def shared_steps(

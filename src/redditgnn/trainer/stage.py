@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,8 +17,8 @@ from redditgnn.distributed.parcel import Parcels
 from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Batch
 from redditgnn.model.base import Backbone
-from redditgnn.trainer.epoch import EpochClock
-from redditgnn.trainer.step import Step, seed_of_batch
+from redditgnn.runtime.measure import Phases
+from redditgnn.trainer.step import Step
 
 
 class Stage(nn.Module):
@@ -43,10 +43,18 @@ class Stage(nn.Module):
         self.error: BaseException | None = None
         self._numbers, self._losses = range(0), list[Tensor]()
 
-    def begin_epoch(self, epoch: int, seed: int, clock: EpochClock, total: StepSum) -> None:
-        """Take the chunks from `clock` from now on, and add their gradients to `total`."""
-        self._epoch, self._seed, self._clock, self._sum = epoch, seed, clock, total
-        self._batches = clock.batches()
+    def begin_epoch(
+        self,
+        seed_of: Callable[[int], int],
+        batches: Iterator[Batch],
+        phases: Phases,
+        total: StepSum,
+    ) -> None:
+        """Take chunks from `batches` from now on, and add their gradients to `total`.
+
+        `seed_of` gives the seed of what a chunk draws, by its number. Seconds go to `phases`.
+        """
+        self._seed_of, self._batches, self._phases, self._sum = seed_of, batches, phases, total
 
     def begin_step(self, numbers: range) -> None:
         """Begin with the batches of these numbers in the epoch."""
@@ -89,19 +97,19 @@ class Stage(nn.Module):
     def _inputs(self, number: int, batch: Batch, vector: Tensor) -> tuple[Any, Any]:
         """Return the states that the first layer reads, and the encoded ones."""
         if self.arriving is None:
-            torch.manual_seed(seed_of_batch(self._seed, self._epoch, number))
+            torch.manual_seed(self._seed_of(number))
             h0 = self.model.encode(batch.features)
             return h0, h0
         h, *encoded = self.arriving.unpack(vector, batch.num_targets)
-        h0 = encoded[0] if encoded else h
-        return batch.exchange(self._layers.start - 1, h), h0
+        h = batch.exchange(self._layers.start - 1, h)
+        return h, encoded[0] if encoded else h
 
     @contextmanager
     def _busy(self, phase: str) -> Iterator[None]:
         """Count the seconds of work of this process, and keep its error."""
         start = time.perf_counter()
         try:
-            with self._clock.phases.phase(phase):
+            with self._phases.phase(phase):
                 yield
         except Exception as error:
             self.error = self.error or error.__cause__ or error
