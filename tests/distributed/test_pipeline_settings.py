@@ -52,9 +52,12 @@ def test_a_step_takes_all_chunks_of_the_epoch_where_nothing_is_said(
     ("overrides", "message"),
     [
         (["sampler=cluster"], "got sampler=cluster; use sampler=gas, or parallel=data"),
-        (["sampler.batch_size=auto"], "got sampler.batch_size=auto; give the number of parts"),
-        (["parallel.processes=3"], "got 2 layers for parallel.processes=3; use fewer processes"),
-        (["model=sgc"], "got 1 layers for parallel.processes=2"),
+        (
+            ["sampler.batch_size=auto"],
+            "cannot try sampler.batch_size=auto, which needs all layers; give",
+        ),
+        (["parallel.processes=3"], "which is 2, got 3; use fewer processes, or a deeper model"),
+        (["model=sgc"], "at most the number of layers with parallel=pipeline, which is 1"),
         (["model.jk=cat"], "which model.jk=cat reads; use model.jk=null or last"),
         (["trainer.batches_per_step=1"], "one process works at a time, got trainer.batches_per"),
         (["sampler.batch_size=8"], "one process works at a time, got trainer.batches_per_step=1"),
@@ -86,7 +89,9 @@ def test_a_dry_run_says_what_stages_hold_send_and_wait(tmp_path: Path) -> None:
     text = describe_run(compose_settings([*run, *STAGES]))
     assert "2 processes by gloo with 3 + 2 layers, each with at most 50% of the hist" in text
     assert re.search(r"idle in a step +11%", text), text
-    sent = re.search(r"sent in a step +([\d.]+) MiB by all together, for 8 chunks of up to (\d+)", text)
+    sent = re.search(
+        r"sent in a step +([\d.]+) MiB by all together, for 8 chunks of up to (\d+)", text
+    )
     assert sent is not None, text
     formula = 2 * 4 * 8 * (int(sent[2]) * 8 + 1264)  # states of 8 channels, and random numbers
     assert float(sent[1]) == pytest.approx(formula / 2**20, abs=0.06)

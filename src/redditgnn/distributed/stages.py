@@ -26,8 +26,8 @@ class Stages:
     def __post_init__(self) -> None:
         require(
             self.size <= self.num_layers,
-            f"parallel=pipeline needs a layer for each process, got {self.num_layers} layers for "
-            f"parallel.processes={self.size}; use fewer processes, or a deeper model",
+            "parallel.processes must be at most the number of layers with parallel=pipeline, which "
+            f"is {self.num_layers}, got {self.size}; use fewer processes, or a deeper model",
         )
 
     def layers(self, rank: int) -> range:

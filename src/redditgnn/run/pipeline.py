@@ -42,14 +42,14 @@ def resolve_pipeline(settings: Settings, processes: int) -> Settings:
 def _refuse_sampler(settings: Settings) -> None:
     name, values = settings.choices["sampler"], settings.components["sampler"]
     require(
+        values.get("batch_size") != "auto",
+        "parallel=pipeline cannot try sampler.batch_size=auto, which needs all layers; give the "
+        "number of parts in a chunk",
+    )
+    require(
         hasattr(settings.component("sampler"), "most_targets"),
         f"parallel=pipeline reads nodes of other chunks from histories, got sampler={name}; use "
         "sampler=gas, or parallel=data",
-    )
-    require(
-        isinstance(values.get("batch_size"), int),
-        f"parallel=pipeline needs chunks of a known size, got sampler.batch_size="
-        f"{values.get('batch_size')}; give the number of parts in a chunk",
     )
 
 
