@@ -11,7 +11,7 @@ from redditgnn.distributed.parcel import Parcels, sent_bytes
 from redditgnn.distributed.stages import Stages
 from redditgnn.distributed.team import Alone
 from redditgnn.errors import ConfigError
-from tests.distributed.pipelines import train
+from tests.distributed.pipelines import errors_of_a_stage, train
 
 SMALL = [
     *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=12", "dataset.num_classes=4"),
@@ -104,6 +104,11 @@ def test_stages_have_all_layers_in_their_order(num_layers, size, layers, histori
     assert [layer for own in stored for layer in own] == list(range(num_layers - 1))
     assert [len(own) for own in stored] == histories
     assert stages.share_of_histories == pytest.approx(max(histories) / (num_layers - 1))
+
+
+def test_an_error_of_a_stage_is_told_from_the_end_of_another(in_team, data_dir) -> None:
+    case = [*SMALL, *MODELS["gcn"], f"data_dir={data_dir}"]
+    assert in_team(1, errors_of_a_stage, case) == [["MemoryError", "TeamFailed"]]
 
 
 def test_a_stage_needs_a_layer() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 
 import torch
 
 from redditgnn.config.settings import Settings
+from redditgnn.distributed.environment import place_of
 from redditgnn.distributed.stages import Stages
 from redditgnn.errors import require
 from redditgnn.graph.data import GraphSpec
@@ -100,7 +102,7 @@ def _check_steps(settings: Settings, stages: Stages) -> None:
         f"parallel=pipeline needs steps of several chunks, or one process works at a time, got "
         f"trainer.{BATCHES}={count}; raise it, and sampler.num_parts / sampler.batch_size",
     )
-    if count < stages.size:
+    if count < stages.size and place_of(os.environ) is None:  # processes do not repeat it
         log.warning(
             "trainer.%s=%d is below parallel.processes=%d: each process is idle for %.0f%% of a "
             "step",

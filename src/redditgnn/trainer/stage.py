@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,9 +17,12 @@ from redditgnn.distributed.gradients import StepSum
 from redditgnn.distributed.parcel import Parcels
 from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Batch
+from redditgnn.graph.features import Rows
 from redditgnn.model.base import Backbone
 from redditgnn.runtime.measure import Phases
 from redditgnn.trainer.step import Step
+
+NO_FEATURES = Rows(torch.empty(0, 0), None)  # of a chunk, in all stages except the first
 
 
 class Stage(nn.Module):
@@ -64,7 +68,10 @@ class Stage(nn.Module):
     def forward(self, vector: Tensor) -> Tensor:
         """Compute the next chunk, from the `vector` of the stage before."""
         with self._busy("transfer"):
-            number, batch = next(self._coming), next(self._batches).to(self._step.device)
+            number, batch = next(self._coming), next(self._batches)
+            if self.arriving is not None:
+                batch = replace(batch, features=NO_FEATURES)
+            batch = batch.to(self.device)
         with self._busy("compute"), self._sum.forward(number):
             batch.begin()
             self._batch = batch
@@ -87,11 +94,12 @@ class Stage(nn.Module):
         """Enclose the backward pass of the chunk at `place` in the step."""
         with self._busy("compute"):
             yield
-            loss = self._losses[place] if self._losses else torch.zeros((), device=self._device)
+            loss = self._losses[place] if self._losses else torch.zeros((), device=self.device)
             self._sum.add(self._numbers[place], loss)
 
     @property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
+        """What computes the layers."""
         return self._step.device
 
     def _inputs(self, number: int, batch: Batch, vector: Tensor) -> tuple[Any, Any]:
@@ -125,7 +133,7 @@ class SendingStage(PipelineStage):
     """
 
     def __init__(self, stage: Stage, team: Team) -> None:
-        one = torch.zeros(1, device=team.wire_device(stage._device))
+        one = torch.zeros(1, device=team.wire_device(stage.device))
         super().__init__(
             stage,
             team.rank,
