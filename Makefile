@@ -139,6 +139,7 @@ STUDY_SEEDS ?= 0,1,2,3,4,5,6,7,8,9
 pipeline-study: $(VENV)/installed  ## what chunks cost GAT on PubMed, and the cure: runs, table and plot
 	$(BIN)/redditgnn train -m sweep=chunks experiment=pubmed_gat device=cpu seed=$(STUDY_SEEDS) \
 	    results_dir=results/pipeline
+	$(BIN)/redditgnn train -m sweep=stages experiment=pubmed_gat device=cpu results_dir=results/pipeline/stages
 	$(BENCH).pipeline_study $(BENCH_ARGS)
 
 peers-study: $(VENV)/installed  ## train GAT on PubMed here, in PyG and in DGL ('make dgl' puts it there)

@@ -38,7 +38,8 @@ ALLOWED = {
     "evaluation": {"distributed", "graph", "kernels", "metric", "model", "record", "runtime"}
     | {"sampler"},
     "embedding": {"errors", "evaluation", "graph", "kernels", "model", "nn", "runtime", "sampler"},
-    "trainer": {"distributed", "errors", "graph", "metric", "record", "runtime", "sampler"},
+    "trainer": {"distributed", "errors", "graph", "metric", "model", "record", "runtime"}
+    | {"sampler"},
     "parts": {"config", "distributed", "embedding", "errors", "evaluation", "graph", "kernels"}
     | {"metric", "model", "runtime", "sampler", "trainer"},
     "maps": {"errors", "graph", "partition", "runtime"},

@@ -3,7 +3,7 @@
 usage: python -m scripts.bench.pipeline_study [--results-dir DIR] [--data-dir DIR] [--scores-only]
 
 The runs are those of `make pipeline-study`. The table goes into docs/chunks.md. The graph is read
-to count the edges inside of the chunks.
+to count the edges inside of the chunks. Runs of sweep=stages add the seconds of a pipeline.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from scripts.bench.partitions import cut_share
 from scripts.tables.documents import commits, distinct, insert, table_row
 
 RESULTS, DOCUMENT = Path("results/pipeline"), Path("docs/chunks.md")
+STAGES = "stages"  # the folder of the runs of a pipeline, below
 PICTURE, EXPERIMENT = "chunks.png", "pubmed_gat"
 BEGIN, END = "<!-- chunks: made by 'make pipeline-study' -->", "<!-- end of chunks -->"
 WHOLE, MISSING = "whole graph", "not run"
@@ -57,7 +58,10 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     picture, with_seconds = options.out or options.results_dir / PICTURE, not options.scores_only
     draw(runs, picture, with_seconds=with_seconds)
     settings = compose_settings([f"experiment={EXPERIMENT}", f"data_dir={options.data_dir}"])
-    lines = [*table(runs, Parts(settings).graph, with_seconds=with_seconds), "", origin(runs)]
+    lines = table(runs, Parts(settings).graph, with_seconds=with_seconds)
+    if with_seconds and (options.results_dir / STAGES / "runs.csv").exists():
+        lines.append(stages_row(runs, study_runs(options.results_dir / STAGES)))
+    lines += ["", origin(runs)]
     document = root / DOCUMENT
     document.write_text(insert("\n".join(lines), document, BEGIN, END), encoding="utf-8")
     print(picture)
@@ -133,6 +137,13 @@ def table(runs: pd.DataFrame, graph: GraphData, *, with_seconds: bool) -> list[s
             cells = seconds.reindex(numbers, fill_value=MISSING)
             lines.append(table_row("seconds of an epoch", *cells))
     return lines
+
+
+def stages_row(runs: pd.DataFrame, of_stages: pd.DataFrame) -> str:
+    """Return the line of the table with the seconds of a pipeline, which has the same scores."""
+    seconds = of_stages.groupby("chunks").epoch_median_s.median().map("{:.3g}".format)
+    cells = seconds.reindex(sorted(set(runs.chunks.tolist())), fill_value=MISSING)
+    return table_row("the last in a pipeline of two, seconds of an epoch", *cells)
 
 
 def origin(runs: pd.DataFrame) -> str:

@@ -20,11 +20,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from redditgnn.config.settings import EMBEDDING, Settings
 from redditgnn.distributed.batch_norm import synchronize_norms
 from redditgnn.distributed.halo import HaloSettings
+from redditgnn.distributed.stages import Stages
 from redditgnn.distributed.team import Alone, Team
 from redditgnn.embedding.base import INDUCTIVE, Embedding
 from redditgnn.embedding.inputs import features_part, normalized, with_inputs
 from redditgnn.embedding.table import EmbeddingTable
-from redditgnn.errors import ConfigError, require
+from redditgnn.errors import require
 from redditgnn.evaluation.exact import precomputed
 from redditgnn.graph.data import GraphData
 from redditgnn.graph.fingerprint import Fingerprint
@@ -33,7 +34,7 @@ from redditgnn.kernels.backend import use_backend
 from redditgnn.metric.class_weight import class_weights
 from redditgnn.model.base import Backbone
 from redditgnn.runtime.hardware import resolve_device
-from redditgnn.sampler.base import Sampler, refuse_missing_edges
+from redditgnn.sampler.base import GivesChunks, Sampler, refuse_missing_edges, refuse_weights
 from redditgnn.sampler.part import PartSampler, part_data
 from redditgnn.trainer.class_weight import check_class_weight
 from redditgnn.trainer.loop import Trainer
@@ -105,7 +106,7 @@ class Parts:
             ConfigError: it would ignore the graph's edge weights.
         """
         model: Backbone = self.settings.build("model", self.train_graph.spec).to(self.device)
-        _refuse_ignored_weights(model.takes_edge_weight, "model", self)
+        self._refuse_ignored_weights(model.takes_edge_weight, "model")
         if self.settings.parallel.is_partition:
             synchronize_norms(model, self._team)
         model.recompute = self.settings.components["trainer"].get("recompute") is not None
@@ -134,7 +135,9 @@ class Parts:
         if self.model.whole_graph_only:
             refuse_missing_edges(sampler, self.settings.choices["sampler"])
         gives_weights = getattr(sampler, "gives_edge_weight", False)
-        _refuse_ignored_weights(gives_weights or not self.model.reads_edges, "sampler", self)
+        self._refuse_ignored_weights(gives_weights or not self.model.reads_edges, "sampler")
+        if self.stages is not None and isinstance(sampler, GivesChunks):
+            sampler.stored_layers = self.stages.stored_layers(self._team.rank)
         return sampler
 
     def _part_sampler(self, facts: dict[str, Any]) -> PartSampler:
@@ -142,6 +145,18 @@ class Parts:
         stored = self.model.propagation is None
         data = part_data(graph, self._team, parallel.partition, self.settings.seed, stored=stored)
         return PartSampler(graph, data, self._team, HaloSettings(**parallel.halo), **facts)
+
+    def _refuse_ignored_weights(self, uses_them: bool, group: str) -> None:
+        if not uses_them:
+            refuse_weights(self.graph, group, self.settings.choices[group])
+
+    @cached_property
+    def stages(self) -> Stages | None:
+        """How the processes cut the model, None where each has all of it."""
+        parallel = self.settings.parallel
+        if not parallel.is_pipeline or self._team.size == 1:
+            return None
+        return Stages(self.model.num_layers, self._team.size, parallel.schedule)
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -281,18 +296,3 @@ def fingerprint_with_inputs(settings: Settings, graph: GraphData) -> Fingerprint
     }
     part = features_part(graph.fingerprint, width, inputs.text, settings.embedding, **reads)
     return replace(graph.fingerprint, features=part)
-
-
-KNOWS_WEIGHTS = {
-    "model": "model=gcn, gcn2, appnp, dagnn, cheb, sgc, sign, gin or sage with model.aggr=mean",
-    "sampler": "sampler=full",
-}
-
-
-def _refuse_ignored_weights(uses_them: bool, group: str, parts: Parts) -> None:
-    if parts.graph.edge_weight is not None and not uses_them:
-        raise ConfigError(
-            f"{group}={parts.settings.choices[group]} as it is set cannot use the edge weights of "
-            f"dataset={parts.graph.name}; choose {KNOWS_WEIGHTS[group]}, or set "
-            "dataset.edge_weight=false to count all edges alike"
-        )

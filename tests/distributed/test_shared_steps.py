@@ -15,6 +15,9 @@ from redditgnn.distributed.deal import Deal
 from redditgnn.distributed.gradients import StepSum
 from redditgnn.distributed.team import Alone, Team
 from redditgnn.parts import Parts
+from redditgnn.sampler.base import every_batch, sampler_position, set_sampler_position
+from redditgnn.trainer.epoch import SECONDS, EpochClock, batches_from
+from redditgnn.trainer.shared import SharedSteps
 from redditgnn.trainer.step import Step, seed_of_batch
 
 SMALL = (
@@ -121,9 +124,9 @@ def test_the_gradient_of_a_step_is_the_mean_over_its_batches(data_dir):
     batches, step = list(parts.sampler)[:3], step_of(parts)
     total = StepSum(parts.model, Deal(3, 3), Alone(), torch.device("cpu"))
     for number in total.begin(range(3)):
-        total.prepare(number)
         torch.manual_seed(number)
-        loss = step.loss(batches[number])
+        with total.forward(number):
+            loss = step.loss(batches[number])
         loss.backward()
         total.add(number, loss.detach())
     result = total.finish(stop=False)
@@ -139,6 +142,20 @@ def test_the_gradient_of_a_step_is_the_mean_over_its_batches(data_dir):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-6)
 
 
+def test_an_epoch_without_a_step_left_is_drawn_all_the_same(data_dir):
+    parts = parts_of(["gcn", "cluster"], data_dir, 3)
+    sampler, position = parts.sampler, sampler_position(parts.sampler)
+    num_batches = len(list(sampler))
+    expected = sampler_position(sampler)
+    set_sampler_position(sampler, position)
+    cpu = torch.device("cpu")
+    batches = batches_from(sampler, num_batches, every_batch)
+    clock = EpochClock(batches, dict.fromkeys(SECONDS, 0.0), cpu)
+    shared = SharedSteps(step_of(parts), Deal(num_batches, 3), Alone(), 0)
+    assert list(shared.take(1, num_batches, clock)) == []
+    assert torch.equal(sampler_position(sampler)[0], expected[0])
+
+
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_running_statistics_move_as_if_batches_came_one_after_another(momentum):
     torch.manual_seed(0)
@@ -147,8 +164,8 @@ def test_running_statistics_move_as_if_batches_came_one_after_another(momentum):
     total = StepSum(norm, deal := Deal(7, 3), Alone(), torch.device("cpu"))
     for step in deal.steps(0):
         for number in total.begin(step):
-            total.prepare(number)
-            loss = norm(batches[number]).square().sum()
+            with total.forward(number):
+                loss = norm(batches[number]).square().sum()
             loss.backward()
             total.add(number, loss.detach())
         total.finish(stop=False)
@@ -161,8 +178,8 @@ def test_a_parameter_without_a_gradient_stays_without_one():
     model = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
     total = StepSum(model, Deal(2, 2), Alone(), torch.device("cpu"))
     for number in total.begin(range(2)):
-        total.prepare(number)
-        loss = model[number](torch.ones(1, 2)).sum() if number == 0 else model[0].bias.sum()
+        with total.forward(number):
+            loss = model[number](torch.ones(1, 2)).sum() if number == 0 else model[0].bias.sum()
         loss.backward()
         total.add(number, loss.detach())
     total.finish(stop=False)
@@ -177,7 +194,8 @@ def stops(team: Team) -> list[bool]:
     answers = []
     for asks in (False, team.rank == team.size - 1):
         for number in total.begin(range(1)):
-            total.prepare(number)
+            with total.forward(number):
+                pass
             total.add(number, torch.tensor(1.0))
         answers.append(total.finish(stop=asks).is_stopped)
     return answers

@@ -65,6 +65,9 @@ class Threads(Alone):
     def broadcast(self, value: Any) -> Any:
         return self._room.collect(self.rank, value)[0]
 
+    def gather_values(self, value: Any) -> list[Any]:
+        return self._room.collect(self.rank, value)
+
     def barrier(self) -> None:
         self._room.barrier.wait()
 

@@ -74,11 +74,20 @@ def best_weights(results: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return row, torch.load(path, map_location="cpu")
 
 
-def test_two_processes_with_gloo_share_a_gpu(data_dir, tmp_path):
-    shared = ("parallel=data", "parallel.processes=2", "parallel.timeout=60s")
+STAGES = ("model=gcn2", "model.num_layers=4", "sampler=gas", "sampler.num_parts=6")
+STAGES += ("sampler.batch_size=1",)
+TOGETHER = {
+    "data": MODELS["sage"],
+    "pipeline": STAGES,
+}
+
+
+@pytest.mark.parametrize("mode", TOGETHER)
+def test_two_processes_with_gloo_share_a_gpu(data_dir, tmp_path, mode):
+    shared = (f"parallel={mode}", "parallel.processes=2", "parallel.timeout=60s")
     weights, row = [], {}
     for name, arguments in (("alone", ()), ("shared", shared)):
-        command = [sys.executable, "-m", "redditgnn", "train", *SMALL, *MODELS["sage"], *arguments]
+        command = [sys.executable, "-m", "redditgnn", "train", *SMALL, *TOGETHER[mode], *arguments]
         folders = [f"data_dir={data_dir}", f"results_dir={tmp_path / name}"]
         subprocess.run([*command, "device=cuda", *folders], timeout=LIMIT_S, check=True)
         row, best = best_weights(tmp_path / name)

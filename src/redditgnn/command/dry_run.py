@@ -11,11 +11,13 @@ from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.distributed.balance import balance_of, imbalance
 from redditgnn.distributed.halo import HaloSettings
+from redditgnn.distributed.stages import Stages
 from redditgnn.distributed.team import Alone, Rehearsal, Team
 from redditgnn.graph.batch import Batch
 from redditgnn.graph.data import GraphData
 from redditgnn.memory.estimate import Estimate, estimate
 from redditgnn.memory.out_of_memory import MemoryWatch, Phase
+from redditgnn.memory.stage import StageCost, cost_of_stages
 from redditgnn.partition.parts import owners_of
 from redditgnn.parts import Parts
 from redditgnn.run.batch_size import resolve_batch_size
@@ -46,15 +48,17 @@ def describe_run(settings: Settings) -> str:
         rows = _part_rows(settings, graph, batch, num_batches, estimated)
         if settings.parallel.is_partition:
             rows += _balance_rows(parts, estimated)
+        if parts.stages is not None:
+            cost = cost_of_stages(parts, parts.stages, num_batches, estimated)
+            rows, estimated = rows + _stage_rows(settings, parts.stages, cost), cost.memory
         return align_columns([*rows, *_memory_rows(estimated, parts.device)])
 
 
 def _imagined_team(settings: Settings) -> Team:
     """Return the team of rank 0, whose part is that of a run on this many processes."""
-    processes = settings.parallel.processes
-    if not settings.parallel.is_partition or processes == "auto":
-        return Alone()
-    return Rehearsal(0, processes)
+    parallel = settings.parallel
+    processes, cuts = parallel.processes, parallel.is_partition or parallel.is_pipeline
+    return Alone() if not cuts or processes == "auto" else Rehearsal(0, processes)
 
 
 def _balance_rows(parts: Parts, estimated: Estimate) -> list[Row]:
@@ -69,6 +73,25 @@ def _balance_rows(parts: Parts, estimated: Estimate) -> list[Row]:
     return [
         (f"parallel.partition={parallel.partition}", f"the largest parts have {', '.join(shares)}"),
         ("sent in a step", f"{_format_mib(sent)} by {parallel.processes} processes together"),
+    ]
+
+
+def _stage_rows(settings: Settings, stages: Stages, cost: StageCost) -> list[Row]:
+    """Describe the stages of a pipeline, what they send each other, and how long they wait."""
+    layers = " + ".join(str(len(stages.layers(rank))) for rank in range(stages.size))
+    return [
+        (
+            "parallel=pipeline",
+            f"{stages.size} processes by {settings.parallel.backend} with {layers} layers, each "
+            f"with at most {stages.share_of_histories:.0%} of the histories; memory below is that "
+            "of one of them",
+        ),
+        (
+            "sent in a step",
+            f"{_format_mib(cost.sent)} by all together, for {cost.num_chunks} chunks of up to "
+            f"{cost.most_nodes:,} nodes",
+        ),
+        ("idle in a step", f"{stages.bubble(cost.num_chunks):.0%} where layers take equally long"),
     ]
 
 
@@ -104,7 +127,7 @@ def _sharing_rows(settings: Settings, num_batches: int, estimated: Estimate) -> 
     rows: list[Row] = [(f"steps of {count} batches", f"{-(-num_batches // count):,} an epoch")]
     parallel = settings.parallel
     assert parallel.processes != "auto"
-    if parallel.processes > 1:
+    if parallel.processes > 1 and not parallel.is_pipeline:
         sent = FLOAT_BYTES * estimated.num_parameters * (parallel.processes - 1)
         rows.append(
             (

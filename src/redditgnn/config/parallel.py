@@ -1,7 +1,7 @@
 """The group `parallel`: how many processes train one model together, and how they share the work.
 
-Their number is a fact about hardware, as that of threads, and no part of `config_hash`. Only what
-makes `parallel=partition` depart from `sampler=full` is.
+Their number is a fact about hardware, as that of threads, and no part of `config_hash`. Neither is
+`schedule`. Only what makes `parallel=partition` depart from `sampler=full` is.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 from redditgnn.config.arguments import check_types
 from redditgnn.errors import ConfigError, require
 
-Mode = Literal["none", "data", "partition"]
+Mode = Literal["none", "data", "partition", "pipeline"]
 Backend = Literal["auto", "gloo", "nccl"]
 Cut = Literal["metis", "random", "order"]
+Schedule = Literal["gpipe", "1f1b"]
 OF_HALO = ("staleness", "smoothing", "boundary_rate", "wire_dtype")
 
 
@@ -36,6 +37,7 @@ class Parallel:
     smoothing: int | float = 0
     boundary_rate: int | float = 1
     wire_dtype: Literal["fp32", "bf16"] = "fp32"
+    schedule: Schedule = "1f1b"
 
     def __post_init__(self) -> None:
         self._check_halo()
@@ -53,6 +55,11 @@ class Parallel:
     def is_partition(self) -> bool:
         """Whether each process trains on a part of the graph."""
         return self.name == "partition"
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether each process computes some of the layers."""
+        return self.name == "pipeline"
 
     @property
     def halo(self) -> dict[str, Any]:

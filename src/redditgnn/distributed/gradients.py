@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -23,34 +25,40 @@ class StepResult(NamedTuple):
 class StepSum:
     """Adds up gradients, losses and statistics of the batches of a step, over all processes.
 
-    A step's gradient is the mean over its batches. `begin` starts a step, `prepare` comes before
-    and `add` after the backward pass of each batch, and `finish` ends it.
+    A step's gradient is the mean over its batches. `begin` starts a step, and `finish` ends it.
+    Each batch has its forward pass within `forward`, and `add` after its backward pass. Other
+    batches may come between the two.
     """
 
     def __init__(self, model: nn.Module, deal: Deal, team: Team, device: torch.device) -> None:
         self._parameters, self._statistics = list(model.parameters()), RunningStatistics(model)
         self._deal, self._team, self._device = deal, team, device
         self._step, self._sum = range(0), PairwiseSum()
+        self._shares: dict[int, list[Tensor]] = {}  # batch -> its share of the statistics
 
     def begin(self, step: range) -> range:
         """Start the step of these batches; return those that this process computes."""
         self._step, self._sum = step, PairwiseSum()
         self._statistics.begin(len(step))
+        self._clear_gradients()
         return self._deal.share(step, self._deal.rank)
 
-    def prepare(self, number: int) -> None:
-        """Get ready for the forward pass of a batch."""
-        self._statistics.prepare(number - self._step.start)
-        for parameter in self._parameters:
-            parameter.grad = None
+    @contextmanager
+    def forward(self, number: int) -> Iterator[None]:
+        """Enclose the forward pass of a batch."""
+        place = number - self._step.start
+        self._statistics.prepare(place)
+        yield
+        self._shares[number] = self._statistics.share(place)
 
     def add(self, number: int, loss: Tensor) -> None:
         """Add a batch, of which the parameters hold the gradient."""
         place = number - self._step.start
         losses = loss.new_zeros(len(self._step))
         losses[place] = loss
-        parts = [*self._gradients(), self._presence(), *self._statistics.share(place), losses]
+        parts = [*self._gradients(), self._presence(), *self._shares.pop(number), losses]
         self._sum.add(Block(place, 1, torch.cat(parts)))
+        self._clear_gradients()
 
     def finish(self, *, stop: bool) -> StepResult:
         """Give the parameters the gradient of the step; `stop` asks all processes to stop.
@@ -70,6 +78,10 @@ class StepSum:
         self._statistics.finish(statistics)
         self._team.traffic.num_steps += 1
         return StepResult(losses, is_stopped)
+
+    def _clear_gradients(self) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
 
     def _gradients(self) -> list[Tensor]:
         gradients = ((p, p.grad) for p in self._parameters)

@@ -42,7 +42,7 @@ class RunningStatistics:
     def prepare(self, place: int) -> None:
         """Have the next forward pass, of the batch at `place` in the step, leave only its share."""
         for number, buffer in self._buffers():
-            buffer.zero_()
+            buffer.data.zero_()  # autograd would refuse backward passes of batches before this one
             self._set_count(number, place)
 
     def share(self, place: int) -> list[Tensor]:

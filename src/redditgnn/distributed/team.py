@@ -6,21 +6,18 @@ needs no process group.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import Store
-from torch.distributed.rendezvous import rendezvous
 
-from redditgnn.distributed.environment import Place, slurm_address
 from redditgnn.distributed.reports import Report, Reports
 from redditgnn.errors import TeamFailed
 
@@ -85,8 +82,16 @@ class Team(Protocol):
         """Return the value of rank 0, which may be any object that can be pickled."""
         ...
 
+    def gather_values(self, value: Value) -> list[Value]:
+        """Return the value of every rank, which may be any object that can be pickled."""
+        ...
+
     def barrier(self) -> None:
         """Wait until all processes are here."""
+        ...
+
+    def wire_device(self, device: torch.device) -> torch.device:
+        """Return where tensors of `device` have to be while they are sent."""
         ...
 
     def close(self) -> None:
@@ -134,8 +139,14 @@ class Alone:
     def broadcast(self, value: Value) -> Value:
         return value
 
+    def gather_values(self, value: Value) -> list[Value]:
+        return [value]
+
     def barrier(self) -> None:
         pass
+
+    def wire_device(self, device: torch.device) -> torch.device:
+        return device
 
     def close(self) -> None:
         pass
@@ -216,12 +227,18 @@ class Processes:
 
     def broadcast(self, value: Value) -> Value:
         values = [value]
-        with _others_present(self.rank):
+        with others_present(self.rank):
             dist.broadcast_object_list(values, group=self._patient, device=torch.device("cpu"))
         return values[0]
 
+    def gather_values(self, value: Value) -> list[Value]:
+        values: list[Any] = [None] * self.size
+        with others_present(self.rank):
+            dist.all_gather_object(values, value, group=self._patient)
+        return values
+
     def barrier(self) -> None:
-        with _others_present(self.rank):
+        with others_present(self.rank):
             dist.all_reduce(torch.zeros(1), group=self._patient)
 
     def close(self) -> None:
@@ -233,22 +250,25 @@ class Processes:
     def first_report(self) -> Report | None:
         return self._reports.first(REPORT_S)
 
+    def wire_device(self, device: torch.device) -> torch.device:
+        """Return where the backend reads what is computed on `device`: gloo reads host memory."""
+        return device if self._backend == "nccl" else torch.device("cpu")
+
     def _reachable(self, tensor: Tensor) -> Tensor:
-        """Return `tensor` where the backend reads it: gloo reads host memory."""
-        return tensor if self._backend == "nccl" else tensor.cpu()
+        return tensor.to(self.wire_device(tensor.device))
 
     @contextmanager
     def _counted(self, num_bytes: int | float) -> Iterator[None]:
         """Count seconds and bytes of a collective."""
         start = time.perf_counter()
-        with _others_present(self.rank):
+        with others_present(self.rank):
             yield
         self.traffic.wait_s += time.perf_counter() - start
         self.traffic.sent_bytes += num_bytes
 
 
 @contextmanager
-def _others_present(rank: int) -> Iterator[None]:
+def others_present(rank: int) -> Iterator[None]:
     """Enclose a collective of the process `rank`.
 
     Raises:
@@ -257,28 +277,12 @@ def _others_present(rank: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise TeamFailed(f"process {rank} lost the others ({_first_line(error)})") from error
+        raise TeamFailed(f"process {rank} lost the others ({first_line(error)})") from error
 
 
-def _first_line(error: RuntimeError) -> str:
+def first_line(error: RuntimeError) -> str:
+    """Return what torch says first about an error of its own."""
     return (str(error).splitlines() or ["no reason given"])[0][:160]
-
-
-def join_team(place: Place, *, backend: str, timeout_s: float) -> Processes:
-    """Join the other processes that a launcher has started; the environment says where they are.
-
-    Raises:
-        TeamFailed: they do not come within `timeout_s`.
-    """
-    if "MASTER_ADDR" not in os.environ:  # a task of SLURM
-        os.environ.update(place.environment(*slurm_address(os.environ)))
-    timeout = timedelta(seconds=timeout_s)
-    try:
-        store, rank, size = next(rendezvous("env://", timeout=timeout))
-        return Processes(store, rank, size, backend=backend, timeout_s=timeout_s)
-    except RuntimeError as error:
-        text = f"the {place.size} processes did not find each other ({_first_line(error)})"
-        raise TeamFailed(text) from error
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Encoder(Backbone):
         index: int,
         h: Float[Tensor, "src width"] | Rows,
         block: Block,
-        h0: Float[Tensor, "src _"] | Rows,
+        h0: Float[Tensor, "rows _"] | Rows,
     ) -> Float[Tensor, "dst out"]:
         """Compute the rows of `block` from its sources' states `h`. `h0` is not read."""
         return self.ends[index](self.convs[index](h, block))

@@ -38,7 +38,7 @@ class APPNP(Decoupled):
         index: int,
         h: Float[Tensor, "src classes"] | Rows,
         block: Block,
-        h0: Float[Tensor, "src classes"] | Rows,
+        h0: Float[Tensor, "rows classes"] | Rows,
     ) -> Float[Tensor, "dst classes"]:
         """Take one step of the walk, with the share `alpha` of its start `h0`."""
         return sum_with_restart(to_dense(h), h0, block, self.alpha)

@@ -44,7 +44,10 @@ class Backbone(nn.Module, ABC):
     """The map from the graph's features to those that `encode` reads, applied before training."""
 
     reads_h0 = False
-    """Layers after the first read the output of `encode`. Otherwise their `h0` may be anything."""
+    """Layers after the first read what `encode` gave the nodes that they compute.
+
+    Otherwise their `h0` may be anything.
+    """
 
     recompute = False
     """`forward` keeps the inputs of layers, and their backward passes compute the rest again."""
@@ -69,9 +72,12 @@ class Backbone(nn.Module, ABC):
         index: int,
         h: Float[Tensor, "src width"] | Rows,
         block: Block,
-        h0: Float[Tensor, "src _"] | Rows,
+        h0: Float[Tensor, "rows _"] | Rows,
     ) -> Float[Tensor, "dst out"]:
-        """Compute the rows of `block` from its sources' states `h`, and `h0`, the encoded ones."""
+        """Compute the rows of `block` from its sources' states `h`, and `h0`, the encoded ones.
+
+        `h0` has those of the block's destinations at least, and these come first.
+        """
 
     @abstractmethod
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
@@ -95,16 +101,25 @@ class Backbone(nn.Module, ABC):
 
     def forward(self, batch: Batch) -> Float[Tensor, "targets classes"]:
         """Return the logits of the batch's targets."""
-        h = h0 = self.encode(batch.features)
+        h0 = self.encode(batch.features)
+        return self.decode(self.apply_layers(range(self.num_layers), batch, h0, h0))
+
+    def apply_layers(
+        self, layers: range, batch: Batch, h: Tensor | Rows, h0: Tensor | Rows
+    ) -> list[Float[Tensor, "targets _"]]:
+        """Apply successive layers to `h`, the input of the first, and `h0`, the encoded states.
+
+        Returns what `decode` reads: the targets' states after each layer, or only after the last.
+        """
         states: list[Tensor] = []
-        for index in range(self.num_layers):
+        for index in layers:
             block = batch.block(index)
             h = self._compute(index, h, block, h0[: block.num_src])
-            if self.reads_every_layer or index == self.num_layers - 1:
+            if self.reads_every_layer or index == layers[-1]:
                 states.append(h[: batch.num_targets])
-            if index < self.num_layers - 1:
+            if index < layers[-1]:
                 h = batch.exchange(index, h)
-        return self.decode(states)
+        return states
 
     def _compute(self, index: int, h: Tensor | Rows, block: Block, h0: Tensor | Rows) -> Tensor:
         """Call `layer`, so that training keeps only its inputs if it should compute it again.

@@ -79,7 +79,7 @@ class GCN2(Backbone):
         index: int,
         h: Float[Tensor, "src hidden"] | Rows,
         block: Block,
-        h0: Float[Tensor, "src hidden"] | Rows,
+        h0: Float[Tensor, "rows hidden"] | Rows,
     ) -> Float[Tensor, "dst hidden"]:
         """Propagate once. `h0` has no dropout."""
         h = dropout(to_dense(h), self.dropout, self.training)

@@ -127,7 +127,7 @@ class ConvStack(Backbone):
         index: int,
         h: Float[Tensor, "src width"] | Rows,
         block: Block,
-        h0: Float[Tensor, "src _"] | Rows,
+        h0: Float[Tensor, "rows _"] | Rows,
     ) -> Float[Tensor, "dst out"]:
         """Compute the rows of `block` from its sources' states `h`. `h0` is not read."""
         rate = self.dropout if index else self.input_dropout

@@ -20,16 +20,19 @@ Weights = dict[str, Tensor]
 log = logging.getLogger(__name__)
 
 
-def save(values: Mapping[str, Any], path: Path) -> None:
+def save(values: Mapping[str, Any], path: Path) -> bool:
     """Write tensors, numbers and text to `path` atomically, and see that they are on the disk.
 
     A full disk costs the file, not the run: a warning says so, and the file from before stays.
+    Returns whether it was written.
     """
     try:
         with whole_file(path) as file:
             _save_archive(values, file)
     except OSError as error:
         log.warning("%s could not be written: %s", path, error.strerror or error)
+        return False
+    return True
 
 
 def _save_archive(values: Mapping[str, Any], file: IO[bytes]) -> None:

@@ -23,6 +23,7 @@ from redditgnn.record.rows import EpochRow, RunRow, cells_of
 from redditgnn.record.runs_file import read_rows
 
 CHECKPOINT = "checkpoint.pt"
+STAGE_HISTORIES = "histories-*.pt"  # beside it, of stages of a pipeline
 SAME_RUN = ("config_hash", "seed", "fingerprint")
 SAME_MAKER = ("commit", "source", "torch_version", "pyg_version", "device")
 FINAL = ("completed", "diverged")  # resuming would change nothing
@@ -61,6 +62,8 @@ class RunFolder:
         """Let others have the run; its checkpoint goes with a `status` that is final."""
         if status in FINAL:
             self.checkpoint.unlink(missing_ok=True)
+            for path in self.folder.glob(STAGE_HISTORIES):
+                path.unlink(missing_ok=True)
         self.lock.release()
 
 

@@ -63,9 +63,10 @@ class RunRow:
     and `kernels_backend` as well. CUDA columns are empty on a CPU. `train_s` and `eval_s` sum up
     epochs.csv; the one evaluation on test nodes after them is in `wall_s` alone. Where processes
     share a run, times are those of rank 0, peaks of memory the largest of any. `wait_s` is the time
-    in collectives, and `sent_mib` what a process has sent for each step, on average. Energy is that
-    of all processor packages, and of the GPU, in `wall_s`: what other programs draw is in it. It is
-    empty where the counters cannot be read, see `redditgnn.runtime.energy`.
+    in collectives and of waiting for other stages. `sent_mib` is what a process has sent for each
+    step, on average. Energy is that of all processor packages, and of the GPU, in `wall_s`: what
+    other programs draw is in it. It is empty where the counters cannot be read, see
+    `redditgnn.runtime.energy`.
     """
 
     run_id: str

@@ -58,6 +58,7 @@ from redditgnn.tracker.none import NoTracker
 from redditgnn.trainer.checkpointing import NEVER, Checkpointer
 from redditgnn.trainer.loop import TrainingResult
 from redditgnn.trainer.running import Evaluate
+from redditgnn.trainer.stage_checkpointing import StageCheckpointer
 
 log = logging.getLogger(__name__)
 
@@ -248,11 +249,14 @@ def _train(
         record.end_epoch(row)
 
     # Of other samplers nobody knows what they will draw next.
-    is_saved = isinstance(parts.sampler, Resumable) and record.team.rank == 0
+    saves = record.team.rank == 0 or parts.stages is not None
+    is_saved = isinstance(parts.sampler, Resumable) and saves
     cadence = parts.trainer.cadence if is_saved else NEVER
-    checkpointer = Checkpointer(
-        folder.checkpoint, cadence, interruption, spent, folder.resumed_from
-    )
+    arguments = folder.checkpoint, cadence, interruption, spent, folder.resumed_from
+    if parts.stages is None:
+        checkpointer = Checkpointer(*arguments)
+    else:
+        checkpointer = StageCheckpointer(*arguments, team=record.team)
     return parts.trainer.fit(
         parts.model,
         parts.optimizer,
@@ -266,4 +270,5 @@ def _train(
         parts.class_weight,
         record.team,
         parts.settings.seed,
+        parts.stages,
     )

@@ -15,13 +15,15 @@ from torch import nn
 
 from redditgnn.config.settings import Settings
 from redditgnn.distributed.environment import Place, place_of
+from redditgnn.distributed.joining import join_team
 from redditgnn.distributed.reports import Report
-from redditgnn.distributed.team import Alone, Team, join_team
+from redditgnn.distributed.team import Alone, Team
 from redditgnn.errors import ConfigError, RunFailed, TeamFailed, UserError, require
 from redditgnn.evaluation.shared import SharedInference
 from redditgnn.graph.data import Split
 from redditgnn.metric.base import Scores
 from redditgnn.model.base import LayeredModel
+from redditgnn.run.pipeline import resolve_pipeline
 from redditgnn.runtime.duration import seconds_of
 from redditgnn.runtime.hardware import resolve_device
 from redditgnn.trainer.running import Evaluate
@@ -46,6 +48,8 @@ def resolve_parallel(settings: Settings) -> Settings:
     processes = _num_processes(settings)
     parallel = replace(parallel, processes=processes, backend=_backend(settings, processes))
     settings = replace(settings, parallel=parallel)
+    if parallel.is_pipeline:
+        return resolve_pipeline(settings, processes)
     if parallel.is_partition:
         _refuse_but_whole_graph(settings)
         return settings

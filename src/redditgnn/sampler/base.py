@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from redditgnn.errors import require
+from redditgnn.errors import ConfigError, require
 from redditgnn.graph.batch import Batch
+from redditgnn.graph.data import GraphData
 from redditgnn.record.rows import HistoryRow
 
 
@@ -71,6 +72,22 @@ class KeepsHistories(Protocol):
 
     def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
         """Restore a `state_dict` taken after `num_epochs` epochs."""
+        ...
+
+
+@runtime_checkable
+class GivesChunks(Protocol):
+    """A sampler whose batches can be the chunks of a pipeline.
+
+    `graph`: the one that training uses. `stored_layers`: those whose outputs are stored here.
+    """
+
+    graph: GraphData
+    stored_layers: range
+
+    @property
+    def most_targets(self) -> int:
+        """The most nodes that a batch can compute."""
         ...
 
 
@@ -202,3 +219,19 @@ def refuse_missing_edges(sampler: Sampler, name: str | None) -> None:
         "have none; use sampler=full, sampler=cluster or sampler=saint_rw, and not "
         "parallel=partition",
     )
+
+
+KNOWS_WEIGHTS = {
+    "model": "model=gcn, gcn2, appnp, dagnn, cheb, sgc, sign, gin or sage with model.aggr=mean",
+    "sampler": "sampler=full",
+}
+
+
+def refuse_weights(graph: GraphData, group: str, option: str | None) -> None:
+    """Refuse a graph with edge weights, which the `option` of a group does not use."""
+    if graph.edge_weight is not None:
+        raise ConfigError(
+            f"{group}={option} as it is set cannot use the edge weights of "
+            f"dataset={graph.name}; choose {KNOWS_WEIGHTS[group]}, or set "
+            "dataset.edge_weight=false to count all edges alike"
+        )

@@ -128,6 +128,11 @@ class PartDrawer:
         num_batches = -(-len(self._parts) // self._batch_size)
         return num_batches if self._max_steps is None else min(num_batches, self._max_steps)
 
+    @property
+    def most_nodes(self) -> int:
+        """The nodes of a batch of the largest parts."""
+        return sum(sorted(map(len, self._parts))[-self._batch_size :])
+
     def plan(self) -> Iterator[Int64[Tensor, " parts"]]:
         """Shuffle the parts, and yield the numbers of those in each batch."""
         order = torch.randperm(len(self._parts), generator=self._generator)

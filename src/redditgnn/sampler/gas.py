@@ -49,6 +49,9 @@ class GASSampler:
             of histories. 0: no such loss.
         lipschitz_noise: Standard deviation of that loss's noise.
         log_staleness: Write age and error of the histories to histories.csv of the run.
+
+    Attributes:
+        stored_layers: The layers whose outputs are stored. Nothing reads those of the last layer.
     """
 
     has_halo = True
@@ -88,6 +91,7 @@ class GASSampler:
             seed=seed,
         )
         self.graph, self._num_layers, self._refresh_every = graph, num_layers, refresh_every
+        self.stored_layers = range(num_layers - 1)
         self._subgraphs, self._degree = build_subgraphs(graph), graph.weighted_degree
         self._lipschitz_weight, self._lipschitz_noise = lipschitz_weight, lipschitz_noise
         self._ages = Ages(graph.num_nodes) if log_staleness else None
@@ -100,6 +104,11 @@ class GASSampler:
 
     def __iter__(self) -> Iterator[Batch]:
         return (self._batch(self._drawer.nodes(numbers)) for numbers in self._drawer.plan())
+
+    @property
+    def most_targets(self) -> int:
+        """The most nodes that a batch can compute."""
+        return self._drawer.most_nodes
 
     def listener(self, epoch: int) -> Listener | None:
         """Return a listener that refreshes the histories or measures their error, if due."""
@@ -122,15 +131,16 @@ class GASSampler:
 
     def load_state_dict(self, state: dict[str, Any], num_epochs: int) -> None:
         """Restore a `state_dict` taken after `num_epochs` epochs."""
-        for layer, states in state["histories"].items():
-            self.histories.overwrite(layer, states)
+        for layer in self.stored_layers:
+            if layer in state["histories"]:
+                self.histories.overwrite(layer, state["histories"][layer])
         if self._ages is not None:
             self._ages.load_state_dict(state["ages"], num_epochs)
 
     def _on_layer(
         self, refreshes: bool, measures: bool, layer: int, exact: Float[Tensor, "nodes width"]
     ) -> None:
-        if layer == self._num_layers - 1:  # nothing reads the outputs of the last layer
+        if layer not in self.stored_layers:
             return
         if measures and self._ages is not None:
             self.histories.settle()

@@ -11,6 +11,7 @@ from redditgnn.errors import DataError, require
 from redditgnn.record import checkpoint
 from redditgnn.runtime.duration import seconds_of
 from redditgnn.runtime.signals import Stop
+from redditgnn.trainer.stage_files import with_stage_histories
 from redditgnn.trainer.state import TrainingState
 
 PAUSE = 20  # a checkpoint that takes a second is not written again for 20 seconds
@@ -69,7 +70,7 @@ class Checkpointer:
         if self._resumed_from is None:
             return
         try:
-            state.load_state_dict(self._resumed_from)
+            state.load_state_dict(with_stage_histories(self._resumed_from, self._path.parent))
         except DataError as error:
             raise DataError(
                 f"{self._path} cannot be resumed: {error}; remove it, and the run begins anew"
@@ -101,5 +102,8 @@ class Checkpointer:
 
     def _write_checkpoint(self, state: Callable[[], dict[str, Any]]) -> float:
         start = time.perf_counter()
-        checkpoint.save(state() | {"run": self._spent()}, self._path)
+        self._write(state() | {"run": self._spent()})
         return time.perf_counter() - start
+
+    def _write(self, state: dict[str, Any]) -> None:
+        checkpoint.save(state, self._path)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from redditgnn.distributed.deal import Deal
+from redditgnn.distributed.stages import Stages
 from redditgnn.distributed.team import Alone, Team
 from redditgnn.errors import TrainingDiverged, require, require_positive
 from redditgnn.graph.batch import Batch
@@ -28,12 +29,12 @@ from redditgnn.runtime.precision import Precision, check_precision, float32_prod
 from redditgnn.runtime.progress import progress_bar
 from redditgnn.sampler.base import BetweenEpochs, OneStep, Sampler, nothing_between_epochs
 from redditgnn.trainer.checkpointing import Cadence, Checkpointer
-from redditgnn.trainer.cuda_graph import captured_training, refuse_capture
+from redditgnn.trainer.cuda_graph import captured_training
 from redditgnn.trainer.epoch import EpochClock
 from redditgnn.trainer.forward import Recompute, check_forward
 from redditgnn.trainer.monitor import Monitor, check_criterion
 from redditgnn.trainer.running import Evaluate, Running
-from redditgnn.trainer.shared import SharedSteps
+from redditgnn.trainer.shared import shared_steps
 from redditgnn.trainer.state import TrainingState
 from redditgnn.trainer.step import Forward, Step, single_steps
 
@@ -150,12 +151,14 @@ class Trainer:
         class_weight: Tensor | None = None,
         team: Team | None = None,
         seed: int = 0,
+        stages: Stages | None = None,
     ) -> TrainingResult:
         """Train `model` in place and leave it with the weights of the best epoch.
 
         The best weights are also written to `best_weights`, even if the training is cut short. It
         resumes from what `checkpointer` has. `class_weight` has each class's factor in the loss.
-        The processes of `team` share the steps. What a batch of theirs draws follows from `seed`.
+        The processes of `team` share the steps, or each computes some layers, which `stages` deals
+        to them. What a batch of theirs draws follows from `seed`.
 
         Raises:
             TrainingDiverged: the loss is not finite.
@@ -163,19 +166,19 @@ class Trainer:
         """
         monitor, team = Monitor(self._monitor, self._patience), team or Alone()
         fixed = len(sampler) if isinstance(sampler, OneStep) else None
-        deal = Deal(len(sampler), fixed or self._batches_per_step, team.rank, team.size)
+        place = (team.rank, team.size) if stages is None else (0, 1)  # all see all batches
+        deal = Deal(len(sampler), fixed or self._batches_per_step, *place)
         state = TrainingState(
             model, optimizer, scheduler, sampler, monitor, self._device, deal.is_own
         )
         if checkpointer is not None:
             checkpointer.restore(state)
         step = self.new_step(model, optimizer, class_weight)
-        shared = captured = None
-        if deal.batches_per_step > 1:
-            refuse_capture(sampler)
-            shared = SharedSteps(step, deal, team, seed)
-        else:
+        shared, captured = shared_steps(step, deal, team, seed, sampler, stages), None
+        if shared is None:
             captured = captured_training(sampler, step, optimizer, self._device)
+        else:
+            state.stage_weights = shared.stage_weights
         total = self._epochs * len(sampler)
         bar = progress_bar(total, state.num_steps, is_silent=team.rank > 0)
         loop = Running(

@@ -13,18 +13,27 @@ from torch import Tensor
 
 from redditgnn.distributed.deal import Deal
 from redditgnn.distributed.gradients import StepSum
+from redditgnn.distributed.stage_weights import StageWeights
+from redditgnn.distributed.stages import Stages
 from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Batch
 from redditgnn.runtime.signals import Stop
+from redditgnn.sampler.base import Sampler
+from redditgnn.trainer.cuda_graph import refuse_capture
 from redditgnn.trainer.epoch import EpochClock
 from redditgnn.trainer.step import Step, seed_of_batch
 
 
 class SharedSteps:
-    """Takes the steps of an epoch together with the other processes of `team`."""
+    """Takes the steps of an epoch together with the other processes of `team`.
+
+    Attributes:
+        stage_weights: What this process trains if it is a stage of a pipeline, None if it is not.
+    """
 
     def __init__(self, step: Step, deal: Deal, team: Team, seed: int) -> None:
         self._deal, self._step, self._seed = deal, step, seed
+        self.stage_weights: StageWeights | None = None
         self._sum, self._stop = StepSum(step.model, deal, team, step.device), AgreedStop(None)
 
     def agree_with(self, own: Stop) -> Stop:
@@ -46,13 +55,40 @@ class SharedSteps:
                 self._step.update()
             self._stop.is_requested = result.is_stopped
             yield list(result.losses.unbind())
+        exhaust(batches)
 
     def _add(self, epoch: int, number: int, batch: Batch) -> None:
-        torch.manual_seed(seed_of_batch(self._seed, epoch, number))
-        self._sum.prepare(number)
-        loss = self._step.loss(batch)
+        torch.manual_seed(self._seed_of(epoch, number))
+        with self._sum.forward(number):
+            loss = self._step.loss(batch)
         self._step.differentiate(loss)
         self._sum.add(number, loss.detach())
+
+    def _seed_of(self, epoch: int, number: int) -> int:
+        return seed_of_batch(self._seed, epoch, number)
+
+
+def exhaust(batches: Iterator[Batch]) -> None:
+    """Draw the epoch to its end, also if no step was left: the next one's draws follow."""
+    for _ in batches:
+        pass
+
+
+def shared_steps(
+    step: Step, deal: Deal, team: Team, seed: int, sampler: Sampler, stages: Stages | None
+) -> SharedSteps | None:
+    """Return what takes steps over several batches, None where a step has one.
+
+    `stages`: how the processes cut the model. None: they share the batches.
+    """
+    if stages is not None:
+        from redditgnn.trainer.pipeline import pipeline_steps
+
+        return pipeline_steps(step, deal, team, seed, sampler, stages)
+    if deal.batches_per_step == 1:
+        return None
+    refuse_capture(sampler)
+    return SharedSteps(step, deal, team, seed)
 
 
 class AgreedStop:

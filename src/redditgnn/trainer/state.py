@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from redditgnn.distributed.stage_weights import StageWeights
 from redditgnn.errors import DataError
 from redditgnn.record.checkpoint import Weights
 from redditgnn.record.rows import EpochRow
@@ -40,6 +41,7 @@ class TrainingState:
         train_s: Their seconds, evaluation not counted.
         best_weights: Those of the best of them; None before an evaluation.
         losses: Of the batches trained on in the epoch at hand.
+        stage_weights: What this stage of a pipeline trains. None: all of the model.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class TrainingState:
         self.train_s = 0.0
         self.best_weights: Weights | None = None
         self.losses: list[Tensor] = []
+        self.stage_weights: StageWeights | None = None
         self._position: list[Tensor] = []
         self._seconds = dict.fromkeys(SECONDS, 0.0)
 
@@ -100,12 +103,18 @@ class TrainingState:
         self._seconds = dict.fromkeys(SECONDS, 0.0)
 
     def state_dict(self, clock: EpochClock | None = None) -> dict[str, Any]:
-        """Return all of it as tensors, numbers and text; `clock` is that of the epoch at hand."""
+        """Return all of it as tensors, numbers and text; `clock` is that of the epoch at hand.
+
+        Of the histories it has those of this process. All stages of a pipeline must call it.
+        """
+        if self.stage_weights is not None:
+            self.stage_weights.share()
+        whole = self.optimizer if self.stage_weights is None else self.stage_weights
         historian = self.sampler if isinstance(self.sampler, KeepsHistories) else None
         on_cuda = self._device.type == "cuda"
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": whole.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "generator": torch.get_rng_state(),
             "cuda_generator": torch.cuda.get_rng_state(self._device) if on_cuda else None,

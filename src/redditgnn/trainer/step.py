@@ -48,19 +48,29 @@ class Step:
         with autocast(self.precision, self.device):
             logits = self.forward(batch)
             penalty = batch.penalty(self.model)
-        per_node = per_node_loss(at_least_float32(logits), batch.y, self.class_weight)
-        loss = (batch.loss_weight * per_node).sum()
+        loss = self.loss_of(logits, batch)
         return loss if penalty is None else loss + penalty
+
+    def loss_of(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of the logits of a batch's targets."""
+        per_node = per_node_loss(at_least_float32(logits), batch.y, self.class_weight)
+        return (batch.loss_weight * per_node).sum()
 
     def differentiate(self, loss: Tensor) -> None:
         """Add the gradient of `loss` to that of the parameters."""
         if next(self.model.parameters(), None) is not None:  # label propagation has no weights
             loss.backward()
 
-    def update(self) -> None:
-        """Let the optimizer move the parameters by their gradient."""
-        if self.grad_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.grad_clip)
+    def update(self, norm: Tensor | None = None) -> None:
+        """Let the optimizer move the parameters by their gradient.
+
+        `norm` is that of the gradient where other processes have some of it. None: all is here.
+        """
+        parameters = list(self.model.parameters())
+        if self.grad_clip is not None and norm is None:
+            nn.utils.clip_grad_norm_(parameters, self.grad_clip)
+        elif self.grad_clip is not None and norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.grad_clip, norm)
         self.optimizer.step()
 
 

@@ -41,6 +41,20 @@ def test_the_sweep_takes_one_step_over_all_chunks_of_every_way() -> None:
     assert all(sampler["batch_size"] == 1 for sampler, _ in others)
 
 
+def test_the_runs_of_stages_are_those_of_one_process_in_two() -> None:
+    chunks = Planner(["sweep=chunks", "experiment=pubmed_gat", "seed=0"]).jobs()
+    stages = Planner(["sweep=stages", "experiment=pubmed_gat"]).jobs()
+    assert [job.settings.parallel.processes for job in stages] == [2, 2]
+    assert {job.config_hash for job in stages} <= {job.config_hash for job in chunks}
+
+
+def test_a_row_has_the_seconds_of_a_pipeline(runs: pd.DataFrame) -> None:
+    row = pipeline_study.stages_row(
+        runs, runs[(runs.way == WAYS["gas", "metis"]) & (runs.chunks == 4)]
+    )
+    assert row.endswith("| not run | not run | 2 |")
+
+
 def test_committed_runs_belong_to_the_ways_of_the_study() -> None:
     runs = pipeline_study.study_runs(ROOT / pipeline_study.RESULTS)
     assert {*runs.way} == {WHOLE, *WAYS.values()}
