@@ -53,7 +53,7 @@ def start(fork, data_dir, tmp_path) -> Callable[..., list]:
 
 
 def state_files(results: Path) -> list[str]:
-    paths = (*results.glob("runs/*/checkpoint.pt"), *results.glob("runs/*/histories-*.pt"))
+    paths = (*results.glob("runs/*/checkpoint.pt"), *results.glob("runs/*/checkpoint-*.pt"))
     return sorted(path.name for path in paths)
 
 
@@ -68,7 +68,7 @@ def test_a_signal_to_one_stage_stops_all_and_they_resume_to_the_files_of_one_pro
     mark.unlink()
     assert codes_of(stages) == [130, 130]
     assert [row["status"] for row in rows_of(results)] == ["interrupted"]
-    histories = ["histories-1-4-0-of-2.pt", "histories-1-4-1-of-2.pt"]  # all of the second epoch
+    histories = ["checkpoint-1-4-0-of-2.pt", "checkpoint-1-4-1-of-2.pt"]  # all of the second epoch
     assert state_files(results) == ["checkpoint.pt", *histories]
     assert codes_of(start(2)) == [0, 0]
     rows = rows_of(results)

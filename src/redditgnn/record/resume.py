@@ -23,7 +23,7 @@ from redditgnn.record.rows import EpochRow, RunRow, cells_of
 from redditgnn.record.runs_file import read_rows
 
 CHECKPOINT = "checkpoint.pt"
-STAGE_HISTORIES = "histories-*.pt"  # beside it, of stages of a pipeline
+OWN_FILE = "checkpoint-{}.pt"  # beside it, of one process
 SAME_RUN = ("config_hash", "seed", "fingerprint")
 SAME_MAKER = ("commit", "source", "torch_version", "pyg_version", "device")
 FINAL = ("completed", "diverged")  # resuming would change nothing
@@ -62,8 +62,9 @@ class RunFolder:
         """Let others have the run; its checkpoint goes with a `status` that is final."""
         if status in FINAL:
             self.checkpoint.unlink(missing_ok=True)
-            for path in self.folder.glob(STAGE_HISTORIES):
-                path.unlink(missing_ok=True)
+            for pattern in (OWN_FILE, f".{OWN_FILE}.tmp"):  # whole, or left by a kill
+                for path in self.folder.glob(pattern.format("*")):
+                    path.unlink(missing_ok=True)
         self.lock.release()
 
 

@@ -11,7 +11,7 @@ from redditgnn.errors import DataError, require
 from redditgnn.record import checkpoint
 from redditgnn.runtime.duration import seconds_of
 from redditgnn.runtime.signals import Stop
-from redditgnn.trainer.stage_files import with_stage_histories
+from redditgnn.trainer.own_files import with_histories
 from redditgnn.trainer.state import TrainingState
 
 PAUSE = 20  # a checkpoint that takes a second is not written again for 20 seconds
@@ -70,12 +70,15 @@ class Checkpointer:
         if self._resumed_from is None:
             return
         try:
-            state.load_state_dict(with_stage_histories(self._resumed_from, self._path.parent))
+            self._load(state, self._resumed_from)
         except DataError as error:
             raise DataError(
                 f"{self._path} cannot be resumed: {error}; remove it, and the run begins anew"
             ) from error
         self._resumed_from = None  # it may be as large as the histories
+
+    def _load(self, state: TrainingState, saved: dict[str, Any]) -> None:
+        state.load_state_dict(with_histories(saved, self._path.parent))
 
     def maybe_save(self, state: Callable[[], dict[str, Any]], *, ends_epoch: bool) -> float:
         """Write the state if it is time; return the seconds that this took.
