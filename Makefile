@@ -22,7 +22,8 @@ TABLES = $(BIN)/python -m scripts.tables
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-python lint check docs chart report-picture smoke reference reddit \
-    table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-memory staleness \
+    table wheel clean bench bench-communities bench-kernels bench-step bench-full bench-scaling bench-memory \
+    bench-parallel staleness \
     pipeline-study peers-study compile-kernels gpu-day gpu-pack gpu-peer dgl performance chaos
 
 help:  ## show this list
@@ -122,6 +123,9 @@ bench-scaling: $(VENV)/installed  ## time against edges: CSV and plot
 bench-memory: $(VENV)/installed  ## memory of a training step against the size of the graph: CSV and plot
 	$(BENCH).memory $(BENCH_ARGS)
 
+bench-parallel: $(VENV)/installed  ## one process beside several that share a run (8 minutes on idle cores)
+	$(BENCH).parallel $(BENCH_ARGS)
+
 staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
 	$(BENCH).staleness experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
 
@@ -164,7 +168,7 @@ gpu-peer: $(VENV)/installed  ## what PyG's NeighborLoader needs there, for torch
 	PYTHON=$(BIN)/python scripts/bench/pack_peer.sh $(GPU_TORCH) $(GPU_PYTHON) $(PACK)/peers
 	@du -sh $(PACK)
 
-performance: $(VENV)/installed  ## put results/bench/*.csv into docs/speed.md and docs/performance.md
+performance: $(VENV)/installed  ## put results/bench/*.csv into docs/{speed,performance,parallel}.md
 	$(TABLES).performance
 
 # Without its dependencies: all that its layers need is here, and its own torch would be another one.

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from redditgnn.command.dry_run import describe_run
@@ -19,6 +18,7 @@ from redditgnn.config.compose import compose_settings
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.errors import ConfigError
 from redditgnn.run.parallel import resolve_parallel
+from scripts.ranks import ranks_of
 
 LAUNCHED = Path(__file__).parents[1] / "launched.py"
 SMALL = (
@@ -183,14 +183,6 @@ def test_the_number_of_processes_is_no_part_of_the_hash():
     )
 
 
-def ranks_of(process: Any) -> list[Any]:
-    """The processes that a command has started, rank 0 first; their server is not one of them."""
-    children = process.children(recursive=True)
-    servers = {child.ppid() for child in children} - {process.pid}
-    ranks = [child for child in children if child.ppid() in servers]
-    return sorted(ranks, key=lambda child: child.create_time())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["rank 0", "rank 1", "the command"])
 def test_a_command_leaves_a_row_and_no_process_when_it_is_killed(fork, data_dir, tmp_path, victim):
@@ -200,7 +192,7 @@ def test_a_command_leaves_a_row_and_no_process_when_it_is_killed(fork, data_dir,
     command = fork("train", *SMALL, *folders, *SHARED, "parallel.processes=2", *long)
     while not list(results.glob("runs/*/checkpoint.pt")):
         assert command.poll(0.1) is None, command.stderr
-    ranks = ranks_of(psutil.Process(command.pid))
+    ranks = ranks_of(command.pid)
     assert len(ranks) == 2
     if victim == "the command":
         command.send_signal(signal.SIGTERM)
