@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -232,7 +233,11 @@ def checkout(commit: str, folder: Path) -> Path:
 def row_of(row: ParallelRow, side: Side, measured: dict[str, Measured]) -> ParallelRow:
     """Fill in what was measured of a side."""
     own, first = measured[side.name], measured[row.reference]
-    facts = {"processes": side.processes, "threads": side.threads, "backend": own.backend}
+    facts: dict[str, Any] = {
+        "processes": side.processes,
+        "threads": side.threads,
+        "backend": own.backend,
+    }
     row = replace(row, side=side.name, **facts)
     if own.failure:
         return replace(row, status="failed", note=own.failure)

@@ -16,7 +16,8 @@ import pytest
 from redditgnn.command.dry_run import describe_run
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.hashing import hash_of_config
-from redditgnn.errors import ConfigError
+from redditgnn.distributed.launch import Ended, ProcessBug, run_processes
+from redditgnn.errors import ConfigError, TeamFailed
 from redditgnn.run.parallel import resolve_parallel
 from scripts.ranks import ranks_of
 
@@ -181,6 +182,17 @@ def test_the_number_of_processes_is_no_part_of_the_hash():
     assert hash_of_config(compose_settings(usual[:2])) == hash_of_config(
         compose_settings([*usual[:2], "trainer.batches_per_step=1"])
     )
+
+
+def test_a_bug_in_a_process_is_one_of_the_command(call, data_dir, tmp_path, monkeypatch):
+    one, other = run_processes(int, ("seven",), 2, "redditgnn.errors")
+    assert isinstance(one.error, ProcessBug)
+    assert "ValueError: invalid literal for int() with base 10: 'seven'" in str(other.error)
+    lost = Ended(0, 1, None, TeamFailed("process 1: ValueError"), "")
+    monkeypatch.setattr("redditgnn.run.launched.run_processes", lambda *_: [lost, other])
+    folders = f"data_dir={data_dir}", f"results_dir={tmp_path}"
+    with pytest.raises(ProcessBug, match="^process 1:\nTraceback"):
+        call("train", *SMALL, *folders, *SHARED, "parallel.processes=2")
 
 
 @pytest.mark.slow

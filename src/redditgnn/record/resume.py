@@ -23,6 +23,10 @@ from redditgnn.record.rows import EpochRow, RunRow, cells_of
 from redditgnn.record.runs_file import read_rows
 
 CHECKPOINT = "checkpoint.pt"
+SHARES = (
+    "checkpoint-*.pt",
+    ".checkpoint-*.tmp",
+)  # of single processes, whole or not
 SAME_RUN = ("config_hash", "seed", "fingerprint")
 SAME_MAKER = ("commit", "source", "torch_version", "pyg_version", "device")
 FINAL = ("completed", "diverged")  # resuming would change nothing
@@ -61,6 +65,8 @@ class RunFolder:
         """Let others have the run; its checkpoint goes with a `status` that is final."""
         if status in FINAL:
             self.checkpoint.unlink(missing_ok=True)
+            for path in (p for pattern in SHARES for p in self.folder.glob(pattern)):
+                path.unlink(missing_ok=True)
         self.lock.release()
 
 

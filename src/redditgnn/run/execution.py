@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -52,12 +53,13 @@ from redditgnn.run.update import ModelUpdate, updates_models
 from redditgnn.runtime.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.signals import Interruption
-from redditgnn.sampler.base import BetweenEpochs, Resumable
+from redditgnn.sampler.base import BetweenEpochs, OwnsState, Resumable
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.tracker.none import NoTracker
 from redditgnn.trainer.checkpointing import NEVER, Checkpointer
 from redditgnn.trainer.loop import TrainingResult
 from redditgnn.trainer.running import Evaluate
+from redditgnn.trainer.team_checkpointing import TeamCheckpointer
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +164,7 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
             training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
     record.share_peaks()
-    record.row = with_traffic(with_best(record.row, training), record.team)
+    record.row = with_traffic(with_best(record.row, training), record.team, training.rows)
     if isinstance(evaluator, TemporalEvaluator) and updates_models(settings):
         evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)
     _, scores = evaluate(parts.model, "test")
@@ -248,12 +250,7 @@ def _train(
         record.epochs.append(row)
         record.tracker.epoch(row)
 
-    # Of other samplers nobody knows what they will draw next.
-    is_saved = isinstance(parts.sampler, Resumable) and record.team.rank == 0
-    cadence = parts.trainer.cadence if is_saved else NEVER
-    checkpointer = Checkpointer(
-        folder.checkpoint, cadence, interruption, spent, folder.resumed_from
-    )
+    checkpointer = _checkpointer(parts, folder, interruption, spent, record.team)
     return parts.trainer.fit(
         parts.model,
         parts.optimizer,
@@ -268,3 +265,21 @@ def _train(
         record.team,
         parts.settings.seed,
     )
+
+
+def _checkpointer(
+    parts: Parts,
+    folder: RunFolder,
+    interruption: Interruption,
+    spent: Callable[[], dict[str, Any]],
+    team: Team,
+) -> Checkpointer:
+    """Return what keeps the state of the training: rank 0 writes it, and others their own part."""
+    sampler, cadence = parts.sampler, parts.trainer.cadence
+    if isinstance(sampler, OwnsState) and sampler.owns_state:
+        place = folder.checkpoint, cadence, interruption, spent, folder.resumed_from
+        return TeamCheckpointer(*place, team=team, sampler=sampler)
+    # Of other samplers nobody knows what they will draw next.
+    is_saved = isinstance(sampler, Resumable) and team.rank == 0
+    cadence = cadence if is_saved else NEVER
+    return Checkpointer(folder.checkpoint, cadence, interruption, spent, folder.resumed_from)

@@ -165,7 +165,7 @@ class Trainer:
         fixed = len(sampler) if isinstance(sampler, OneStep) else None
         deal = Deal(len(sampler), fixed or self._batches_per_step, team.rank, team.size)
         state = TrainingState(
-            model, optimizer, scheduler, sampler, monitor, self._device, deal.is_own
+            model, optimizer, scheduler, sampler, monitor, self._device, deal.is_own, team
         )
         if checkpointer is not None:
             checkpointer.restore(state)

@@ -46,6 +46,7 @@ class SharedSteps:
                 self._step.update()
             self._stop.is_requested = result.is_stopped
             yield list(result.losses.unbind())
+        next(batches, None)  # none is left: so the sampler draws an epoch whose steps are all done
 
     def _add(self, epoch: int, number: int, batch: Batch) -> None:
         torch.manual_seed(seed_of_batch(self._seed, epoch, number))
