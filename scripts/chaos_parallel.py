@@ -4,7 +4,7 @@ usage: python -m scripts.chaos_parallel [--kills 20] [--only KIND,...] [--proces
 
 A kind of run is trained twice: once undisturbed; once while a random rank, or the command that has
 started them, gets SIGKILL, or a rank SIGTERM, and the same command is started again. After every
-signal all processes must be gone within 10 seconds. In the end there must be one completed row, and
+signal all processes must be gone within --patience-s. In the end there must be one completed row, and
 the weights and epochs of the undisturbed run, bit for bit. Exit code 1 if not.
 """
 
@@ -39,7 +39,6 @@ KINDS = {
     "stale parts": ("sampler=full", "parallel=partition", "parallel.staleness=1"),
 }
 EPOCHS = 30  # for each kill, on average
-GONE_S = 10.0
 EARLY, EARLY_S = 0.2, 6.0  # share of kills that come some seconds after the start, wherever it is
 
 
@@ -63,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=20, help="over all kinds (20)")
     parser.add_argument("--only", type=names_of(KINDS), default=[*KINDS], metavar="KIND,...")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--patience-s", type=float, default=10, help="until all are gone (10; a busy machine: 40)"
+    )
     parser.add_argument("--random-seed", type=int, default=0)
     options = parser.parse_args(argv)
     draw = random.Random(options.random_seed)
@@ -72,19 +74,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             kills = (options.kills + number) // len(options.only)
             shared = [*SMALL, *KINDS[kind], f"parallel.processes={options.processes}"]
             place = Path(folder, kind.replace(" ", "-"))
-            problems += [f"{kind}: {text}" for text in problems_of(shared, place, kills, draw)]
+            problems += [
+                f"{kind}: {text}"
+                for text in problems_of(shared, place, kills, options.patience_s, draw)
+            ]
     print(*(problems or ["the same weights, epochs and rows; nobody is left"]), sep="\n")
     return 1 if problems else 0
 
 
-def problems_of(shared: list[str], place: Path, kills: int, draw: random.Random) -> list[str]:
+def problems_of(
+    shared: list[str], place: Path, kills: int, patience_s: float, draw: random.Random
+) -> list[str]:
     """Train undisturbed and disturbed, and return what is wrong with the latter."""
     calm, wild = place / "calm", place / "wild"
     epochs = EPOCHS * (kills + 1)
     shared = [*shared, f"trainer.epochs={epochs}", f"data_dir={place / 'data'}"]
     if code := subprocess.run(command(shared, calm), stdout=subprocess.DEVNULL).returncode:
         return [f"the undisturbed run ended with {code}"]
-    problems = disturb(command(shared, wild), wild, kills, draw)
+    problems = disturb(command(shared, wild), wild, kills, patience_s, draw)
     for _ in range(LAST_CALLS):
         if not subprocess.run(command(shared, wild), stdout=subprocess.DEVNULL).returncode:
             break
@@ -97,7 +104,9 @@ def command(overrides: Sequence[str], results_dir: Path) -> list[str]:
     return [*program, *overrides, f"results_dir={results_dir}"]
 
 
-def disturb(train: Sequence[str], results_dir: Path, kills: int, draw: random.Random) -> list[str]:
+def disturb(
+    train: Sequence[str], results_dir: Path, kills: int, patience_s: float, draw: random.Random
+) -> list[str]:
     """Start the run and end it, again and again; return what was left of it when it should not."""
     problems: list[str] = []
     for number in range(1, kills + 1):
@@ -113,8 +122,8 @@ def disturb(train: Sequence[str], results_dir: Path, kills: int, draw: random.Ra
         print(f"kill {number}: {blow.signal.name} to {name} {after}", file=sys.stderr, flush=True)
         family = [*psutil.Process(process.pid).children(recursive=True)]
         send(victim, blow.signal)
-        if left := those_left(process, family):
-            problems.append(f"{left} processes are left {GONE_S:g} s after kill {number}")
+        if left := those_left(process, family, patience_s):
+            problems.append(f"{left} processes are left {patience_s:g} s after kill {number}")
     return problems
 
 
@@ -139,9 +148,11 @@ def send(pid: int, number: signal.Signals) -> None:
         print(f"{pid} was gone already", file=sys.stderr)
 
 
-def those_left(process: subprocess.Popen[bytes], family: list[psutil.Process]) -> int:
+def those_left(
+    process: subprocess.Popen[bytes], family: list[psutil.Process], patience_s: float
+) -> int:
     """Wait until all are gone; return how many were not in time, and end them."""
-    deadline = time.monotonic() + GONE_S
+    deadline = time.monotonic() + patience_s
     while (left := [one for one in family if is_alive(one)]) or process.poll() is None:
         if time.monotonic() > deadline:
             break

@@ -13,4 +13,4 @@ def test_a_run_whose_processes_are_killed_again_and_again_ends_as_if_nobody_had_
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert chaos_parallel.main(["--kills", "2", "--only", kind]) == 0
+    assert chaos_parallel.main(["--kills", "2", "--only", kind, "--patience-s", "40"]) == 0

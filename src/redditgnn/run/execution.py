@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -127,13 +128,19 @@ def _execute(parts: Parts, record: RunRecord, interruption: Interruption) -> Non
     with parts.in_effect():
         watch = Stopwatch(parts.device)
         loading = MemoryWatch(parts.settings, parts.device).during(Phase.LOADING)
-        own = {name: identity(record.row)[name] for name in ("config_hash", "seed", "source")}
-        refuse_differences(record.team, own)
+        refuse_differences(record.team, _common_to_all(record.row))
         with loading, rank_zero_first(record.team):
             fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol_part)
+        refuse_differences(record.team, {"fingerprint": str(fingerprint)})
         record.load_s = watch.seconds()
         record.row = replace(record.row, fingerprint=str(fingerprint), dataset=parts.graph.name)
         _train_and_test(parts, record, interruption)
+
+
+def _common_to_all(row: RunRow) -> dict[str, Any]:
+    """Return what all processes must have in common before they load the data."""
+    keys = json.loads(row.hyperparameters)
+    return {**keys, **{name: identity(row)[name] for name in ("seed", "source", "config_hash")}}
 
 
 def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruption) -> None:
