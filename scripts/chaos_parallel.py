@@ -4,8 +4,8 @@ usage: python -m scripts.chaos_parallel [--kills 20] [--only KIND,...] [--proces
 
 A kind of run is trained twice: once undisturbed; once while a random rank, or the command that has
 started them, gets SIGKILL, or a rank SIGTERM, and the same command is started again. After every
-signal all processes must be gone within --patience-s. In the end there must be one completed row, and
-the weights and epochs of the undisturbed run, bit for bit. Exit code 1 if not.
+signal all processes must be gone within --patience-s. In the end there must be one completed row,
+and the weights and epochs of the undisturbed run, bit for bit. Exit code 1 if not.
 """
 
 from __future__ import annotations
