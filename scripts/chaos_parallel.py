@@ -87,7 +87,7 @@ def problems_of(
 ) -> list[str]:
     """Train undisturbed and disturbed, and return what is wrong with the latter."""
     calm, wild = place / "calm", place / "wild"
-    epochs = EPOCHS * (kills + 1)
+    epochs = 2 * EPOCHS * kills  # it must not be over before the last kill
     shared = [*shared, f"trainer.epochs={epochs}", f"data_dir={place / 'data'}"]
     if code := subprocess.run(command(shared, calm), stdout=subprocess.DEVNULL).returncode:
         return [f"the undisturbed run ended with {code}"]
@@ -110,10 +110,13 @@ def disturb(
     """Start the run and end it, again and again; return what was left of it when it should not."""
     problems: list[str] = []
     for number in range(1, kills + 1):
+        over = f"the run was over after {number - 1} of {kills} kills"
+        if completed_runs(results_dir):  # by processes that outlived their command for a step
+            return [*problems, over]
         process = subprocess.Popen(train, stdout=subprocess.DEVNULL)
         wait_for_moment(process, results_dir, draw)
-        if process.poll() == 0:
-            return [*problems, f"the run was over after {number - 1} of {kills} kills"]
+        if (code := process.poll()) is not None:
+            return [*problems, f"{over}: it ended with {code}"]
         ranks, blow = ranks_of(process.pid), draw.choice(BLOWS)
         is_early = not ranks
         victim = process.pid if is_early or blow.hits_command else draw.choice(ranks).pid
@@ -191,7 +194,10 @@ def differences(calm: Path, wild: Path) -> list[str]:
 
 def completed_runs(results_dir: Path) -> list[Path]:
     """Return the folder of each completed row."""
-    with (results_dir / "runs.csv").open(newline="") as file:
+    path = results_dir / "runs.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["status"] == "completed"]
     return [results_dir / "runs" / row["run_id"] for row in rows]
 
