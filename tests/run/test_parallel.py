@@ -280,3 +280,4 @@ def test_a_dry_run_says_what_the_processes_share_and_send(data_dir):
     text = describe_run(compose_settings(shared))
     assert "steps of 2 batches" in text
     assert "2 processes by gloo, each sends" in text
+    assert "parallel=data: each process builds its own batches" in text
