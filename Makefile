@@ -98,8 +98,9 @@ reference: $(VENV)/installed  ## run what is missing on small graphs (hours); da
 reddit: $(VENV)/installed  ## verify the recipes for Reddit and Reddit2, cheapest first (hours a seed)
 	REDDITGNN=$(BIN)/redditgnn scripts/reddit.sh $(if $(SEEDS),seeds=$(SEEDS))
 
-chaos: $(VENV)/installed  ## kill a sweep at random, 20 times: nothing may be lost or changed (minutes)
+chaos: $(VENV)/installed  ## kill a sweep, and processes of a run, 20 times each: nothing may change (minutes)
 	$(BIN)/python scripts/chaos_sweep.py $(CHAOS_ARGS)
+	$(BIN)/python -m scripts.chaos_parallel $(CHAOS_ARGS_PARALLEL)
 
 table: $(VENV)/installed  ## put results/reference into README.md, and the matrix of samplers into docs
 	$(TABLES).results
@@ -130,6 +131,9 @@ bench-layers: $(VENV)/installed  ## layers against edges: CSV and plot
 
 bench-memory: $(VENV)/installed  ## memory of a training step against the size of the graph: CSV and plot
 	$(BENCH).memory $(BENCH_ARGS)
+
+bench-parallel: $(VENV)/installed  ## one process beside several that share a run (8 minutes on idle cores)
+	$(BENCH).parallel $(BENCH_ARGS)
 
 staleness: $(VENV)/installed  ## age and error of histories on PubMed, METIS and random parts: CSV and plot
 	$(BENCH).staleness experiment=pubmed_gcn_gas model.num_layers=4 $(BENCH_ARGS)
@@ -174,7 +178,7 @@ gpu-peer: $(VENV)/installed  ## what PyG's NeighborLoader needs there, for torch
 	PYTHON=$(BIN)/python scripts/bench/pack_peer.sh $(GPU_TORCH) $(GPU_PYTHON) $(PACK)/peers
 	@du -sh $(PACK)
 
-performance: $(VENV)/installed  ## put results/bench/*.csv into docs/speed.md and docs/performance.md
+performance: $(VENV)/installed  ## put results/bench/*.csv into docs/{speed,performance,parallel}.md
 	$(TABLES).performance
 
 # Without its dependencies: all that its layers need is here, and its own torch would be another one.

@@ -1,10 +1,11 @@
-"""Render docs/performance.md and the tables of docs/speed.md from results/bench/*.csv.
+"""Render docs/performance.md and the tables of docs/speed.md and docs/parallel.md.
 
 usage: python -m scripts.tables.performance [--check]
 
-docs/speed.md has a line for each piece of work between two markers, docs/performance.md one for
-each side of it. --check only exits 1 if a file is stale. Of repeated measurements of the same work
-on the same graph the latest counts.
+All come from results/bench/*.csv. docs/speed.md has a line for each piece of work between two
+markers, docs/performance.md one for each side of it, docs/parallel.md those of several processes.
+--check only exits 1 if a file is stale. Of repeated measurements of the same work on the same graph
+the latest counts.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Any
 import pandas as pd
 
 from scripts import ROOT
-from scripts.tables import gpu_day
+from scripts.tables import gpu_day, parallel
 from scripts.tables.documents import commits, insert, table_row, update
 
 BENCH, DOCUMENT = Path("results/bench"), Path("docs/performance.md")
-OVERVIEW = Path("docs/speed.md")
+OVERVIEW, SEVERAL = Path("docs/speed.md"), Path("docs/parallel.md")
 BEGIN, END = "<!-- performance: made by 'make performance' -->", "<!-- end of performance -->"
 NOTHING = "Nothing has been measured yet: `make bench-kernels bench-step performance`."
 PROGRAMS = {
@@ -36,6 +37,7 @@ TITLE = """\
 Made by `make performance` from [results/bench](../results/bench/README.md), which says how to
 measure anew.
 """
+SEVERAL_TITLE = "## One process beside several"
 OVERVIEW_HEADER = """\
 | work | graph | first side | the others take, times as long | extra MiB, in the same order |
 | --- | --- | --- | --- | --- |"""
@@ -69,16 +71,18 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 def render(root: Path) -> dict[Path, str]:
-    """Return the text of the two files."""
+    """Return the text of the three files."""
     parts = by_machine(read_rows(root / BENCH))
     overview = [f"**{name}**\n\n{short_table(rows)}" for name, rows in parts.items()]
     details = [f"## {name}\n\n{table(rows)}" for name, rows in parts.items()]
     section = "\n\n".join([*overview, OVERVIEW_NOTE] if parts else [NOTHING])
-    day = gpu_day.section(root / BENCH)
-    whole = "\n\n".join([TITLE.rstrip(), *details, NOTE, day, *plots(root)] if parts else [NOTHING])
+    several = parallel.section(root / BENCH)
+    others = [f"{SEVERAL_TITLE}\n\n{several}", gpu_day.section(root / BENCH), *plots(root)]
+    whole = "\n\n".join([TITLE.rstrip(), *details, NOTE, *others] if parts else [NOTHING])
     return {
         root / DOCUMENT: f"{whole}\n",
         root / OVERVIEW: insert(section, root / OVERVIEW, BEGIN, END),
+        root / SEVERAL: insert(several, root / SEVERAL, BEGIN, END),
     }
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from redditgnn.command.advice import advise_parts
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.hashing import hash_of_config
+from redditgnn.distributed.balance import Balance
 from redditgnn.errors import ConfigError
+from redditgnn.memory.estimate import Estimate
 from redditgnn.run.parallel import resolve_parallel
-from tests.conftest import TINY
+from tests.conftest import TINY, random_graph
 
 WHOLE = ["dataset=sbm", "sampler=full", "device=cpu"]
 PARTS = [*WHOLE, "parallel=partition", "parallel.processes=2"]
@@ -83,4 +87,23 @@ def test_a_dry_run_says_how_even_the_parts_are_and_what_a_step_sends(
     rows = int(halo[1].replace(",", "")) * 2 / float(halo[2])
     sent = re.search(r"sent in a step +([\d.]+) MiB by 2 processes together", text)
     assert sent is not None, text
+    assert "memory below is that of rank 0" in text
+    assert re.search(r"advice +parallel=data with sampler=neighbor: a step on the whole gr", text)
     assert float(sent[1]) == pytest.approx(2 * 4 * 2 * 8 * rows / 2**20, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("halo", "free", "expected"),
+    [
+        ((5, 4), 0, r"^parallel=partition: a step .* takes about \d+ MiB of 0 free$"),
+        ((20, 19), 0, "; its halos have 3.9 rows a node, so use parallel.boundary_rate=0.1 where"),
+        ((20, 19), 2**40, "^parallel=data with sampler=neighbor: a step on the whole graph takes"),
+    ],
+)
+def test_parts_are_advised_where_one_process_cannot_hold_the_step(
+    halo: tuple[int, int], free: int, expected: str
+) -> None:
+    nothing = dict.fromkeys((field.name for field in fields(Estimate)), 0)
+    estimated = Estimate(**{**nothing, "chunk_edges": None, "per_node": 2**20})
+    graph, balance = random_graph(num_nodes=10), Balance((5, 5), (9, 9), halo)
+    assert re.search(expected, advise_parts(graph, balance, estimated, free))

@@ -21,6 +21,7 @@ MODES: dict[str, dict[str, Any]] = {
     "boundary": {"boundary_rate": 0.3},
     "bf16": {"wire_dtype": "bf16"},
 }
+RESUMED = ("stale", "boundary")
 
 
 @pytest.mark.slow
@@ -39,16 +40,37 @@ def test_the_command_starts_processes_that_train_on_parts(call, tmp_path: Path) 
 
 
 def train_in_every_mode(team: Team, folder: str) -> dict[str, dict[str, Any]]:
-    data = [*RUN, f"data_dir={folder}"]
-    return {mode: train_on_parts(team, data, "metis", halo, folder) for mode, halo in MODES.items()}
+    """Train in each mode, and once more after an interruption. An exact one is left interrupted."""
+    data, results = [*RUN, f"data_dir={folder}"], {}
+    for mode, halo in MODES.items():
+        results[mode] = train_on_parts(team, data, "metis", halo, folder)
+    for mode in RESUMED:
+        place = place_of(folder, mode)
+        train_on_parts(team, data, "metis", MODES[mode], place, stop_after=2)
+        results[f"{mode}, resumed"] = train_on_parts(team, data, "metis", MODES[mode], place)
+    train_on_parts(team, data, "metis", {}, place_of(folder, "interrupted"), stop_after=1)
+    return results
+
+
+def place_of(folder: str, mode: str) -> str:
+    Path(folder, mode).mkdir(exist_ok=True)
+    return str(Path(folder, mode))
 
 
 def test_two_processes_train_on_parts_as_one_does_on_the_whole(in_team, tmp_path: Path) -> None:
     overrides = [*RUN, f"data_dir={tmp_path}"]
     whole = train_on_parts(Alone(), overrides, "order", {}, str(tmp_path))
     one, other = in_team(2, train_in_every_mode, str(tmp_path))
-    for mode in MODES:
+    for mode in one:
         assert one[mode]["weights"] == other[mode]["weights"]
+    for mode in RESUMED:
+        for name in ("weights", "loss"):
+            assert one[f"{mode}, resumed"][name] == one[mode][name]
+    resumed = train_on_parts(
+        Alone(), overrides, "order", {}, place_of(str(tmp_path), "interrupted")
+    )
+    assert resumed["loss"][0] == one["exact"]["loss"][0]
+    assert resumed["weights"] == pytest.approx(whole["weights"], rel=1e-4, abs=1e-4)
     assert one["exact"]["loss"] == pytest.approx(whole["loss"], rel=1e-5)
     assert one["exact"]["weights"] == pytest.approx(whole["weights"], rel=1e-4, abs=1e-4)
     assert one["stale"]["loss"][0] == one["exact"]["loss"][0]

@@ -90,7 +90,7 @@ def test_processes_give_the_bits_of_one(in_team, data_dir, size, batches_per_ste
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("size", "batches_per_step"), [(2, 2), (2, 3), (3, 4), (4, 4)])
+@pytest.mark.parametrize(("size", "batches_per_step"), [(2, 2), (2, 3), (2, 4), (3, 4), (4, 4)])
 def test_processes_give_the_bits_of_one_with_every_sampler(
     in_team, data_dir, size, batches_per_step, model
 ):

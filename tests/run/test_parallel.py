@@ -11,14 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from redditgnn.command.dry_run import describe_run
 from redditgnn.config.compose import compose_settings
 from redditgnn.config.hashing import hash_of_config
-from redditgnn.errors import ConfigError
+from redditgnn.distributed.launch import Ended, ProcessBug, run_processes
+from redditgnn.errors import ConfigError, TeamFailed
 from redditgnn.run.parallel import resolve_parallel
+from scripts.ranks import ranks_of
 
 LAUNCHED = Path(__file__).parents[1] / "launched.py"
 SMALL = (
@@ -47,18 +48,19 @@ def alone(call, data_dir, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def start(fork, data_dir, tmp_path) -> Callable[..., list]:
-    """Start the processes of a run, as torchrun does."""
+    """Start the processes of a run, as torchrun does. The last one may have words of its own."""
 
-    def started(size: int, *arguments: str) -> list:
+    def started(size: int, *arguments: str, last: tuple[str, ...] = ()) -> list:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         folders = f"data_dir={data_dir}", f"results_dir={tmp_path / 'results'}"
         command = ("train", *SMALL, *folders, *arguments)
         shared = SHARED if size > 1 else ()
+        others = [()] * (size - 1) + [last]
         return [
-            fork(str(rank), str(size), str(port), *command, *shared, script=LAUNCHED)
-            for rank in range(size)
+            fork(str(rank), str(size), str(port), *command, *shared, *own, script=LAUNCHED)
+            for rank, own in enumerate(others)
         ]
 
     return started
@@ -137,10 +139,30 @@ def test_the_death_of_one_process_is_told_in_the_row_and_the_run_resumes(start, 
 
 
 @pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("seed=7", "seed than process 0 (7, not 0)"),
+        pytest.param("model.dropout=0.3", "model.dropout than", marks=pytest.mark.slow),
+        pytest.param("trainer.max_time=9h", "trainer.max_time than", marks=pytest.mark.slow),
+        pytest.param("trainer.eval_chunk_edges=9", "eval_chunk_edges than", marks=pytest.mark.slow),
+    ],
+)
+def test_processes_with_different_settings_are_refused_in_one_line(start, tmp_path, word, text):
+    processes = start(2, last=(word,))
+    assert codes_of(processes) == [2, 2]
+    for process in processes:
+        (line,) = [line for line in process.stderr.splitlines() if "another" in line]
+        assert line.startswith("redditgnn: process 1 has another ")
+        assert text in line
+    assert not (tmp_path / "results" / "runs.csv").exists() or not rows_of(tmp_path / "results")
+
+
+@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["sampler=gas"], "parallel=data cannot share sampler=gas: a batch reads the histories"),
         (["sampler=neighbor_tree"], "parallel=data cannot share sampler=neighbor_tree: it builds"),
+        (["sampler=neighbor_pyg"], "parallel=data cannot share sampler=neighbor_pyg: it builds"),
         (["trainer.batches_per_step=1"], "must be at least parallel.processes=2, so that no"),
         (["parallel.processes=0"], "parallel.processes must be positive, or auto, got 0"),
         (["parallel.processes=auto"], "parallel.processes=auto counts the GPUs of this machine"),
@@ -183,12 +205,21 @@ def test_the_number_of_processes_is_no_part_of_the_hash():
     )
 
 
-def ranks_of(process: Any) -> list[Any]:
-    """The processes that a command has started, rank 0 first; their server is not one of them."""
-    children = process.children(recursive=True)
-    servers = {child.ppid() for child in children} - {process.pid}
-    ranks = [child for child in children if child.ppid() in servers]
-    return sorted(ranks, key=lambda child: child.create_time())
+@pytest.mark.slow
+def test_a_bug_in_a_process_comes_back_with_its_traceback():
+    one, other = run_processes(int, ("seven",), 2, "redditgnn.errors")
+    assert isinstance(one.error, ProcessBug)
+    assert str(other.error).startswith("process 1:\nTraceback")
+    assert "ValueError: invalid literal for int() with base 10: 'seven'" in str(other.error)
+
+
+def test_a_bug_in_a_process_ends_the_command_as_one_of_its_own(call, tmp_path, monkeypatch):
+    lost = Ended(0, 1, None, TeamFailed("process 1: ValueError"), "")
+    bug = Ended(1, 1, None, ProcessBug("process 1:\nTraceback of it"), "")
+    monkeypatch.setattr("redditgnn.run.launched.run_processes", lambda *_: [lost, bug])
+    code, stderr = call("train", *SMALL, f"results_dir={tmp_path}", *SHARED, "parallel.processes=2")
+    assert code == 1
+    assert "process 1:\nTraceback of it" in stderr
 
 
 @pytest.mark.slow
@@ -200,7 +231,7 @@ def test_a_command_leaves_a_row_and_no_process_when_it_is_killed(fork, data_dir,
     command = fork("train", *SMALL, *folders, *SHARED, "parallel.processes=2", *long)
     while not list(results.glob("runs/*/checkpoint.pt")):
         assert command.poll(0.1) is None, command.stderr
-    ranks = ranks_of(psutil.Process(command.pid))
+    ranks = ranks_of(command.pid)
     assert len(ranks) == 2
     if victim == "the command":
         command.send_signal(signal.SIGTERM)
@@ -249,3 +280,4 @@ def test_a_dry_run_says_what_the_processes_share_and_send(data_dir):
     text = describe_run(compose_settings(shared))
     assert "steps of 2 batches" in text
     assert "2 processes by gloo, each sends" in text
+    assert "parallel=data: each process builds its own batches" in text

@@ -77,6 +77,16 @@ def test_runs_that_are_the_same_are_planned_once():
     ]
 
 
+TASKS = ("sweep.launcher=submitit", "sweep.slurm.tasks_per_node=2")
+
+
+def test_a_run_on_a_cluster_has_as_many_processes_as_its_job_has_tasks():
+    (job,) = jobs(*SMALL, *TASKS, "sweep.slurm.nodes=2", "parallel=data", "sampler=neighbor")
+    assert job.settings.parallel.processes == 4
+    assert job.settings.parallel.backend == "auto"  # as the machines of the job have it
+    assert job.settings.components["trainer"]["batches_per_step"] == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -92,6 +102,13 @@ def test_runs_that_are_the_same_are_planned_once():
         (["sweep.job=2"], "sweep.job: no such key .did you mean sweep.jobs"),
         (["sweep.rerun=3"], "sweep.rerun must be bool, got 3"),
         (["sweep.slurm.time=soon"], "sweep.slurm.time must be a positive duration"),
+        (
+            ["sweep.slurm.cluster=local", "sweep.slurm.nodes=2"],
+            "cluster=local is this machine alon",
+        ),
+        ([*TASKS, "parallel=none"], "= 2 processes for each run, and parallel=none has one; add"),
+        ([*TASKS, "parallel=data", "parallel.processes=3"], "each run, got parallel.processes=3"),
+        ([*TASKS, "parallel=data", "sampler=gas"], "parallel=data cannot share sampler=gas"),
         (["sweep.search_time=8"], "sweep.search_time must be "),
         (["seed=range(200000)"], "at most 100000 jobs"),
     ],

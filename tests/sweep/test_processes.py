@@ -98,6 +98,22 @@ def test_a_sweep_runs_as_jobs_of_a_cluster(start, tmp_path):
     assert "1 completed" in sweep.stdout
 
 
+@pytest.mark.slow
+def test_two_tasks_of_a_job_give_the_bits_of_one_process(start, call, data_dir, tmp_path):
+    pytest.importorskip("submitit")
+    steps = ["sampler=neighbor", "trainer.batches_per_step=2", "trainer.epochs=2"]
+    tasks = ["sweep.slurm.cluster=local", "sweep.slurm.gpus=0", "sweep.slurm.tasks_per_node=2"]
+    sweep = start(*steps, "parallel=data", "sweep.launcher=submitit", *tasks)
+    assert sweep.wait(WAIT_S) == 0, sweep.stderr
+    places = f"data_dir={data_dir}", f"results_dir={tmp_path}"
+    assert call("train", *SMALL, *steps, *places)[0] == 0
+    rows = rows_of(tmp_path)
+    assert [row["processes"] for row in rows] == ["2", "1"]
+    assert rows[0]["config_hash"] == rows[1]["config_hash"]
+    one, other = ((tmp_path / "runs" / row["run_id"] / "best.pt").read_bytes() for row in rows)
+    assert one == other
+
+
 SLEEPER = "import sys,time,os; sys.stdin.readline(); print('x\\rline', file=sys.stderr); {}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from redditgnn.command.advice import advise_data, advise_parts
 from redditgnn.command.doctor import align_columns
 from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
@@ -48,9 +49,11 @@ def describe_run(settings: Settings) -> str:
         rows = _part_rows(settings, graph, batch, num_batches, estimated)
         if settings.parallel.is_partition:
             rows += _balance_rows(parts, estimated)
-        if parts.stages is not None:
+        elif parts.stages is not None:
             cost = cost_of_stages(parts, parts.stages, num_batches, estimated)
             rows, estimated = rows + _stage_rows(settings, parts.stages, cost), cost.memory
+        elif not settings.parallel.is_none:
+            rows.append(("advice", advise_data(parts.sampler, settings)))
         return align_columns([*rows, *_memory_rows(estimated, parts.device)])
 
 
@@ -72,7 +75,12 @@ def _balance_rows(parts: Parts, estimated: Estimate) -> list[Row]:
     sent = balance.sent_bytes(estimated.exchanged, HaloSettings(**parallel.halo))
     return [
         (f"parallel.partition={parallel.partition}", f"the largest parts have {', '.join(shares)}"),
-        ("sent in a step", f"{_format_mib(sent)} by {parallel.processes} processes together"),
+        (
+            "sent in a step",
+            f"{_format_mib(sent)} by {parallel.processes} processes together; memory below is that "
+            "of rank 0",
+        ),
+        ("advice", advise_parts(graph, balance, estimated, free_memory(parts.device))),
     ]
 
 

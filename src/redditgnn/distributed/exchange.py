@@ -75,6 +75,20 @@ class StaleHalo(ExactHalo):
         coming = send_gradients(grad, self._team, self._route, self._dtype)
         return self._route.rows, self._gradients[layer].replace(coming)
 
+    def state_dict(self) -> dict[str, dict[int, Tensor]]:
+        """Return what the next step reads, by layer. Waits for what is on its way."""
+        kinds = {"states": self._states, "gradients": self._gradients}
+        return {
+            name: {layer: arrivals.settled() for layer, arrivals in kind.items()}
+            for name, kind in kinds.items()
+        }
+
+    def load_state_dict(self, state: dict[str, dict[int, Tensor]], device: torch.device) -> None:
+        """Restore a `state_dict` of this rank."""
+        for name, kind in (("states", self._states), ("gradients", self._gradients)):
+            for layer, latest in state[name].items():
+                kind[layer].latest = latest.to(device)
+
 
 class _Arrivals:
     """What arrives in every step, and is read a step later."""

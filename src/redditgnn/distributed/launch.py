@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,12 +26,16 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from redditgnn.distributed.environment import Place
 from redditgnn.distributed.reports import Report, Reports
-from redditgnn.errors import RedditGNNError, TeamFailed
+from redditgnn.errors import RedditGNNError
 from redditgnn.runtime.signals import SIGNALS, describe_exit
 
 GRACE_S = 15.0  # after one process has ended: for the others to write a checkpoint and the row
 HOST = "127.0.0.1"
 OWN_STORE = {"TORCHELASTIC_USE_AGENT_STORE": "True"}  # the parent serves it, and not rank 0
+
+
+class ProcessBug(Exception):
+    """An error in a process that nobody foresaw. The text is its traceback there."""
 
 
 class Ended(NamedTuple):
@@ -122,9 +126,9 @@ def _work_in(
         answers.send((work(*arguments), None))
     except BaseException as error:
         if not isinstance(error, (RedditGNNError, KeyboardInterrupt)):
-            traceback.print_exc()
-            error = TeamFailed(f"process {seat.rank}: {type(error).__name__}: {error}")
-        answers.send((None, error))
+            error = ProcessBug(f"process {seat.rank}:\n{traceback.format_exc()}")
+        with suppress(BrokenPipeError):  # the parent is gone
+            answers.send((None, error))
         sys.stderr.flush()
         os._exit(1)
 

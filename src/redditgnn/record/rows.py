@@ -37,7 +37,8 @@ class EpochRow:
     """One line of epochs.csv; validation columns are empty where `trainer.eval_every` skips.
 
     `sample_s` is the time that the background thread took to prepare the batches: it overlaps with
-    the rest. `transfer_s` and `compute_s` are parts of `epoch_s`, which `eval_s` is not.
+    the rest. `transfer_s` and `compute_s` are parts of `epoch_s`, which `eval_s` is not. `wait_s`
+    is the time of rank 0 in collectives of the training: 0 for one process.
     """
 
     epoch: int
@@ -50,6 +51,7 @@ class EpochRow:
     transfer_s: float
     compute_s: float
     eval_s: float
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,9 +21,10 @@ from redditgnn.verify.verdict import Sample, sample_of
 
 SCORES = (*VAL_SCORES, *TEST_SCORES)
 CUDA, RSS = "peak_cuda_allocated_mib", "peak_rss_mib"
-NUMBERS = (*SCORES, "epoch_median_s", CUDA, RSS)
+NUMBERS = (*SCORES, "epoch_median_s", "train_s", "wait_s", "processes", CUDA, RSS)
 WORDS = (*TEXTS, "run_id", "dataset", "model", "sampler", "protocol")
-PLACE = ("device", "device_name", "num_threads", "kernels_backend")  # seconds depend on these
+# Seconds depend on these.
+PLACE = ("device", "device_name", "num_threads", "kernels_backend", "processes")
 STATUSES = ("completed", "failed", "oom", "diverged", "interrupted")
 
 
@@ -45,7 +46,8 @@ class Cost:
 class Configuration:
     """All runs that differ only in split and seed; `runs` has one run for each pair of these.
 
-    `config_hash` is that of the first run. Runs on another split have another.
+    `timed` has one for each pair and number of processes, which no score depends on. `config_hash`
+    is that of the first run. Runs on another split have another.
     """
 
     config_hash: str
@@ -55,6 +57,7 @@ class Configuration:
     experiment: str
     hyperparameters: dict[str, Any] = field(repr=False)
     runs: pd.DataFrame = field(repr=False)  # the first completed one of each split and seed
+    timed: pd.DataFrame = field(repr=False)
     run_count: RunCount
     statuses: dict[str, int]
 
@@ -87,9 +90,9 @@ class Configuration:
     @cached_property
     def costs(self) -> list[Cost]:
         """The costs in each place where it ran, that with the most runs first."""
-        cells = zip(*(self.runs[name] for name in PLACE), strict=True)
-        names = pd.Series([_place_name(*place) for place in cells], self.runs.index, dtype=str)
-        costs = [_cost(str(name), rows) for name, rows in self.runs.groupby(names, sort=False)]
+        cells = zip(*(self.timed[name] for name in PLACE), strict=True)
+        names = pd.Series([_place_name(*place) for place in cells], self.timed.index, dtype=str)
+        costs = [_cost(str(name), rows) for name, rows in self.timed.groupby(names, sort=False)]
         return sorted(costs, key=lambda cost: -cost.runs)
 
 
@@ -200,8 +203,9 @@ def material_of(runs: pd.DataFrame) -> Material:
 def _add_columns(runs: pd.DataFrame) -> pd.DataFrame:
     """Add the columns that older versions did not write, and parse numbers."""
     rows = runs.copy()
-    for name in (*WORDS, *PLACE, "hyperparameters", FILE):
+    for name in (*WORDS, *PLACE[:-1], "hyperparameters", FILE):
         rows[name] = rows[name].fillna("").astype(str) if name in rows else ""
+    rows["processes"] = rows.processes.replace("", 1).fillna(1) if "processes" in rows else 1
     for name in NUMBERS:
         try:
             rows[name] = pd.to_numeric(rows[name]) if name in rows else float("nan")
@@ -256,7 +260,8 @@ def _rank(configuration: Configuration, metric: Metric) -> tuple[float, int, str
 
 
 def _build_configuration(rows: pd.DataFrame) -> Configuration:
-    completed = rows[rows.status == "completed"].drop_duplicates(["split", "seed"])
+    timed = rows[rows.status == "completed"].drop_duplicates(["split", "seed", "processes"])
+    completed = timed.drop_duplicates(["split", "seed"])
     refuse_unscored(completed, "test_micro_f1")
     first = (completed if len(completed) else rows).iloc[0]
     begun = zip(rows.split, rows.seed, strict=True)
@@ -268,16 +273,20 @@ def _build_configuration(rows: pd.DataFrame) -> Configuration:
         experiment=next((name for name in rows.experiment if name), ""),
         hyperparameters=settings_of(first.to_dict()),
         runs=completed,
+        timed=timed,
         run_count=RunCount.of(len(completed), begun),
         statuses={str(status): int(count) for status, count in rows.status.value_counts().items()},
     )
 
 
-def _place_name(device: str, device_name: str, num_threads: str, kernels_backend: str) -> str:
+def _place_name(
+    device: str, device_name: str, num_threads: str, kernels_backend: str, processes: int
+) -> str:
     """Name the place of a run; rows of older versions have no threads and no backend."""
     threads = f"{num_threads} thread{'s' * (num_threads != '1')}" if num_threads else ""
     backend = f"kernels.backend={kernels_backend}" if kernels_backend not in ("", "auto") else ""
-    parts = (device_name, threads if device == "cpu" else "", backend)
+    several = f"{processes} processes" if processes > 1 else ""
+    parts = (device_name, several, threads if device == "cpu" else "", backend)
     return ", ".join(text for text in parts if text)
 
 

@@ -20,6 +20,8 @@ from redditgnn.report.noise import FEW_SEEDS, FEWEST_SEEDS
 from redditgnn.report.overview import EXPLANATION, MATRIX_EXPLANATION, TITLES, Overview
 from redditgnn.report.plots import Missing, Plot, slug_of
 from redditgnn.report.reasons import Question
+from redditgnn.report.scaling import EXPLANATION as EXPLANATION_OF_SCALES
+from redditgnn.report.scaling import Scale, rows_of
 from redditgnn.report.summary import Summary
 from redditgnn.report.tables import LEGEND
 
@@ -32,6 +34,7 @@ class Section(NamedTuple):
     missing: list[Missing]
     diagnosis: Diagnosis | None
     question: Question | None
+    scales: list[Scale]
 
 
 def page_html(
@@ -75,6 +78,8 @@ def _section_context(section: Section, sections: Sequence[Section]) -> dict[str,
         "missing": section.missing,
         "diagnosis": section.diagnosis,
         "question": section.question,
+        "scaling": rows_of(section.scales) if section.scales else [],
+        "scaling_explanation": EXPLANATION_OF_SCALES,
     }
 
 

@@ -20,6 +20,7 @@ from redditgnn.report.plots import Missing, Plot
 from redditgnn.report.printed import files_of_plot
 from redditgnn.report.published import find_published, judge_published
 from redditgnn.report.reasons import question_of
+from redditgnn.report.scaling import TITLE, lines_of, scales_of, scaling_of
 from redditgnn.report.scatter import scatters_of
 from redditgnn.report.summary import Summary, summary_of, table_of
 from redditgnn.report.tables import latex, markdown
@@ -54,6 +55,7 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
         _write_file(out / name, text.encode())
         yield f"wrote {out / name}"
     sections = [_build_section(summary, experiments, out) for summary in summaries]
+    yield from (line for section in sections for line in _scaling_lines(section))
     further = list(further_pages(results_dir, out))
     page = page_html(material, overview, sections, [str(path) for path in sources], further)
     _write_file(out / "index.html", page.encode())
@@ -65,14 +67,24 @@ def write_report(results_dir: Path, out: Path) -> Iterator[str]:
     yield f"wrote {out / 'plots'}, {_format_count(len(plots), 'plot')} as PNG and SVG"
 
 
+def _scaling_lines(section: Section) -> list[str]:
+    if not section.scales:
+        return []
+    return [f"{section.summary.group.name}: {TITLE}", *lines_of(section.scales)]
+
+
 def _build_section(summary: Summary, experiments: Experiments, out: Path) -> Section:
     plots = list(_build_plots(summary, experiments))
+    scales = scales_of(summary.group, summary.varying.swept)
+    if (scaling := scaling_of(summary.group, scales)) is not None:
+        plots.append(scaling)
     return Section(
         summary=summary,
         plots=[plot for plot in plots if isinstance(plot, Plot)],
         missing=[plot for plot in plots if isinstance(plot, Missing)],
         diagnosis=diagnosis_of(summary, out),
         question=question_of(summary.group),
+        scales=scales,
     )
 
 

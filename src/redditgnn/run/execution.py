@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -52,13 +54,13 @@ from redditgnn.run.update import ModelUpdate, updates_models
 from redditgnn.runtime.measure import Stopwatch, reset_peak_cuda, reset_peak_rss
 from redditgnn.runtime.memory import free_memory
 from redditgnn.runtime.signals import Interruption
-from redditgnn.sampler.base import BetweenEpochs, Resumable
+from redditgnn.sampler.base import BetweenEpochs, OwnsState, Resumable
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.tracker.none import NoTracker
 from redditgnn.trainer.checkpointing import NEVER, Checkpointer
 from redditgnn.trainer.loop import TrainingResult
 from redditgnn.trainer.running import Evaluate
-from redditgnn.trainer.stage_checkpointing import StageCheckpointer
+from redditgnn.trainer.team_checkpointing import HaloCheckpointer, StageCheckpointer
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +128,19 @@ def _execute(parts: Parts, record: RunRecord, interruption: Interruption) -> Non
     with parts.in_effect():
         watch = Stopwatch(parts.device)
         loading = MemoryWatch(parts.settings, parts.device).during(Phase.LOADING)
-        own = {name: identity(record.row)[name] for name in ("config_hash", "seed", "source")}
-        refuse_differences(record.team, own)
+        refuse_differences(record.team, _common_to_all(record.row))
         with loading, rank_zero_first(record.team):
             fingerprint = parts.graph.fingerprint.of_a_run(parts.settings.protocol_part)
+        refuse_differences(record.team, {"fingerprint": str(fingerprint)})
         record.load_s = watch.seconds()
         record.row = replace(record.row, fingerprint=str(fingerprint), dataset=parts.graph.name)
         _train_and_test(parts, record, interruption)
+
+
+def _common_to_all(row: RunRow) -> dict[str, Any]:
+    """Return what all processes must have in common before they load the data."""
+    keys = json.loads(row.hyperparameters)
+    return {**keys, **{name: identity(row)[name] for name in ("seed", "source", "config_hash")}}
 
 
 def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruption) -> None:
@@ -163,7 +171,7 @@ def _train_and_test(dataset: Parts, record: RunRecord, interruption: Interruptio
         with memory.during(Phase.TRAINING, lambda: len(record.epochs) + 1):
             training = _train(parts, evaluate, refresh, folder, recorder, record, interruption)
     record.share_peaks()
-    record.row = with_traffic(with_best(record.row, training), record.team)
+    record.row = with_traffic(with_best(record.row, training), record.team, training.rows)
     if isinstance(evaluator, TemporalEvaluator) and updates_models(settings):
         evaluator.update = ModelUpdate(dataset, inference, memory, folder.folder)
     _, scores = evaluate(parts.model, "test")
@@ -248,15 +256,7 @@ def _train(
         recorder.record(row)
         record.end_epoch(row)
 
-    # Of other samplers nobody knows what they will draw next.
-    saves = record.team.rank == 0 or parts.stages is not None
-    is_saved = isinstance(parts.sampler, Resumable) and saves
-    cadence = parts.trainer.cadence if is_saved else NEVER
-    arguments = folder.checkpoint, cadence, interruption, spent, folder.resumed_from
-    if parts.stages is None:
-        checkpointer = Checkpointer(*arguments)
-    else:
-        checkpointer = StageCheckpointer(*arguments, team=record.team)
+    checkpointer = _checkpointer(parts, folder, interruption, spent, record.team)
     return parts.trainer.fit(
         parts.model,
         parts.optimizer,
@@ -272,3 +272,24 @@ def _train(
         parts.settings.seed,
         parts.stages,
     )
+
+
+def _checkpointer(
+    parts: Parts,
+    folder: RunFolder,
+    interruption: Interruption,
+    spent: Callable[[], dict[str, Any]],
+    team: Team,
+) -> Checkpointer:
+    """Return what keeps the state of the training: rank 0 writes it, and others their own part."""
+    sampler, stages = parts.sampler, parts.stages
+    owner = sampler if isinstance(sampler, OwnsState) and sampler.owns_state else None
+    writes = team.rank == 0 or stages is not None or owner is not None
+    # Of other samplers nobody knows what they will draw next.
+    cadence = parts.trainer.cadence if writes and isinstance(sampler, Resumable) else NEVER
+    place = folder.checkpoint, cadence, interruption, spent, folder.resumed_from
+    if stages is not None:
+        return StageCheckpointer(*place, team=team)
+    if owner is not None:
+        return HaloCheckpointer(*place, team=team, sampler=owner)
+    return Checkpointer(*place)

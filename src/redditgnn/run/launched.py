@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from redditgnn.config.settings import Settings
-from redditgnn.distributed.launch import Ended, run_processes
+from redditgnn.distributed.launch import Ended, ProcessBug, run_processes
 from redditgnn.errors import TeamFailed, UserError
 from redditgnn.record.rows import RunRow
 from redditgnn.run.row import RunRecord, row_at_start
@@ -17,7 +17,7 @@ from redditgnn.runtime.signals import describe_exit
 from redditgnn.tracker.base import SafeTracker
 from redditgnn.tracker.none import NoTracker
 
-LAST_LINES = 40  # of a process that has met a bug, or died
+LAST_LINES = 40  # of a process that died
 
 
 def launch(settings: Settings) -> tuple[RunRow, Path]:
@@ -26,6 +26,7 @@ def launch(settings: Settings) -> tuple[RunRow, Path]:
     Raises:
         UserError: nothing was run, nothing recorded.
         RunFailed: the run ended early; its row says why.
+        ProcessBug: a process met an error that nobody foresaw.
         KeyboardInterrupt: a signal came; a checkpoint was written if the training had begun.
     """
     assert settings.parallel.processes != "auto"
@@ -52,9 +53,10 @@ def _run_one(settings: Settings, argv: list[str], log_level: int) -> tuple[RunRo
 def _error_of(settings: Settings, ended: list[Ended]) -> BaseException:
     """Return the error that ended the run, and write its row if rank 0 could not."""
     for process in ended:
-        died = process.error is None and process.answer is None
-        if died or "Traceback" in process.output:
+        if process.error is None and process.answer is None:
             print(*process.output.splitlines()[-LAST_LINES:], sep="\n", file=sys.stderr)
+        if isinstance(process.error, ProcessBug):
+            return process.error
     first, *others = ended
     if first.error is not None:  # it has heard of what happened elsewhere, and has written the row
         return first.error

@@ -114,13 +114,12 @@ def with_best(row: RunRow, training: TrainingResult) -> RunRow:
     )
 
 
-def with_traffic(row: RunRow, team: Team) -> RunRow:
-    """Return `row` with what the collectives of the training have cost this process."""
-    if team.size == 1 or row.epochs == 0:
+def with_traffic(row: RunRow, team: Team, epochs: list[EpochRow]) -> RunRow:
+    """Return `row` with what the collectives of the training `epochs` have cost this process."""
+    if team.size == 1 or not epochs:
         return row
-    traffic = team.traffic
-    sent = traffic.sent_bytes / max(1, traffic.num_steps)
-    return replace(row, wait_s=traffic.wait_s, sent_mib=sent / MIB)
+    sent = team.traffic.sent_bytes / max(1, team.traffic.num_steps)
+    return replace(row, wait_s=sum(epoch.wait_s for epoch in epochs), sent_mib=sent / MIB)
 
 
 def with_coverage(row: RunRow, coverage: Coverage) -> RunRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 
 from tqdm import tqdm
@@ -12,6 +13,7 @@ LINES = "REDDITGNN_PROGRESS_LINES"
 """Environment variable: a name of the job, set where several jobs write to one stream."""
 
 SECONDS_A_LINE = 10.0
+tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a killed process would leave
 FORM = "{desc}: {percentage:3.0f}%, {elapsed} spent, {remaining} left, {rate_fmt}{postfix}"
 
 

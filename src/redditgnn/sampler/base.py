@@ -116,6 +116,24 @@ class OneStep(Protocol):
     has_one_step: Literal[True]
 
 
+@runtime_checkable
+class OwnsState(Protocol):
+    """A sampler whose next steps also depend on what this process alone has.
+
+    `owns_state`: whether that is so with its settings.
+    """
+
+    owns_state: bool
+
+    def own_state(self) -> dict[str, Any]:
+        """Return what this process has, as tensors and numbers."""
+        ...
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        """Restore an `own_state` of the same process of as many."""
+        ...
+
+
 Record = TypeVar("Record")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -43,8 +44,7 @@ class PartSampler:
         self._data, self._team, self._settings, self._device = data, team, halo, device
         self.part = data.part
         self._generator = torch.Generator().manual_seed(seed)
-        if not halo.staleness:  # whose state is on all ranks, and in no checkpoint
-            self.generators = (self._generator,) if halo.samples else ()
+        self.generators = (self._generator,) if halo.samples else ()
         self.route = route_of(self.part, team)
         self._boundary = Boundary(self.part, self.route, team.rank, halo.boundary_rate)
         own, mask = self.part.own, graph.train_mask
@@ -74,6 +74,21 @@ class PartSampler:
         key = int(torch.randint(2**62, (), generator=self._generator))
         if is_chosen(self._team.rank):
             yield self._drawn(key) if self._settings.samples else self._batch
+
+    @property
+    def owns_state(self) -> bool:
+        """Whether steps read what arrived a step ago."""
+        return bool(self._settings.staleness)
+
+    def own_state(self) -> dict[str, Any]:
+        """Return what the next step reads of other ranks."""
+        assert isinstance(self._batch.histories, StaleHalo)
+        return self._batch.histories.state_dict()
+
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        """Restore what the next step reads of other ranks."""
+        assert isinstance(self._batch.histories, StaleHalo)
+        self._batch.histories.load_state_dict(state, self._device)
 
     def _histories(self, route: Route) -> Histories:
         route, dtype = route.to(self._device), self._settings.dtype

@@ -33,9 +33,9 @@ from redditgnn.config.splits import SPLIT_KEYS, Split, hash_without_split, split
 from redditgnn.config.values import Values, set_values
 from redditgnn.errors import ConfigError, UserError, require
 from redditgnn.run.batch_size import resolve_batch_size
-from redditgnn.run.parallel import resolve_parallel
 from redditgnn.sweep.grids import Grid, combinations
 from redditgnn.sweep.settings import SweepSettings, sweep_settings
+from redditgnn.sweep.slurm import resolve_on_cluster
 from redditgnn.sweep.splits import choose_split, count_splits, means_all_splits
 
 REPEATED_KEYS = ("seed", *SPLIT_KEYS)  # their values repeat a configuration
@@ -143,7 +143,7 @@ class Planner:
     def _job(
         self, number: int, overrides: list[str], values: Mapping[str, str], settings: Settings
     ) -> Job:
-        settings = resolve_batch_size(resolve_parallel(settings))
+        settings = resolve_batch_size(resolve_on_cluster(settings, self.sweep))
         self._check(settings)
         return Job(
             number=number,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -79,13 +80,16 @@ def build_request(
 
 
 def run_request(request: Mapping[str, Any]) -> Outcome:
-    """Run a job, unless another process did so meanwhile."""
+    """Run a job, unless another process did so meanwhile. Processes that share it call it, too."""
+    from redditgnn.run.parallel import speaks
+
     settings = Settings.from_dict(request["settings"])
     identity, policy = Identity(**request["identity"]), Policy(**request["policy"])
     results_dir = Path(settings.results_dir)
     lock = identity.lock(results_dir)
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-    with lock:  # its holder may be another sweep, or the last worker of a killed one
+    # Its holder may be another sweep, or the last worker of a killed one.
+    with lock if speaks(settings) else nullcontext():
         row = policy.find_completed(identity, load_rows(results_dir))
         if row is not None:
             return Outcome(status="skipped", row=row)

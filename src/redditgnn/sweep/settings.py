@@ -21,13 +21,26 @@ class SlurmSettings:
     cluster: Literal["slurm", "local"]
     partition: str | None
     time: str
+    nodes: int
+    tasks_per_node: int
     cpus: int
     gpus: int
     mem_gib: int | float
 
     def __post_init__(self) -> None:
-        _require_at_least("sweep.slurm", self, {"cpus": 1, "gpus": 0, "mem_gib": 1})
+        bounds = {"nodes": 1, "tasks_per_node": 1, "cpus": 1, "gpus": 0, "mem_gib": 1}
+        _require_at_least("sweep.slurm", self, bounds)
+        require(
+            self.cluster == "slurm" or self.nodes == 1,
+            f"sweep.slurm.cluster=local is this machine alone, got sweep.slurm.nodes={self.nodes}; "
+            "use sweep.slurm.tasks_per_node",
+        )
         seconds_of("sweep.slurm.time", self.time)
+
+    @property
+    def tasks(self) -> int:
+        """The number of processes that a job starts."""
+        return self.nodes * self.tasks_per_node
 
     @property
     def minutes(self) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from redditgnn.errors import ConfigError
+from redditgnn.config.settings import Settings
+from redditgnn.errors import ConfigError, require
+from redditgnn.run.parallel import resolve_parallel
 from redditgnn.sweep.protocol import Outcome, WorkerDied, run_request
 from redditgnn.sweep.settings import SweepSettings
 
@@ -15,10 +18,40 @@ POLL_S = 1.0
 GRACE_S = 40.0  # SLURM kills 30 s after its SIGTERM
 
 
+def resolve_on_cluster(settings: Settings, sweep: SweepSettings) -> Settings:
+    """Return `settings` with what `auto` means for the job of a run; see `resolve_parallel`.
+
+    The tasks of a job are the processes of its run. They choose the backend where they are.
+
+    Raises:
+        ConfigError: the run has another number of processes than its job has tasks.
+    """
+    tasks = sweep.slurm.tasks if sweep.launcher == "submitit" else 1
+    if tasks == 1:
+        return resolve_parallel(settings)
+    parallel = settings.parallel
+    started = f"sweep.slurm.nodes x sweep.slurm.tasks_per_node = {tasks} processes for each run"
+    require(
+        not parallel.is_none,
+        f"{started}, and parallel=none has one; add parallel=data or partition, or leave them out",
+    )
+    require(
+        parallel.processes in ("auto", tasks),
+        f"{started}, got parallel.processes={parallel.processes}; leave that out",
+    )
+    resolved = resolve_parallel(replace(settings, parallel=replace(parallel, processes=tasks)))
+    return replace(resolved, parallel=replace(resolved.parallel, backend=parallel.backend))
+
+
 class Task:
-    """The callable of a cluster job."""
+    """The callable of a task of a cluster job."""
 
     def __call__(self, request: Mapping[str, Any]) -> Outcome:
+        from submitit import JobEnvironment
+        from submitit.helpers import TorchDistributedEnvironment
+
+        if JobEnvironment().num_tasks > 1:
+            TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
         return run_request(request)
 
     def checkpoint(self, request: Mapping[str, Any]) -> Any:
@@ -106,6 +139,8 @@ def _build_executor(sweep: SweepSettings, folder: Path) -> Any:
     parameters = {
         "name": "redditgnn",
         "timeout_min": slurm.minutes,
+        "nodes": slurm.nodes,
+        "tasks_per_node": slurm.tasks_per_node,
         "cpus_per_task": slurm.cpus,
         "gpus_per_node": slurm.gpus,
         "mem_gb": slurm.mem_gib,
@@ -119,8 +154,9 @@ def _build_executor(sweep: SweepSettings, folder: Path) -> Any:
 
 
 def _read_outcome(job: Any) -> Outcome | WorkerDied:
-    error = job.exception()
+    """Return what the first task gave. Others that died first are in its row."""
+    error = job.task(0).exception()
     if error is None:
-        outcome: Outcome = job.result()
+        outcome: Outcome = job.task(0).result()
         return outcome
     return WorkerDied(f"its job {job.job_id} ended: {str(error).splitlines()[0]}")

@@ -10,11 +10,12 @@ from typing import Generic, TypeVar
 
 import torch
 
+from redditgnn.distributed.team import Team
 from redditgnn.graph.batch import Batch
 from redditgnn.runtime.measure import Phases, Stopwatch
 from redditgnn.sampler.base import Divisible, IsChosen, Sampler
 
-SECONDS = ("epoch_s", "sample_s", "transfer_s", "compute_s")
+SECONDS = ("epoch_s", "sample_s", "transfer_s", "compute_s", "wait_s")
 
 
 def batches_from(sampler: Sampler, first: int, is_own: IsChosen) -> Iterator[Batch]:
@@ -35,18 +36,24 @@ def batches_from(sampler: Sampler, first: int, is_own: IsChosen) -> Iterator[Bat
 class EpochClock:
     """Gives `batches`, those of an epoch that are still to come, and adds up its seconds.
 
-    What an earlier process has spent on the epoch is counted, too.
+    What an earlier process has spent on the epoch is counted, too. The collectives of `team` count
+    as waiting.
 
     Attributes:
         phases: Counts `transfer` and `compute`.
     """
 
     def __init__(
-        self, batches: Iterable[Batch], earlier: dict[str, float], device: torch.device
+        self,
+        batches: Iterable[Batch],
+        earlier: dict[str, float],
+        device: torch.device,
+        team: Team,
     ) -> None:
         self._watch, self.phases = Stopwatch(device), Phases(device)
         self._batches = Prefetched(batches, device)
         self._earlier, self._paused_s = earlier, 0.0
+        self._team, self._waited_s = team, team.traffic.wait_s
 
     def batches(self) -> Iterator[Batch]:
         """Prepare the batches in the background."""
@@ -63,6 +70,7 @@ class EpochClock:
             "sample_s": self._batches.prepare_s,
             "transfer_s": self.phases.seconds("transfer"),
             "compute_s": self.phases.seconds("compute"),
+            "wait_s": self._team.traffic.wait_s - self._waited_s,
         }
         return {name: self._earlier[name] + now[name] for name in SECONDS}
 

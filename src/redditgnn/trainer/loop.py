@@ -169,7 +169,7 @@ class Trainer:
         place = (team.rank, team.size) if stages is None else (0, 1)  # all see all batches
         deal = Deal(len(sampler), fixed or self._batches_per_step, *place)
         state = TrainingState(
-            model, optimizer, scheduler, sampler, monitor, self._device, deal.is_own
+            model, optimizer, scheduler, sampler, monitor, self._device, deal.is_own, team
         )
         if checkpointer is not None:
             checkpointer.restore(state)

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from redditgnn.distributed.stage_weights import StageWeights
+from redditgnn.distributed.team import Alone, Team
 from redditgnn.errors import DataError
 from redditgnn.record.checkpoint import Weights
 from redditgnn.record.rows import EpochRow
@@ -53,11 +54,12 @@ class TrainingState:
         monitor: Monitor,
         device: torch.device,
         is_own: IsChosen = every_batch,
+        team: Team | None = None,
     ) -> None:
-        """Begin; `is_own` chooses the batches that this process computes."""
+        """Begin; `is_own` chooses the batches that this process of `team` computes."""
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.sampler, self.monitor, self._device = sampler, monitor, device
-        self._is_own = is_own
+        self._is_own, self._team = is_own, team or Alone()
         self.rows: list[EpochRow] = []
         self.train_s = 0.0
         self.best_weights: Weights | None = None
@@ -87,7 +89,7 @@ class TrainingState:
         """Take down where the sampler is, before it is iterated over; start to count seconds."""
         self._position = sampler_position(self.sampler)
         batches = batches_from(self.sampler, self.num_taken, self._is_own)
-        return EpochClock(batches, self._seconds, self._device)
+        return EpochClock(batches, self._seconds, self._device, self._team)
 
     def end_epoch(self, row: EpochRow) -> None:
         """Take in an epoch that was evaluated."""

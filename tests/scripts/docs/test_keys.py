@@ -83,7 +83,7 @@ def test_what_is_removed_from_conf_disappears(tmp_path: Path) -> None:
 def test_value_comment_and_type_stand_beside_a_key(pages: dict[str, str]) -> None:
     row = "| `sampler.max_steps` | `null` | int or null | most steps an epoch; null: all parts |"
     assert row in section(pages[page_of("sampler")], "sampler", "gas").splitlines()
-    row = "| `sweep.slurm.cpus` | `8` | int | cores of a job |"
+    row = "| `sweep.slurm.cpus` | `8` | int | cores of a task |"
     assert row in section(pages[page_of("sweep")], "sweep", "default").splitlines()
 
 

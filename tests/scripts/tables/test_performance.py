@@ -43,6 +43,7 @@ def checkout(root: Path, *rows: Row) -> Path:
     for row in rows:
         sheet.write(row)
     (root / "docs").mkdir()
+    (root / table.SEVERAL).write_text(f"{table.BEGIN}\n{table.END}\n")
     (root / table.OVERVIEW).write_text(f"# T\n\n{table.BEGIN}\nold\n{table.END}\n\nThe rest.\n")
     return root
 
