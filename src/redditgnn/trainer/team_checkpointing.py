@@ -1,8 +1,8 @@
 """Checkpoints to which every process adds a file of its own: histories of stages, or stale halos.
 
-Each process writes its file. Once all have, rank 0 writes the checkpoint, which names the files, and
-removes those of the checkpoint before. So whenever a process dies, the checkpoint and the files that
-it names belong together.
+Each process writes its file. Once all have, rank 0 writes the checkpoint, which names the files,
+and removes those of the checkpoint before. So whenever a process dies, the checkpoint and the files
+that it names belong together.
 """
 
 from __future__ import annotations
