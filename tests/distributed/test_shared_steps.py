@@ -150,7 +150,7 @@ def test_an_epoch_without_a_step_left_is_drawn_all_the_same(data_dir):
     set_sampler_position(sampler, position)
     cpu = torch.device("cpu")
     batches = batches_from(sampler, num_batches, every_batch)
-    clock = EpochClock(batches, dict.fromkeys(SECONDS, 0.0), cpu)
+    clock = EpochClock(batches, dict.fromkeys(SECONDS, 0.0), cpu, Alone())
     shared = SharedSteps(step_of(parts), Deal(num_batches, 3), Alone(), 0)
     assert list(shared.take(1, num_batches, clock)) == []
     assert torch.equal(sampler_position(sampler)[0], expected[0])

@@ -69,7 +69,7 @@ def test_a_signal_to_one_stage_stops_all_and_they_resume_to_the_files_of_one_pro
     assert codes_of(stages) == [130, 130]
     assert [row["status"] for row in rows_of(results)] == ["interrupted"]
     histories = ["checkpoint-1-4-0-of-2.pt", "checkpoint-1-4-1-of-2.pt"]  # all of the second epoch
-    assert state_files(results) == ["checkpoint.pt", *histories]
+    assert state_files(results) == [*histories, "checkpoint.pt"]
     assert codes_of(start(2)) == [0, 0]
     rows = rows_of(results)
     assert [row["status"] for row in rows] == ["interrupted", "completed"]
