@@ -193,6 +193,7 @@ def cover(cases: Sequence[pytest.Item]) -> list[pytest.Item]:
     return kept
 
 
-def _values(item: pytest.Item) -> set[tuple[str, int]]:
-    """Return the parameters of a case, each with the number of its value."""
-    return set(item.callspec.indices.items())  # type: ignore[attr-defined]
+def _values(item: pytest.Item) -> set[tuple[str, str]]:
+    """Return the parameters of a case, each with what its value looks like."""
+    parameters = item.callspec.params  # type: ignore[attr-defined]
+    return {(name, repr(value)) for name, value in parameters.items()}
