@@ -26,21 +26,21 @@ def test_every_case_is_in_exactly_one_of_the_two_targets():
     assert selections == ["not slow and not thorough", "thorough and not slow"]
 
 
-def cases(*indices: tuple[int, ...], slow: int | None = None) -> list[SimpleNamespace]:
-    """Return the cases of one test whose parameters have values with these numbers."""
+def cases(*rows: tuple[int, ...], slow: int | None = None) -> list[SimpleNamespace]:
+    """Return the cases of one test whose parameters have these values."""
 
     def case(number: int) -> SimpleNamespace:
         marks = {"slow"} if number == slow else set()
-        values = dict(zip("abc", indices[number], strict=False))
+        values = dict(zip("abc", rows[number], strict=False))
         return SimpleNamespace(
             nodeid=f"tests/test_x.py::test_x[{number}]",
-            callspec=SimpleNamespace(indices=values),
+            callspec=SimpleNamespace(params=values),
             marks=marks,
             add_marker=marks.add,
             get_closest_marker=lambda mark: mark if mark in marks else None,
         )
 
-    return [case(number) for number in range(len(indices))]
+    return [case(number) for number in range(len(rows))]
 
 
 def kept(items: list[SimpleNamespace], number: int | str, monkeypatch) -> list[int]:
@@ -76,3 +76,9 @@ def test_a_row_for_all_of_a_file_holds_for_tests_that_have_none(monkeypatch):
     monkeypatch.setattr(tiers, "FEW", {"test_x.py": {tiers.ALL: 0, "test_y": 1}})
     tiers.mark_thorough(items)
     assert [item.marks for item in items] == [{"thorough"}, set()]
+
+
+@pytest.mark.parametrize("second", ["a", "b"])
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_a_case_of_pytest_has_parameters(first, second, request):
+    assert tiers._values(request.node) == {("first", repr(first)), ("second", repr(second))}

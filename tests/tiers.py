@@ -25,6 +25,10 @@ FEW: dict[str, dict[str, int | str]] = {  # file below tests/ -> test, or ALL of
     "command/test_map.py": {
         "test_a_map_is_a_page_a_picture_and_positions": 1,
     },
+    "config/test_options.py": {
+        "test_an_experiment_composes_as_by_hydra_and_the_command_line_beats_it": 6,
+        "test_the_call_of_an_option_is_that_of_hydras_instantiate": 20,
+    },
     "config/test_recipes.py": {
         "test_a_recipe_trains_on_a_graph_of_the_same_shape": 4,
     },
@@ -122,6 +126,9 @@ FEW: dict[str, dict[str, int | str]] = {  # file below tests/ -> test, or ALL of
     "scripts/bench/peers/test_layers.py": {
         "test_every_side_computes_the_same_layer": 2,
     },
+    "scripts/bench/test_partitions.py": {
+        "test_every_node_is_in_one_part": 1,
+    },
     "scripts/bench/test_step.py": {
         "test_tiers_say_what_they_move_and_how_often_the_cache_has_it": 0,
     },
@@ -136,7 +143,7 @@ FEW: dict[str, dict[str, int | str]] = {  # file below tests/ -> test, or ALL of
     "test_edge_weights.py": {
         "test_a_batch_has_the_weights_of_its_own_edges": EACH,
         "test_attention_is_refused_under_every_sampler_in_one_line_with_the_way_out": EACH,
-        "test_complete_neighborhoods_give_the_logits_of_the_full_graph": 6,
+        "test_complete_neighborhoods_give_the_logits_of_the_full_graph": 4,
         "test_edges_of_weight_zero_are_as_good_as_none": 4,
         "test_histories_become_exact_while_weights_are_frozen": 3,
         "test_weights_of_one_change_nothing": 3,
@@ -193,6 +200,7 @@ def cover(cases: Sequence[pytest.Item]) -> list[pytest.Item]:
     return kept
 
 
-def _values(item: pytest.Item) -> set[tuple[str, int]]:
-    """Return the parameters of a case, each with the number of its value."""
-    return set(item.callspec.indices.items())  # type: ignore[attr-defined]
+def _values(item: pytest.Item) -> set[tuple[str, str]]:
+    """Return the parameters of a case, each with what its value looks like."""
+    parameters = item.callspec.params  # type: ignore[attr-defined]
+    return {(name, repr(value)) for name, value in parameters.items()}
