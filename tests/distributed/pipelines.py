@@ -21,11 +21,15 @@ from redditgnn.trainer.step import Step
 
 def train(team: Team, cases: list[list[str]], data_dir: str) -> list[dict[str, Any]]:
     """Train each case, and return a digest of the weights, the losses, and what the rank had."""
-    return [_train(team, [*case, f"data_dir={data_dir}"]) for case in cases]
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes of a team have it: rounding depends on it
+    try:
+        return [_train(team, [*case, f"data_dir={data_dir}"]) for case in cases]
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 def _train(team: Team, overrides: list[str]) -> dict[str, Any]:
-    torch.set_num_threads(1)
     parts, losses = Parts(compose_settings(overrides), team=team), count(start=-1, step=-1)
     torch.manual_seed(parts.settings.seed)
     with parts.in_effect():

@@ -52,11 +52,15 @@ def overrides_of(model: str, sampler: str, data_dir: str, batches_per_step: int)
 
 def weights_after(team: Team, pairs: list[list[str]], *arguments: Any) -> list[str]:
     """Train each pair of model and sampler, and return a digest of its weights and losses."""
-    return [digest_after(team, overrides_of(*pair, *arguments)) for pair in pairs]
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes of a team have it: rounding depends on it
+    try:
+        return [digest_after(team, overrides_of(*pair, *arguments)) for pair in pairs]
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 def digest_after(team: Team, overrides: list[str]) -> str:
-    torch.set_num_threads(1)
     parts, losses = Parts(compose_settings(overrides)), count(start=-1, step=-1)
     torch.manual_seed(parts.settings.seed)
     training = parts.trainer.fit(

@@ -91,6 +91,7 @@ def test_another_number_of_stages_resumes_after_a_kill(start, alone, tmp_path, s
     stages = start(2, f"pause=0:2:2:{mark}", "trainer.checkpoint_every=1")
     wait_for(mark)
     stages[1].kill()
+    mark.unlink()
     assert codes_of(stages) == [3, -signal.SIGKILL]
     (row,) = rows_of(results)
     assert row["status"] == "failed"

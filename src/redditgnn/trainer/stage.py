@@ -28,8 +28,9 @@ NO_FEATURES = Rows(torch.empty(0, 0), None)  # of a chunk, in all stages except 
 class Stage(nn.Module):
     """The `layers` of a model. `forward` takes the next chunk of the step.
 
-    `arriving` and `leaving` pack what comes from the stage before and goes to the next. None: this
-    is the first or the last stage.
+    The last stage gives the loss of a chunk, others a vector for the next stage. `arriving` and
+    `leaving` pack what comes from the stage before and what goes to the next. None: this is the
+    first or the last stage.
 
     Attributes:
         busy_s: Seconds of computing, and of waiting for batches.
@@ -66,7 +67,7 @@ class Stage(nn.Module):
         self._coming = iter(numbers)
 
     def forward(self, vector: Tensor) -> Tensor:
-        """Compute the next chunk, from the `vector` of the stage before."""
+        """Compute the next chunk from the `vector` of the stage before."""
         with self._busy("transfer"):
             number, batch = next(self._coming), next(self._batches)
             if self.arriving is not None:
@@ -74,20 +75,14 @@ class Stage(nn.Module):
             batch = batch.to(self.device)
         with self._busy("compute"), self._sum.forward(number):
             batch.begin()
-            self._batch = batch
             h, h0 = self._inputs(number, batch, vector)
             states = self.model.apply_layers(self._layers, batch, h, h0)
             if self.leaving is None:
-                return self.model.decode(states)
+                loss = self._step.loss_of(self.model.decode(states), batch)
+                self._losses.append(loss.detach())
+                return loss.view(1)
             encoded = [h0[: batch.num_targets]] if self.model.reads_h0 else []
             return self.leaving.pack([*states, *encoded])
-
-    def loss(self, logits: Tensor, place: Tensor) -> Tensor:
-        """Return the loss of the chunk that `forward` has just computed."""
-        with self._busy("compute"):
-            loss = self._step.loss_of(logits, self._batch)
-        self._losses.append(loss.detach())
-        return loss
 
     @contextmanager
     def backward(self, place: int) -> Iterator[None]:
