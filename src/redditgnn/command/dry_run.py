@@ -48,7 +48,7 @@ def describe_run(settings: Settings) -> str:
         if settings.parallel.is_partition:
             rows += _balance_rows(parts, estimated)
         elif not settings.parallel.is_none:
-            rows.append(("advice", advise_data(parts.sampler, settings)))
+            rows.append(("advice", advise_data(settings)))
         return align_columns([*rows, *_memory_rows(estimated, parts.device)])
 
 
