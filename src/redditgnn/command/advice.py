@@ -7,19 +7,17 @@ from redditgnn.distributed.balance import Balance
 from redditgnn.graph.data import GraphData
 from redditgnn.memory.estimate import Estimate
 from redditgnn.runtime.measure import MIB
-from redditgnn.sampler.base import Divisible, Sampler
 
 SAMPLED = "parallel=data with sampler=neighbor"
 
 
-def advise_data(sampler: Sampler, settings: Settings) -> str:
+def advise_data(settings: Settings) -> str:
     """Return the advice for a run with `parallel=data`."""
     if settings.choices["sampler"] == "full":
         return (
             f"{SAMPLED}, or parallel=partition for the gradient of the whole graph: sampler=full "
             "has one batch an epoch, and all processes but one wait"
         )
-    assert isinstance(sampler, Divisible), "others are refused"
     return "parallel=data: each process builds its own batches, and only gradients travel"
 
 

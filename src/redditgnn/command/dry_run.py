@@ -53,7 +53,7 @@ def describe_run(settings: Settings) -> str:
             cost = cost_of_stages(parts, parts.stages, num_batches, estimated)
             rows, estimated = rows + _stage_rows(settings, parts.stages, cost), cost.memory
         elif not settings.parallel.is_none:
-            rows.append(("advice", advise_data(parts.sampler, settings)))
+            rows.append(("advice", advise_data(settings)))
         return align_columns([*rows, *_memory_rows(estimated, parts.device)])
 
 
