@@ -15,7 +15,7 @@ from redditgnn.graph.fingerprint import Fingerprint
 from redditgnn.metric.base import TEST_SCORES, VAL_SCORES, Metric, common_metric
 from redditgnn.record.reading import FILE, TEXTS
 from redditgnn.record.splits import RunCount, most_splits, settings_of, split_columns
-from redditgnn.report.naming import group_names
+from redditgnn.report.naming import group_names, place_name
 from redditgnn.verify.repetitions import refuse_unscored
 from redditgnn.verify.verdict import Sample, sample_of
 
@@ -91,7 +91,7 @@ class Configuration:
     def costs(self) -> list[Cost]:
         """The costs in each place where it ran, that with the most runs first."""
         cells = zip(*(self.timed[name] for name in PLACE), strict=True)
-        names = pd.Series([_place_name(*place) for place in cells], self.timed.index, dtype=str)
+        names = pd.Series([place_name(*place) for place in cells], self.timed.index, dtype=str)
         costs = [_cost(str(name), rows) for name, rows in self.timed.groupby(names, sort=False)]
         return sorted(costs, key=lambda cost: -cost.runs)
 
@@ -277,17 +277,6 @@ def _build_configuration(rows: pd.DataFrame) -> Configuration:
         run_count=RunCount.of(len(completed), begun),
         statuses={str(status): int(count) for status, count in rows.status.value_counts().items()},
     )
-
-
-def _place_name(
-    device: str, device_name: str, num_threads: str, kernels_backend: str, processes: int
-) -> str:
-    """Name the place of a run; rows of older versions have no threads and no backend."""
-    threads = f"{num_threads} thread{'s' * (num_threads != '1')}" if num_threads else ""
-    backend = f"kernels.backend={kernels_backend}" if kernels_backend not in ("", "auto") else ""
-    several = f"{processes} processes" if processes > 1 else ""
-    parts = (device_name, several, threads if device == "cpu" else "", backend)
-    return ", ".join(text for text in parts if text)
 
 
 def _cost(device_name: str, rows: pd.DataFrame) -> Cost:

@@ -47,3 +47,14 @@ def _describe_splits(rows: pd.DataFrame) -> str:
     rule = rows.rule.iloc[0]
     name = "split" if rule == PUBLIC else f"{rule} split"
     return f", {len(numbers)} {name}s" if len(numbers) > 1 else f", {name} {numbers[0]:.0f}"
+
+
+def place_name(
+    device: str, device_name: str, num_threads: str, kernels_backend: str, processes: int
+) -> str:
+    """Name the place of a run; rows of older versions have no threads and no backend."""
+    threads = f"{num_threads} thread{'s' * (num_threads != '1')}" if num_threads else ""
+    backend = f"kernels.backend={kernels_backend}" if kernels_backend not in ("", "auto") else ""
+    several = f"{processes} processes" if processes > 1 else ""
+    parts = (device_name, several, threads if device == "cpu" else "", backend)
+    return ", ".join(text for text in parts if text)
