@@ -99,8 +99,8 @@ reddit: $(VENV)/installed  ## verify the recipes for Reddit and Reddit2, cheapes
 	REDDITGNN=$(BIN)/redditgnn scripts/reddit.sh $(if $(SEEDS),seeds=$(SEEDS))
 
 chaos: $(VENV)/installed  ## kill a sweep, and processes of a run, 20 times each: nothing may change (minutes)
-	$(BIN)/python scripts/chaos_sweep.py $(CHAOS_ARGS)
-	$(BIN)/python -m scripts.chaos_parallel $(CHAOS_ARGS_PARALLEL)
+	$(BIN)/python -m scripts.chaos.sweep $(CHAOS_ARGS)
+	$(BIN)/python -m scripts.chaos.parallel $(CHAOS_ARGS_PARALLEL)
 
 table: $(VENV)/installed  ## put results/reference into README.md, and the matrix of samplers into docs
 	$(TABLES).results

@@ -179,7 +179,7 @@ def test_the_page_states_reasons_and_what_is_still_to_be_diagnosed(
         folder.mkdir(parents=True)
         (folder / "best.pt").touch()
     group = (content := material(rows)).groups[0]
-    section = Section(summary_of(group), [], [], None, question_of(group))
+    section = Section(summary_of(group), [], [], None, question_of(group), [])
     page = page_html(content, Overview([], []), [section], [], [])
     assert (
         "Sampling: GAT loses more than GraphSAGE where few neighbours are seen: supported" in page

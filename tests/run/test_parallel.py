@@ -19,7 +19,7 @@ from redditgnn.config.hashing import hash_of_config
 from redditgnn.distributed.launch import Ended, ProcessBug, run_processes
 from redditgnn.errors import ConfigError, TeamFailed
 from redditgnn.run.parallel import resolve_parallel
-from scripts.ranks import ranks_of
+from scripts.bench.timing.ranks import ranks_of
 
 LAUNCHED = Path(__file__).parents[1] / "launched.py"
 SMALL = (

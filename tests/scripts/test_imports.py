@@ -15,6 +15,7 @@ MODULES = sorted(SCRIPTS.rglob("*.py"))
 ROOMS = ("timing", "rows", "cases", "peers")  # of scripts.bench; each knows those before it
 KNOWN_TO = {  # of other packages: bench.estimate writes a document, and tables render the page
     "bench": {"scripts.tables.documents"},
+    "chaos": {"scripts.bench.options", "scripts.bench.timing.ranks"},
     "tables": {"scripts.bench.gpu_page"},
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from redditgnn.runtime.measure import MIB
-from scripts.ranks import ranks_of
+from scripts.bench.timing.ranks import ranks_of
 
 PERIOD_S = 0.5
 

@@ -1,6 +1,6 @@
 """Kill processes that share a run at random, again and again, and see that nothing is lost.
 
-usage: python -m scripts.chaos_parallel [--kills 20] [--only KIND,...] [--processes 2] [...]
+usage: python -m scripts.chaos.parallel [--kills 20] [--only KIND,...] [--processes 2] [...]
 
 A kind of run is trained twice: once undisturbed; once while a random rank, or the command that has
 started them, gets SIGKILL, or a rank SIGTERM, and the same command is started again. After every
@@ -26,8 +26,8 @@ from typing import NamedTuple
 import psutil
 
 from scripts.bench.options import names_of
-from scripts.chaos_sweep import LAST_CALLS, STEP_S, num_epochs
-from scripts.ranks import ranks_of
+from scripts.bench.timing.ranks import ranks_of
+from scripts.chaos.sweep import LAST_CALLS, STEP_S, num_epochs
 
 SMALL = (
     *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=8", "dataset.num_classes=4"),

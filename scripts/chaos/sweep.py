@@ -1,6 +1,6 @@
 """Kill a sweep and its runs at random, again and again, and see that nothing is lost or changed.
 
-usage: python scripts/chaos_sweep.py [--kills 20] [--seeds 6] [--jobs 4] [--random-seed 0]
+usage: python -m scripts.chaos.sweep [--kills 20] [--seeds 6] [--jobs 4] [--random-seed 0]
 
 Sweeps 4 configurations over some seeds twice: once undisturbed; once while the sweep's process and
 those of its runs are killed with SIGKILL, and the same command is started again. At the end both
