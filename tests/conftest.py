@@ -46,6 +46,7 @@ TINY = (  # a run of half a second, by the names that the command line knows
     *("model.hidden_channels=8", "trainer.epochs=1", "device=cpu"),
 )
 TEST_DATA = "REDDITGNN_TEST_DATA"
+NUM_THREADS = 2  # of torch, in every test: rounding depends on them
 ANCESTOR = pytest.StashKey["Ancestor"]()
 NO_REAL_DATA = "no real data"
 NO_BROWSER = "no browser"
@@ -63,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     if not torch.cuda.is_available():  # a build of torch without CUDA
         os.environ.setdefault("TRITON_INTERPRET", "1")
-    torch.set_num_threads(2)
+    torch.set_num_threads(NUM_THREADS)
     for name in IMPORTED_FIRST:
         with contextlib.suppress(ModuleNotFoundError):  # where only tests of a GPU are to run
             import_module(name)
@@ -95,6 +96,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if count := sum(reason in report for report in skipped):
             line = text.format(count=count)
             terminalreporter.write_line(line, red=True, bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Take back what a test, or a run that it made, has left torch with."""
+    import torch
+
+    torch.set_num_threads(NUM_THREADS)
 
 
 @pytest.fixture(scope="session")

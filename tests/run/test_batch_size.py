@@ -100,10 +100,10 @@ def test_what_a_trial_cannot_allocate_does_not_fit(
 ) -> None:
     step = Trainer.step
 
-    def limited(self, model, forward, optimizer, batch):
+    def limited(self, model, optimizer, batch):
         if batch.num_targets > 13 and len(batch.node_ids) < 100:  # of a real batch
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return step(self, model, forward, optimizer, batch)
+        return step(self, model, optimizer, batch)
 
     monkeypatch.setattr(Trainer, "step", limited)
     assert resolve_batch_size(settings("neighbor")).components["sampler"]["batch_size"] == 12
