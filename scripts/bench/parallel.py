@@ -136,17 +136,17 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[Pa
         for side in (*sides[first:], *sides[:first]):
             print(f"round {number + 1}: {name}, {side.name}", file=sys.stderr, flush=True)
             run_side(work, side, overrides, folder, measured[side.name])
-    row = common_row(name, overrides, sides[0].name)
+    row = common_row(name, f"sbm {options.scale * work.scale:g}", overrides, sides[0].name)
     for side in sides:
         yield row_of(row, side, measured)
 
 
-def common_row(name: str, overrides: Sequence[str], reference: str) -> ParallelRow:
+def common_row(name: str, dataset: str, overrides: Sequence[str], reference: str) -> ParallelRow:
     """Return what the rows of a work have in common."""
     graph = Parts(compose_settings([*overrides])).graph
     return ParallelRow(
         program="parallel",
-        dataset=graph.name,
+        dataset=dataset,
         nodes=graph.num_nodes,
         edges=graph.num_edges,
         work=name,
