@@ -34,8 +34,6 @@ MODELS = {
     "gat": "GAT",
     "gatv2": "GATv2",
     "appnp": "APPNP",
-    "cheb": "Chebyshev filters",
-    "dagnn": "DAGNN",
     "gcn2": "GCNII",
     "sgc": "SGC",
 }

@@ -89,7 +89,7 @@ def _stages(settings: Settings, processes: int) -> Stages:
     )
     require(
         not model.reads_every_layer,
-        "parallel=pipeline has the outputs of all layers nowhere, which model.jk="
+        "no process of parallel=pipeline has the outputs of all layers, which model.jk="
         f"{settings.components['model'].get('jk')} reads; use model.jk=null or last",
     )
     return Stages(model.num_layers, processes, settings.parallel.schedule)
