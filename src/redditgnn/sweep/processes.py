@@ -114,7 +114,8 @@ class Worker:
         with lines:
             for line in lines:
                 text = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
-                print(f"[{self._label}] {text}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"[{self._label}] {text}\n")  # whole: others write lines, too
+                sys.stderr.flush()
 
 
 class Pool:
