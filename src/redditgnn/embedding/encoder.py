@@ -5,7 +5,6 @@ It differs from the models of runs in its end: the last layer gives the embeddin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -50,10 +49,6 @@ class Encoder(Backbone):
         ends = [nn.Sequential(make_norm(norm, o), ACTIVATIONS[activation]()) for o in widths[1:]]
         self.ends = nn.ModuleList([*ends[:-1], nn.Identity()] if ends_linear else ends)
 
-    def encode(self, x: Rows) -> Rows:
-        """Return the features as they are."""
-        return x
-
     def layer(
         self,
         index: int,
@@ -63,10 +58,6 @@ class Encoder(Backbone):
     ) -> Float[Tensor, "dst out"]:
         """Compute the rows of `block` from its sources' states `h`. `h0` is not read."""
         return self.ends[index](self.convs[index](h, block))
-
-    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes dim"]:
-        """Return the last layer's states."""
-        return states[-1]
 
     def bytes_per_edge(self) -> int:
         return BYTES_PER_EDGE

@@ -62,9 +62,9 @@ class Backbone(nn.Module, ABC):
         """Whether `decode` maps hidden states to logits. Otherwise the last layer gives them."""
         return False
 
-    @abstractmethod
     def encode(self, x: Rows) -> Tensor | Rows:
-        """Map features to the states that layer 0 reads."""
+        """Map features to the states that layer 0 reads. By default these are the features."""
+        return x
 
     @abstractmethod
     def layer(
@@ -79,9 +79,12 @@ class Backbone(nn.Module, ABC):
         `h0` has those of the block's destinations at least, and these come first.
         """
 
-    @abstractmethod
     def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Map the outputs of all layers to logits, or only the last unless `reads_every_layer`."""
+        """Map the outputs of all layers to logits, or only the last unless `reads_every_layer`.
+
+        By default the last layer gives the logits.
+        """
+        return states[-1]
 
     @abstractmethod
     def bytes_per_edge(self) -> int:
@@ -140,14 +143,6 @@ class PerNodeModel(Backbone):
     num_layers = 1
     reads_edges = False
     takes_edge_weight = True
-
-    def encode(self, x: Rows) -> Rows:
-        """Return the features as they are."""
-        return x
-
-    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Return the states of the only layer, which are logits."""
-        return states[-1]
 
     def bytes_per_edge(self) -> int:
         return 4

@@ -62,10 +62,6 @@ class Cheb(Backbone):
         self.lins = nn.ModuleList(_products(i, o, order + 1) for i, o in pairwise(widths))
         self.biases = nn.ParameterList(torch.zeros(width) for width in widths[1:])
 
-    def encode(self, x: Rows) -> Rows:
-        """Return the features: layer 0 maps them."""
-        return x
-
     def layer(
         self,
         index: int,
@@ -88,10 +84,6 @@ class Cheb(Backbone):
             return torch.cat([product + 2 * hop - before, latest, *rest], 1)
         out = product + hop - before + self.biases[number]
         return out if index == self.num_layers - 1 else F.relu(out)
-
-    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Return the last layer's states, which are logits."""
-        return states[-1]
 
     def bytes_per_edge(self) -> int:
         return BYTES_PER_EDGE + 4  # a weight

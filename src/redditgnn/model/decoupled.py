@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypedDict
 
 from jaxtyping import Float
@@ -50,10 +49,6 @@ class Decoupled(Backbone):
         """Predict from the features alone."""
         h = F.relu(self.lins[0](feature_dropout(x, self.dropout, self.training)))
         return self.lins[1](dropout(h, self.dropout, self.training))
-
-    def decode(self, states: Sequence[Float[Tensor, "nodes _"]]) -> Float[Tensor, "nodes classes"]:
-        """Return the last layer's states, which are logits."""
-        return states[-1]
 
     def bytes_per_edge(self) -> int:
         return BYTES_PER_EDGE

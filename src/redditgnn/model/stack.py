@@ -118,10 +118,6 @@ class ConvStack(Backbone):
         last = self.head if self.decodes else self.convs[-1]
         return list(last.parameters())
 
-    def encode(self, x: Rows) -> Tensor | Rows:
-        """Return the features: layer 0 reads them as they are."""
-        return x
-
     def layer(
         self,
         index: int,
