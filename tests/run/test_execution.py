@@ -62,6 +62,7 @@ def test_energy_is_that_of_all_counters_until_the_end(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = iter(range(1000))
+    monkeypatch.setattr("redditgnn.runtime.energy.PERIOD_S", 0.0)
     monkeypatch.setattr(
         "redditgnn.run.row.cpu_energy", lambda: EnergyMeter([Counter(lambda: next(reads), 1.0)])
     )

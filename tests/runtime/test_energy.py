@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from redditgnn.runtime.energy import cpu_energy, gpu_energy
+from redditgnn.runtime.energy import PERIOD_S, Counter, EnergyMeter, cpu_energy, gpu_energy
 
 LIMIT = 1_000_000_000
 
@@ -88,3 +88,12 @@ def test_a_gpu_without_a_counter_is_unknown(millijoules: list[int]):
     millijoules.clear()
     assert gpu_energy(torch.device("cuda")).joules() is None
     assert gpu_energy(torch.device("cpu")).joules() is None
+
+
+def test_counters_are_read_once_a_period(monkeypatch: pytest.MonkeyPatch):
+    reads, now = iter(range(100)), [0.0]
+    monkeypatch.setattr("redditgnn.runtime.energy.time.monotonic", lambda: now[0])
+    meter = EnergyMeter([Counter(lambda: next(reads), 1.0)])
+    for now[0] in (1.0, PERIOD_S - 1.0, PERIOD_S, PERIOD_S + 1.0, 2 * PERIOD_S):
+        meter.keep_up()
+    assert next(reads) == 3  # at first, and once a period

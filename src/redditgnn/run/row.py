@@ -215,11 +215,10 @@ class RunRecord:
         return folder
 
     def end_epoch(self, row: EpochRow) -> None:
-        """Add an epoch, and read the meters of energy, whose counters begin anew at times."""
+        """Add an epoch."""
         self.epochs.append(row)
         self.tracker.epoch(row)
-        self._cpu_energy.joules()
-        self._gpu_energy.joules()
+        self._cpu_energy.keep_up()
 
     def release(self, status: str) -> None:
         """Give the folder back, if there is one; its checkpoint goes with a final `status`."""

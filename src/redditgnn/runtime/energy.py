@@ -7,6 +7,7 @@ A counter knows no programs: what others do at the same time is in it, too.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 
 POWERCAP = Path("/sys/class/powercap")
 PACKAGES = "intel-rapl:*"  # AMD's processors have the same name
+PERIOD_S = 30.0  # a counter of processors begins anew after minutes at the least
 
 
 class Counter:
@@ -36,15 +38,21 @@ class Counter:
 class EnergyMeter:
     """Adds up the joules of some counters from now on.
 
-    Counters of processors begin anew after some minutes under load. So `joules` has to be called
+    Counters of processors begin anew after some minutes under load. So `keep_up` has to be called
     more often than that.
     """
 
     def __init__(self, counters: Sequence[Counter]) -> None:
-        self._counters, self._total = counters, 0.0
+        self._counters, self._total, self._read_at = counters, 0.0, time.monotonic()
+
+    def keep_up(self) -> None:
+        """Read the counters if that is long ago."""
+        if time.monotonic() - self._read_at >= PERIOD_S:
+            self.joules()
 
     def joules(self) -> float | None:
         """Return the energy so far. None if there is no counter, or one can no longer be read."""
+        self._read_at = time.monotonic()
         try:
             self._total += sum(counter.advance() for counter in self._counters)
         except OSError:
@@ -81,10 +89,14 @@ def _package(folder: Path) -> Counter:
 def _gpu(uuid: str) -> Counter:
     import pynvml
 
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    except pynvml.NVMLError as error:
+        raise OSError(str(error)) from error
+
     def read() -> int:
         try:
-            pynvml.nvmlInit()  # counts its calls, and does nothing after the first
-            handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
             return int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
         except pynvml.NVMLError as error:
             raise OSError(str(error)) from error
