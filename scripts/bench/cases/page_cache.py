@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from redditgnn.graph.data import GraphData
-from redditgnn.runtime.memory import PAGE_SIZE
+from redditgnn.runtime.memory import advise_pages
 
 MADV_DONTNEED = 4  # of Linux: forget a mapping's pages, which are read again when needed
 OPEN_FILES = Path("/proc/self/fd")
@@ -23,10 +22,7 @@ class MappedFeatures:
 
     def forget(self) -> None:
         """Drop the features, and the packs of this process, from the page cache."""
-        start = self._x.data_ptr() // PAGE_SIZE * PAGE_SIZE
-        end = self._x.data_ptr() + self._x.numel() * self._x.element_size()
-        advise = ctypes.CDLL("libc.so.6").madvise
-        advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED)
+        advise_pages(self._x, MADV_DONTNEED)
         with self._path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         for name in os.listdir(OPEN_FILES):

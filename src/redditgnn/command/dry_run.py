@@ -12,6 +12,7 @@ from redditgnn.config.hashing import hash_of_config
 from redditgnn.config.settings import Settings
 from redditgnn.distributed.balance import balance_of, imbalance
 from redditgnn.distributed.halo import HaloSettings
+from redditgnn.distributed.parcel import FLOAT_BYTES
 from redditgnn.distributed.stages import Stages
 from redditgnn.distributed.team import Alone, Rehearsal, Team
 from redditgnn.graph.batch import Batch
@@ -27,7 +28,6 @@ from redditgnn.runtime.measure import MIB
 from redditgnn.runtime.memory import free_memory
 
 Row = Sequence[str]
-FLOAT_BYTES = 4
 
 
 def describe_run(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from redditgnn.run.profile import EVALUATION, PhaseCost, Profile, profile_run
 MOST_OPERATORS = 10
 LEAST_SHARE = 0.01  # of a phase: an operator below is not listed
 NONE = "-"
+HEADER = ("phase", "seconds", "of step", "GFLOP", "of peak", "GB", "of bandwidth")
 
 
 def describe_profile(settings: Settings) -> str:
@@ -23,16 +24,13 @@ def describe_profile(settings: Settings) -> str:
     peaks = profiled.peaks
     lines = [
         f"one step (mean of {profiled.num_steps} after warm-up), and one evaluation",
-        align_columns([HEADER, *map(tuple, _phase_rows(profiled))]),
+        align_columns([HEADER, *_phase_rows(profiled)]),
         f"this machine multiplies at {peaks.flop / 1e9:,.1f} GFLOP/s, and copies at "
         f"{peaks.bytes / 1e9:,.1f} GB/s",
     ]
     for name, cost in profiled.phases.items():
         lines += ["", *_operator_lines(name, cost, profiled.count(name))]
     return "\n".join([*lines, "", f"trace, for ui.perfetto.dev: {profiled.trace}"])
-
-
-HEADER = ("phase", "seconds", "of step", "GFLOP", "of peak", "GB", "of bandwidth")
 
 
 def _phase_rows(profiled: Profile) -> Iterator[tuple[str, ...]]:

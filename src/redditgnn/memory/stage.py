@@ -32,10 +32,8 @@ def cost_of_stages(parts: Parts, stages: Stages, num_batches: int, alone: Estima
     sampler = parts.sampler
     assert isinstance(sampler, GivesChunks)
     num_chunks = min(parts.settings.components["trainer"]["batches_per_step"], num_batches)
-    parcel, share = (
-        largest_parcel(parts.model, sampler, parts.device),
-        stages.share_of_step(num_chunks),
-    )
+    parcel = largest_parcel(parts.model, sampler, parts.device)
+    share = stages.share_of_step(num_chunks)
     buffers = FLOAT_BYTES * parcel * num_chunks * min(2, stages.size - 1)
     memory = replace(
         alone,

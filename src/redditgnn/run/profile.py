@@ -200,17 +200,19 @@ def add_events(
             phases[phase].seconds += event.time_range.elapsed_us() / 1e6
         elif event.time_range.start >= end:
             continue  # between two phases
-        name = OUTSIDE if event.name in phases else _name_of(event)
+        name, is_call = (OUTSIDE, True) if event.name in phases else _operator_of(event)
         own = event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total
         seconds, calls = phases[phase].operators.get(name, (0.0, 0))
-        is_wrapper = DIFFERENTIATED.fullmatch(event.name) is not None  # of a call that has its own
-        phases[phase].operators[name] = (seconds + own / 1e6, calls + (not is_wrapper))
+        phases[phase].operators[name] = (seconds + own / 1e6, calls + is_call)
 
 
-def _name_of(event: FunctionEvent) -> str:
-    """Return the name of an operator. A differentiated one of ours goes by that of its node."""
-    found = DIFFERENTIATED.fullmatch(event.name)
-    return f"redditgnn::{found[1]}" if found else event.name
+def _operator_of(event: FunctionEvent) -> tuple[str, bool]:
+    """Return the name of an operator, and whether the event is a call of it.
+
+    The node of autograd that differentiates one of ours is not: the call within has its own event.
+    """
+    node = DIFFERENTIATED.fullmatch(event.name)
+    return (f"redditgnn::{node[1]}", False) if node else (event.name, True)
 
 
 def _is_kernel(event: FunctionEvent) -> bool:

@@ -65,11 +65,16 @@ def private_bytes() -> int:
 
 def read_ahead(values: Tensor) -> None:
     """Let Linux begin to read all of a contiguous tensor that is mapped from a file."""
+    with suppress(OSError, AttributeError):  # elsewhere its pages are read when they are needed
+        advise_pages(values, MADV_WILLNEED)
+
+
+def advise_pages(values: Tensor, advice: int) -> None:
+    """Call Linux's `madvise` for the pages of a contiguous tensor."""
     start = values.data_ptr() // PAGE_SIZE * PAGE_SIZE
     end = values.data_ptr() + values.numel() * values.element_size()
-    with suppress(OSError, AttributeError):  # elsewhere its pages are read when they are needed
-        advise = ctypes.CDLL("libc.so.6").madvise
-        advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_WILLNEED)
+    advise = ctypes.CDLL("libc.so.6").madvise
+    advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
 
 
 @contextmanager
