@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,40 +14,21 @@ from redditgnn.parts import Parts
 from redditgnn.runtime.measure import Phases
 from redditgnn.trainer.parcel_widths import largest_parcel
 from redditgnn.trainer.step import Step
+from tests.distributed.digests import digest_of, train
 
 
-def train(team: Team, cases: list[list[str]], data_dir: str) -> list[dict[str, Any]]:
+def train_stages(team: Team, cases: list[list[str]], data_dir: str) -> list[dict[str, Any]]:
     """Train each case, and return a digest of the weights, the losses, and what the rank had."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the processes of a team have it: rounding depends on it
-    try:
-        return [_train(team, [*case, f"data_dir={data_dir}"]) for case in cases]
-    finally:
-        torch.set_num_threads(num_threads)
+    return [_train(team, [*case, f"data_dir={data_dir}"]) for case in cases]
 
 
 def _train(team: Team, overrides: list[str]) -> dict[str, Any]:
-    parts, losses = Parts(compose_settings(overrides), team=team), count(start=-1, step=-1)
-    torch.manual_seed(parts.settings.seed)
+    parts = Parts(compose_settings(overrides), team=team)
     with parts.in_effect():
-        training = parts.trainer.fit(
-            parts.model,
-            parts.optimizer,
-            parts.scheduler,
-            parts.sampler,
-            lambda *_: (float(next(losses)), {"micro_f1": 0.5}),  # the last epoch is the best
-            Path(parts.settings.data_dir, "best.pt"),
-            lambda _: None,
-            team=team,
-            seed=parts.settings.seed,
-            stages=parts.stages,
-        )
-    digest = hashlib.sha256()
-    for name, value in parts.model.state_dict().items():
-        digest.update(name.encode() + value.numpy().tobytes())
+        training = train(parts, team)
     states = parts.sampler.histories.states
     return {
-        "weights": digest.hexdigest(),
+        "weights": digest_of(parts.model),
         "losses": [row.train_loss for row in training.rows],
         "histories": {layer: table.double().sum().item() for layer, table in states.items()},
         "bytes": sum(table.nbytes for table in states.values()),

@@ -11,7 +11,7 @@ from redditgnn.distributed.parcel import Parcels, sent_bytes
 from redditgnn.distributed.stages import Stages
 from redditgnn.distributed.team import Alone
 from redditgnn.errors import ConfigError
-from tests.distributed.pipelines import errors_of_a_stage, train
+from tests.distributed.pipelines import errors_of_a_stage, train_stages
 
 SMALL = [
     *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=12", "dataset.num_classes=4"),
@@ -60,11 +60,11 @@ def assert_same_bits(stages: list[dict[str, Any]], alone: dict[str, Any]) -> Non
 
 
 def test_two_stages_give_the_bits_of_one_process(in_team, data_dir) -> None:
-    results = train(Alone(), [[*SMALL, *keys] for keys in MODELS.values()], data_dir)
+    results = train_stages(Alone(), [[*SMALL, *keys] for keys in MODELS.values()], data_dir)
     alone = dict(zip(MODELS, results, strict=True))
     assert len({one["weights"] for one in alone.values()}) == len(MODELS)
     cases = [pipelined([*SMALL, *MODELS[model]], schedule) for model, schedule in PAIRS]
-    ranks = in_team(2, train, cases, data_dir)
+    ranks = in_team(2, train_stages, cases, data_dir)
     for number, (model, _) in enumerate(PAIRS):
         assert_same_bits([rank[number] for rank in ranks], alone[model])
     rank, other = ranks[0][0], ranks[1][0]  # of five layers, four of which have histories
@@ -79,9 +79,11 @@ def test_two_stages_give_the_bits_of_one_process(in_team, data_dir) -> None:
 @pytest.mark.slow
 def test_stages_give_the_bits_of_one_process_with_every_model(in_team, data_dir) -> None:
     models = [[*SMALL, *keys] for keys in (MODELS | MORE).values()]
-    alone = train(Alone(), models, data_dir)
+    alone = train_stages(Alone(), models, data_dir)
     for size, schedule in ((2, "gpipe"), (2, "1f1b"), (3, "1f1b")):
-        ranks = in_team(size, train, [pipelined(case, schedule) for case in models], data_dir)
+        ranks = in_team(
+            size, train_stages, [pipelined(case, schedule) for case in models], data_dir
+        )
         for number, expected in enumerate(alone):
             assert_same_bits([rank[number] for rank in ranks], expected)
 

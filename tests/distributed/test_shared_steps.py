@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +16,7 @@ from redditgnn.sampler.base import every_batch, sampler_position, set_sampler_po
 from redditgnn.trainer.epoch import SECONDS, EpochClock, batches_from
 from redditgnn.trainer.shared import SharedSteps
 from redditgnn.trainer.step import Step, seed_of_batch
+from tests.distributed.digests import digest_of, train
 
 SMALL = (
     *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=12", "dataset.num_classes=4"),
@@ -52,32 +50,13 @@ def overrides_of(model: str, sampler: str, data_dir: str, batches_per_step: int)
 
 def weights_after(team: Team, pairs: list[list[str]], *arguments: Any) -> list[str]:
     """Train each pair of model and sampler, and return a digest of its weights and losses."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the processes of a team have it: rounding depends on it
-    try:
-        return [digest_after(team, overrides_of(*pair, *arguments)) for pair in pairs]
-    finally:
-        torch.set_num_threads(num_threads)
+    return [digest_after(team, overrides_of(*pair, *arguments)) for pair in pairs]
 
 
 def digest_after(team: Team, overrides: list[str]) -> str:
-    parts, losses = Parts(compose_settings(overrides)), count(start=-1, step=-1)
-    torch.manual_seed(parts.settings.seed)
-    training = parts.trainer.fit(
-        parts.model,
-        parts.optimizer,
-        parts.scheduler,
-        parts.sampler,
-        lambda *_: (float(next(losses)), {"micro_f1": 0.5}),  # the last epoch is the best
-        Path(parts.settings.data_dir, "best.pt"),
-        lambda _: None,
-        team=team,
-        seed=parts.settings.seed,
-    )
-    digest = hashlib.sha256()
-    for name, value in parts.model.state_dict().items():
-        digest.update(name.encode() + value.numpy().tobytes())
-    return digest.hexdigest() + "".join(f" {row.train_loss}" for row in training.rows)
+    parts = Parts(compose_settings(overrides))
+    training = train(parts, team)
+    return digest_of(parts.model) + "".join(f" {row.train_loss}" for row in training.rows)
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +17,8 @@ from redditgnn.distributed.launch import Ended, ProcessBug, run_processes
 from redditgnn.errors import ConfigError, TeamFailed
 from redditgnn.run.parallel import resolve_parallel
 from scripts.bench.timing.ranks import ranks_of
+from tests.run.launches import LIMIT_S, codes_of, outcome, rows_of, start_ranks, wait_for
 
-LAUNCHED = Path(__file__).parents[1] / "launched.py"
 SMALL = (
     *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=8", "dataset.num_classes=4"),
     *("model=sage", "model.hidden_channels=8", "sampler=neighbor", "sampler.batch_size=45"),
@@ -29,21 +26,6 @@ SMALL = (
     "trainer.eval_chunk_edges=2000",  # several chunks, which processes share
 )
 SHARED = ("parallel=data", "parallel.timeout=60s")
-LIMIT_S = 100
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def alone(call, data_dir, tmp_path_factory) -> Path:
-    """The results of one process."""
-    results = tmp_path_factory.mktemp("alone")
-    code, stderr = call("train", *SMALL, f"data_dir={data_dir}", f"results_dir={results}")
-    assert code == 0, stderr
-    return results
 
 
 @pytest.fixture
@@ -51,46 +33,12 @@ def start(fork, data_dir, tmp_path) -> Callable[..., list]:
     """Start the processes of a run, as torchrun does. The last one may have words of its own."""
 
     def started(size: int, *arguments: str, last: tuple[str, ...] = ()) -> list:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         folders = f"data_dir={data_dir}", f"results_dir={tmp_path / 'results'}"
-        command = ("train", *SMALL, *folders, *arguments)
         shared = SHARED if size > 1 else ()
-        others = [()] * (size - 1) + [last]
-        return [
-            fork(str(rank), str(size), str(port), *command, *shared, *own, script=LAUNCHED)
-            for rank, own in enumerate(others)
-        ]
+        command = ("train", *SMALL, *folders, *arguments, *shared)
+        return start_ranks(fork, [*[command] * (size - 1), (*command, *last)])
 
     return started
-
-
-def codes_of(processes: list) -> list[int]:
-    deadline = time.monotonic() + LIMIT_S
-    return [process.wait(max(0.1, deadline - time.monotonic())) for process in processes]
-
-
-def rows_of(results: Path) -> list[dict[str, str]]:
-    with (results / "runs.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def outcome(results: Path) -> tuple[bytes, list[list[str]]]:
-    """The weights of the last run, and its epochs without seconds."""
-    folder = results / "runs" / rows_of(results)[-1]["run_id"]
-    with (folder / "epochs.csv").open(newline="") as file:
-        lines = [
-            [v for k, v in row.items() if not k.endswith("_s")] for row in csv.DictReader(file)
-        ]
-    return (folder / "best.pt").read_bytes(), lines
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path.name} was never made"
-        time.sleep(0.05)
 
 
 def test_two_processes_leave_the_files_of_one(start, alone, tmp_path):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.run.test_parallel import LAUNCHED, codes_of, outcome, rows_of, wait_for
+from tests.run.launches import codes_of, outcome, rows_of, start_ranks, wait_for
 
 SMALL = (
     *("dataset=sbm", "dataset.scale=0.002", "dataset.num_features=8", "dataset.num_classes=4"),
@@ -22,32 +21,13 @@ SMALL = (
 STAGES = ("parallel=pipeline", "parallel.timeout=60s")
 
 
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def alone(call, data_dir, tmp_path_factory) -> Path:
-    """The results of one process."""
-    results = tmp_path_factory.mktemp("alone")
-    code, stderr = call("train", *SMALL, f"data_dir={data_dir}", f"results_dir={results}")
-    assert code == 0, stderr
-    return results
-
-
 @pytest.fixture
 def start(fork, data_dir, tmp_path) -> Callable[..., list]:
     """Start the stages of a run, as torchrun does."""
 
     def started(size: int, *arguments: str) -> list:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         folders = f"data_dir={data_dir}", f"results_dir={tmp_path / 'results'}"
-        command = ("train", *SMALL, *STAGES, *folders, *arguments)
-        places = ((str(rank), str(size), str(port)) for rank in range(size))
-        return [fork(*place, *command, script=LAUNCHED) for place in places]
+        return start_ranks(fork, [("train", *SMALL, *STAGES, *folders, *arguments)] * size)
 
     return started
 
